@@ -1,0 +1,35 @@
+-- Which products had the most fluctuation in inventory? The sum of all moves, up or down, in units.
+with
+
+inventory as (
+
+    select * from {{ ref('product_inventory_snapshot') }}
+
+),
+
+moves as (
+
+    select
+        product_id,
+        product_name,
+        abs(
+            lag(inventory_count) over (partition by product_id order by dbt_updated_at, dbt_scd_id) - inventory_count
+        ) as moved_unit_count
+    from inventory
+
+),
+
+final as (
+
+    select
+        product_id,
+        product_name,
+        sum(moved_unit_count) as moved_unit_count
+    from moves
+    group by product_id, product_name
+    having sum(moved_unit_count) > 0
+
+)
+
+select * from final
+order by moved_unit_count desc, product_name

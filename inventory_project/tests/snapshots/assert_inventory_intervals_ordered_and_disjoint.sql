@@ -1,0 +1,20 @@
+-- A product's rows follow each other in time without overlap: each ends after it begins, and where the next one begins.
+-- Rows that fail: an interval that runs backwards, overlaps the next, leaves a gap before it, or is a second current row.
+with
+
+intervals as (
+
+    select
+        product_id,
+        dbt_valid_from,
+        dbt_valid_to,
+        lead(dbt_valid_from) over (partition by product_id order by dbt_valid_from, dbt_scd_id) as next_valid_from
+    from {{ ref('product_inventory_snapshot') }}
+
+)
+
+select * from intervals
+where
+    dbt_valid_to <= dbt_valid_from
+    or dbt_valid_to != next_valid_from
+    or (dbt_valid_to is null) != (next_valid_from is null)
