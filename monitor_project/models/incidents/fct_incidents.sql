@@ -1,0 +1,203 @@
+-- Islands of bad observations of a signal. An island ends at the next observation that is not bad: good resolves it, null (no longer
+-- there) closes it. Without one it is closed where its node is gone or nobody looks any more, else open.
+with
+
+observations as (
+
+    {%- for kind in var('signal_kinds') %}
+    select * from {{ ref('signal_' ~ kind) }}
+    {{ 'union all' if not loop.last }}
+    {%- endfor %}
+
+),
+
+watched as (
+
+    select *
+    from observations
+    where
+        environment in ({% for environment in var('alerting_environments') %}'{{ environment }}'{{ ', ' if not loop.last }}{% endfor %})
+        and observed_at <= {{ as_of() }}
+
+),
+
+-- Good after bad where both are of one instant. The number of ends before it names an observation's island.
+numbered as (
+
+    select
+        *,
+        sum(case when is_bad then 0 else 1 end) over (
+            partition by signal_key
+            order by observed_at, case when is_bad then 0 else 1 end, invocation_id
+            rows between unbounded preceding and current row
+        ) as island_number,
+        row_number() over (
+            partition by signal_key
+            order by observed_at, case when is_bad then 0 else 1 end, invocation_id
+        ) as observation_number,
+        max(observed_at) over (partition by signal_key) as last_observed_at
+    from watched
+
+),
+
+bad as (
+
+    select
+        *,
+        row_number() over (
+            partition by signal_key, island_number
+            order by observation_number desc
+        ) as latest_number,
+        min(observed_at) over (partition by signal_key, island_number) as started_at,
+        max(observed_at) over (partition by signal_key, island_number) as last_bad_at,
+        count(*) over (partition by signal_key, island_number) as bad_count
+    from numbered
+    where is_bad
+
+),
+
+-- The latest bad observation tells the incident: its words are the newest.
+islands as (
+
+    select * from bad
+    where latest_number = 1
+
+),
+
+ends as (
+
+    select
+        signal_key,
+        island_number,
+        observed_at,
+        is_bad
+    from numbered
+    where is_bad is null or not is_bad
+
+),
+
+nodes as (
+
+    select * from {{ ref('dim_nodes') }}
+
+),
+
+manifests as (
+
+    select
+        project,
+        environment,
+        max(as_of_manifest_at) as manifest_at
+    from nodes
+    group by project, environment
+
+),
+
+node_history as (
+
+    select
+        project,
+        unique_id,
+        max(stable_key) as stable_key
+    from {{ ref('stg_history__nodes') }}
+    group by project, unique_id
+
+),
+
+judged as (
+
+    select
+        islands.*,
+        ends.observed_at as next_observed_at,
+        ends.is_bad as next_is_bad,
+        manifests.manifest_at,
+        -- Gone from the newest manifest, which is newer than the last bad observation.
+        islands.node_id is not null
+        and nodes.node_id is null
+        and manifests.manifest_at > islands.last_bad_at as is_node_gone,
+        exists (
+            select 1
+            from nodes as successors
+            inner join node_history
+                on successors.stable_key = node_history.stable_key
+            where
+                successors.project = islands.project
+                and successors.environment = islands.environment
+                and node_history.project = islands.project
+                and node_history.unique_id = islands.node_id
+                and successors.node_id != islands.node_id
+        ) as has_successor,
+        {{ dbt.dateadd('day', var('close_after_days'), 'islands.last_observed_at') }} as unobserved_at
+    from islands
+    left join ends
+        on
+            islands.signal_key = ends.signal_key
+            and islands.island_number + 1 = ends.island_number
+    left join nodes
+        on
+            islands.project = nodes.project
+            and islands.environment = nodes.environment
+            and islands.node_id = nodes.node_id
+    left join manifests
+        on
+            islands.project = manifests.project
+            and islands.environment = manifests.environment
+
+),
+
+ended as (
+
+    select
+        *,
+        case
+            when next_observed_at is not null and not next_is_bad then 'resolved'
+            when next_observed_at is not null or is_node_gone then 'closed'
+            when
+                unobserved_at <= {{ as_of() }}
+                and kind not in ({% for kind in var('clock_signal_kinds') %}'{{ kind }}'{{ ', ' if not loop.last }}{% endfor %})
+                then 'closed'
+            else 'open'
+        end as incident_status
+    from judged
+
+),
+
+final as (
+
+    select
+        {{ surrogate_key(['signal_key', 'started_at']) }} as incident_id,
+        signal_key,
+        kind,
+        project,
+        environment,
+        incident_status,
+        case
+            when incident_status = 'closed' and next_observed_at is not null then 'removed'
+            when incident_status = 'closed' and is_node_gone and has_successor then 'replaced'
+            when incident_status = 'closed' and is_node_gone then 'removed'
+            when incident_status = 'closed' then 'unobserved'
+        end as closed_reason,
+        severity,
+        title,
+        detail,
+        node_id,
+        owner,
+        evidence,
+        invocation_id as last_bad_invocation_id,
+        started_at,
+        last_bad_at,
+        case incident_status
+            when 'open' then null
+            when 'resolved' then next_observed_at
+            else coalesce(next_observed_at, case when is_node_gone then manifest_at else unobserved_at end)
+        end as ended_at,
+        case
+            when incident_status = 'resolved'
+                then {{ dbt.datediff('started_at', 'next_observed_at', 'second') }}
+        end as recovery_seconds,
+        bad_count
+    from ended
+
+)
+
+select * from final

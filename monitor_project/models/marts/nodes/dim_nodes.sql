@@ -1,0 +1,75 @@
+with
+
+invocations as (
+
+    select * from {{ ref('stg_history__invocations') }}
+
+),
+
+manifest_nodes as (
+
+    select * from {{ ref('stg_history__manifest_nodes') }}
+
+),
+
+nodes as (
+
+    select * from {{ ref('stg_history__nodes') }}
+
+),
+
+-- The manifest of the newest command decides what a project holds: also one that built only a part has the whole manifest.
+numbered as (
+
+    select
+        project,
+        environment,
+        manifest_hash,
+        generated_at,
+        row_number() over (
+            partition by project, environment
+            order by generated_at desc, invocation_id desc
+        ) as newest_number
+    from invocations
+    where
+        manifest_hash is not null
+        and generated_at <= {{ as_of() }}
+
+),
+
+newest as (
+
+    select * from numbered
+    where newest_number = 1
+
+),
+
+final as (
+
+    select
+        newest.project,
+        newest.environment,
+        nodes.unique_id as node_id,
+        nodes.node_hash,
+        nodes.name as node_name,
+        nodes.resource_type,
+        nodes.path,
+        nodes.materialization,
+        nodes.owner,
+        nodes.tags,
+        nodes.test_name,
+        nodes.column_name,
+        nodes.attached_node_id,
+        nodes.stable_key,
+        nodes.has_freshness,
+        nodes.code_hash,
+        newest.generated_at as as_of_manifest_at
+    from newest
+    inner join manifest_nodes
+        on newest.manifest_hash = manifest_nodes.manifest_hash
+    inner join nodes
+        on manifest_nodes.node_hash = nodes.node_hash
+
+)
+
+select * from final

@@ -1,0 +1,152 @@
+-- Recursion over the edges of the nodes that failed only; a failed test takes down what is below the node that it tests.
+with recursive
+
+failures as (
+
+    select * from {{ ref('fct_node_executions') }}
+    where
+        is_build
+        and outcome = 'failure'
+
+),
+
+skips as (
+
+    select
+        project,
+        environment,
+        invocation_id,
+        node_id,
+        resource_type
+    from {{ ref('fct_node_executions') }}
+    where
+        is_build
+        and outcome = 'skipped'
+
+),
+
+nodes as (
+
+    select * from {{ ref('dim_nodes') }}
+
+),
+
+dependencies as (
+
+    select distinct
+        nodes.project,
+        nodes.environment,
+        edges.unique_id as child_id,
+        edges.parent_unique_id as parent_id,
+        nodes.resource_type as child_type
+    from nodes
+    inner join {{ ref('stg_history__node_dependencies') }} as edges
+        on nodes.node_hash = edges.node_hash
+
+),
+
+starts as (
+
+    select
+        failures.node_execution_id,
+        failures.project,
+        failures.environment,
+        failures.invocation_id,
+        failures.node_id,
+        coalesce(nodes.attached_node_id, failures.node_id) as start_id
+    from failures
+    left join nodes
+        on
+            failures.project = nodes.project
+            and failures.environment = nodes.environment
+            and failures.node_id = nodes.node_id
+
+),
+
+-- union, not union all: a node is reached once however many paths lead to it.
+reached as (
+
+    select
+        node_execution_id,
+        project,
+        environment,
+        start_id as reached_id
+    from starts
+
+    union
+
+    select
+        reached.node_execution_id,
+        reached.project,
+        reached.environment,
+        dependencies.child_id as reached_id
+    from reached
+    inner join dependencies
+        on
+            reached.project = dependencies.project
+            and reached.environment = dependencies.environment
+            and reached.reached_id = dependencies.parent_id
+
+),
+
+downstream as (
+
+    select distinct
+        reached.node_execution_id,
+        reached.project,
+        reached.environment,
+        nodes.node_id,
+        nodes.node_name,
+        nodes.resource_type
+    from reached
+    inner join starts
+        on reached.node_execution_id = starts.node_execution_id
+    inner join nodes
+        on
+            reached.project = nodes.project
+            and reached.environment = nodes.environment
+            and reached.reached_id = nodes.node_id
+    where reached.reached_id != starts.start_id
+
+),
+
+counted as (
+
+    select
+        starts.node_execution_id,
+        sum(case when downstream.resource_type in ('model', 'snapshot', 'seed') then 1 else 0 end) as downstream_model_count,
+        sum(case when downstream.resource_type = 'exposure' then 1 else 0 end) as exposure_count,
+        sum(case when skips.node_id is not null and skips.resource_type in ('model', 'snapshot', 'seed') then 1 else 0 end) as skipped_model_count,
+        {{ dbt.listagg("case when downstream.resource_type = 'exposure' then downstream.node_name end", "', '", "order by downstream.node_name") }} as exposure_names
+    from starts
+    left join downstream
+        on starts.node_execution_id = downstream.node_execution_id
+    left join skips
+        on
+            starts.project = skips.project
+            and starts.environment = skips.environment
+            and starts.invocation_id = skips.invocation_id
+            and downstream.node_id = skips.node_id
+    group by starts.node_execution_id
+
+),
+
+final as (
+
+    select
+        starts.node_execution_id,
+        starts.project,
+        starts.environment,
+        starts.invocation_id,
+        starts.node_id,
+        cast(counted.downstream_model_count as bigint) as downstream_model_count,
+        cast(counted.skipped_model_count as bigint) as skipped_model_count,
+        cast(counted.exposure_count as bigint) as exposure_count,
+        counted.exposure_names
+    from starts
+    inner join counted
+        on starts.node_execution_id = counted.node_execution_id
+
+)
+
+select * from final

@@ -1,0 +1,191 @@
+with
+
+invocations as (
+
+    select * from {{ ref('stg_history__invocations') }}
+
+),
+
+job_runs as (
+
+    select * from {{ ref('stg_history__job_runs') }}
+
+),
+
+node_executions as (
+
+    select * from {{ ref('fct_node_executions') }}
+
+),
+
+source_freshness as (
+
+    select * from {{ ref('fct_source_freshness') }}
+
+),
+
+node_counts as (
+
+    select
+        project,
+        environment,
+        invocation_id,
+        sum(case when outcome = 'success' then 1 else 0 end) as success_count,
+        sum(case when outcome = 'failure' then 1 else 0 end) as failure_count,
+        sum(case when outcome = 'warning' then 1 else 0 end) as warning_count,
+        sum(case when outcome = 'skipped' then 1 else 0 end) as skipped_count,
+        sum(case when outcome = 'unknown' then 1 else 0 end) as unknown_count
+    from node_executions
+    group by project, environment, invocation_id
+
+    union all
+
+    select
+        project,
+        environment,
+        invocation_id,
+        sum(case when outcome = 'success' then 1 else 0 end) as success_count,
+        sum(case when outcome = 'failure' then 1 else 0 end) as failure_count,
+        sum(case when outcome = 'warning' then 1 else 0 end) as warning_count,
+        0 as skipped_count,
+        sum(case when outcome = 'unknown' then 1 else 0 end) as unknown_count
+    from source_freshness
+    group by project, environment, invocation_id
+
+),
+
+-- dbt commands that left results; the exit code is known where offdag started them.
+with_results as (
+
+    select
+        invocations.project,
+        invocations.environment,
+        invocations.invocation_id as run_id,
+        invocations.invocation_id,
+        invocations.job_id,
+        invocations.command,
+        invocations.is_build,
+        invocations.is_retry,
+        coalesce(job_runs.started_at, invocations.started_at) as started_at,
+        invocations.generated_at as ended_at,
+        case
+            when invocations.is_partial then 'interrupted'
+            when not invocations.is_build and invocations.command != 'freshness' then 'other command'
+            when invocations.result_count = 0 then 'empty'
+            when coalesce(node_counts.failure_count, 0) > 0 then 'failure'
+            when coalesce(node_counts.unknown_count, 0) > 0 then 'unknown'
+            when coalesce(job_runs.exit_code, 0) != 0 then 'failure'
+            else 'success'
+        end as invocation_status,
+        coalesce(node_counts.success_count, 0) as success_count,
+        coalesce(node_counts.failure_count, 0) as failure_count,
+        coalesce(node_counts.warning_count, 0) as warning_count,
+        coalesce(node_counts.skipped_count, 0) as skipped_count,
+        coalesce(node_counts.unknown_count, 0) as unknown_count,
+        invocations.result_count,
+        invocations.elapsed_seconds,
+        job_runs.exit_code,
+        job_runs.signal as exit_signal,
+        invocations.dbt_version,
+        invocations.manifest_hash,
+        invocations.git_sha,
+        invocations.git_branch,
+        invocations.ci_url,
+        cast(null as {{ dbt.type_string() }}) as log_tail
+    from invocations
+    left join job_runs
+        on
+            invocations.project = job_runs.project
+            and invocations.environment = job_runs.environment
+            and invocations.invocation_id = job_runs.invocation_id
+    left join node_counts
+        on
+            invocations.project = node_counts.project
+            and invocations.environment = node_counts.environment
+            and invocations.invocation_id = node_counts.invocation_id
+
+),
+
+-- Commands that left nothing: without them the last green run would seem to be the last run.
+without_results as (
+
+    select
+        coalesce(project, 'unknown') as project,
+        environment,
+        job_run_id as run_id,
+        cast(null as {{ dbt.type_string() }}) as invocation_id,
+        job_id,
+        command,
+        is_build,
+        false as is_retry,
+        started_at,
+        ended_at,
+        case
+            when signal is not null then 'interrupted'
+            when exit_code != 0 then 'did not start'
+            else 'other command'
+        end as invocation_status,
+        0 as success_count,
+        0 as failure_count,
+        0 as warning_count,
+        0 as skipped_count,
+        0 as unknown_count,
+        0 as result_count,
+        cast(null as {{ dbt.type_float() }}) as elapsed_seconds,
+        exit_code,
+        signal as exit_signal,
+        cast(null as {{ dbt.type_string() }}) as dbt_version,
+        cast(null as {{ dbt.type_string() }}) as manifest_hash,
+        git_sha,
+        git_branch,
+        ci_url,
+        log_tail
+    from job_runs
+    where not has_results
+
+),
+
+runs as (
+
+    select * from with_results
+    union all
+    select * from without_results
+
+),
+
+final as (
+
+    select
+        project,
+        environment,
+        run_id,
+        invocation_id,
+        job_id,
+        command,
+        is_build,
+        is_retry,
+        started_at,
+        ended_at,
+        invocation_status,
+        cast(success_count as bigint) as success_count,
+        cast(failure_count as bigint) as failure_count,
+        cast(warning_count as bigint) as warning_count,
+        cast(skipped_count as bigint) as skipped_count,
+        cast(unknown_count as bigint) as unknown_count,
+        cast(result_count as bigint) as result_count,
+        cast(elapsed_seconds as double) as elapsed_seconds,
+        {{ dbt.datediff('started_at', 'ended_at', 'second') }} as wall_seconds,
+        exit_code,
+        exit_signal,
+        dbt_version,
+        manifest_hash,
+        git_sha,
+        git_branch,
+        ci_url,
+        log_tail
+    from runs
+    where ended_at <= {{ as_of() }}
+
+)
+
+select * from final

@@ -1,0 +1,93 @@
+-- The one incremental model: a date is replaced whole when its files changed, so late and backfilled artifacts are never missed.
+{{
+    config(
+        materialized='incremental',
+        incremental_strategy='delete+insert',
+        unique_key='run_date',
+        on_schema_change='fail'
+    )
+}}
+
+{%- set changed = changed_run_dates('history', 'node_results') %}
+
+with
+
+{% if changed %}
+run_date_versions as (
+
+    {%- for run_date, version in changed.items() %}
+    select cast('{{ run_date }}' as date) as run_date, cast('{{ version }}' as {{ dbt.type_string() }}) as run_date_version
+    {{ 'union all' if not loop.last }}
+    {%- endfor %}
+
+),
+{%- else %}
+run_date_versions as (
+
+    select cast(null as date) as run_date, cast(null as {{ dbt.type_string() }}) as run_date_version
+
+),
+{%- endif %}
+
+-- Literals, since a filter by subquery would open every file of the history.
+results as (
+
+    select *
+    from {{ ref('stg_history__node_results') }}
+    {%- if changed %}
+    where run_date in ({% for run_date in changed %}cast('{{ run_date }}' as date){{ ', ' if not loop.last }}{% endfor %})
+    {%- else %}
+    where 1 = 0
+    {%- endif %}
+
+),
+
+-- dbt 2.0 capitalises some statuses. A status that is not listed is unknown: neither success nor failure.
+judged as (
+
+    select
+        *,
+        lower(status) as node_status,
+        case
+            when lower(status) in ('success', 'pass', 'reused') then 'success'
+            when lower(status) in ('error', 'fail', 'runtime error', 'partial success') then 'failure'
+            when lower(status) = 'warn' then 'warning'
+            when lower(status) in ('skipped', 'no-op') then 'skipped'
+            else 'unknown'
+        end as outcome
+    from results
+
+),
+
+final as (
+
+    select
+        {{ surrogate_key(['judged.project', 'judged.environment', 'judged.invocation_id', 'judged.unique_id']) }} as node_execution_id,
+        judged.project,
+        judged.environment,
+        judged.invocation_id,
+        judged.unique_id as node_id,
+        judged.resource_type,
+        judged.is_build,
+        judged.node_status,
+        judged.outcome,
+        judged.failures as failure_count,
+        -- Skipped nodes have no duration; dbt writes 0 for them.
+        case when judged.outcome != 'skipped' then judged.execution_seconds end as execution_seconds,
+        judged.started_at,
+        judged.execute_started_at,
+        judged.completed_at,
+        coalesce(judged.completed_at, judged.generated_at) as observed_at,
+        judged.thread_id,
+        judged.rows_affected,
+        judged.message,
+        judged.generated_at,
+        run_date_versions.run_date_version,
+        judged.run_date
+    from judged
+    inner join run_date_versions
+        on judged.run_date = run_date_versions.run_date
+
+)
+
+select * from final

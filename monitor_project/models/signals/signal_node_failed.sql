@@ -1,0 +1,79 @@
+-- Models, snapshots, seeds and functions whose build failed. A skipped node was not observed: its cause is its own incident.
+with
+
+node_executions as (
+
+    select * from {{ ref('fct_node_executions') }}
+    where
+        is_build
+        and resource_type not in ('test', 'unit_test')
+        and outcome in ('success', 'failure')
+
+),
+
+nodes as (
+
+    select * from {{ ref('dim_nodes') }}
+
+),
+
+impacts as (
+
+    select * from {{ ref('fct_failure_impact') }}
+
+),
+
+observed as (
+
+    select
+        {{ surrogate_key(["'node_failed'", 'node_executions.project', 'node_executions.environment', 'node_executions.node_id']) }}
+            as signal_key,
+        'node_failed' as kind,
+        node_executions.project,
+        node_executions.environment,
+        node_executions.observed_at,
+        node_executions.invocation_id,
+        node_executions.outcome = 'failure' as is_bad,
+        'error' as severity,
+        node_executions.resource_type || ' ' || coalesce(nodes.node_name, node_executions.node_id) || ' failed' as title,
+        {{ error_summary('node_executions.message') }} as detail,
+        node_executions.node_id,
+        nodes.owner,
+        {{ json_object({
+            'path': 'nodes.path',
+            'skipped_models': 'impacts.skipped_model_count',
+            'downstream_models': 'impacts.downstream_model_count',
+            'exposures': 'impacts.exposure_names'
+        }) }} as evidence
+    from node_executions
+    left join nodes
+        on
+            node_executions.project = nodes.project
+            and node_executions.environment = nodes.environment
+            and node_executions.node_id = nodes.node_id
+    left join impacts
+        on node_executions.node_execution_id = impacts.node_execution_id
+
+),
+
+final as (
+
+    select
+        signal_key,
+        kind,
+        project,
+        environment,
+        observed_at,
+        invocation_id,
+        is_bad,
+        severity,
+        cast(substring(title, 1, 120) as varchar) as title,
+        detail,
+        node_id,
+        owner,
+        evidence
+    from observed
+
+)
+
+select * from final

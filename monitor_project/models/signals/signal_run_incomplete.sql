@@ -1,0 +1,56 @@
+-- Builds that did not start (parse error, no connection) or were stopped on the way. The next build that comes to an end mends it.
+with
+
+builds as (
+
+    select * from {{ ref('fct_invocations') }}
+    where
+        is_build
+        and invocation_status in ('did not start', 'interrupted', 'success', 'failure')
+
+),
+
+observed as (
+
+    select
+        {{ surrogate_key(["'run_incomplete'", 'project', 'environment']) }} as signal_key,
+        'run_incomplete' as kind,
+        project,
+        environment,
+        ended_at as observed_at,
+        run_id as invocation_id,
+        invocation_status in ('did not start', 'interrupted') as is_bad,
+        'error' as severity,
+        case invocation_status
+            when 'interrupted' then 'the build was stopped'
+            else 'the build did not start'
+        end as title,
+        coalesce('signal ' || exit_signal, 'exit code ' || cast(exit_code as {{ dbt.type_string() }})) as detail,
+        cast(null as {{ dbt.type_string() }}) as node_id,
+        cast(null as {{ dbt.type_string() }}) as owner,
+        {{ json_object({'run_id': 'run_id', 'ci_url': 'ci_url', 'git_sha': 'git_sha'}) }} as evidence
+    from builds
+
+),
+
+final as (
+
+    select
+        signal_key,
+        kind,
+        project,
+        environment,
+        observed_at,
+        invocation_id,
+        is_bad,
+        severity,
+        cast(substring(title, 1, 120) as varchar) as title,
+        detail,
+        node_id,
+        owner,
+        evidence
+    from observed
+
+)
+
+select * from final

@@ -1,0 +1,107 @@
+-- Tests and unit tests that found bad rows, or whose query broke. A warning is bad too, with its own severity.
+with
+
+node_executions as (
+
+    select * from {{ ref('fct_node_executions') }}
+    where
+        is_build
+        and resource_type in ('test', 'unit_test')
+        and outcome in ('success', 'failure', 'warning')
+
+),
+
+nodes as (
+
+    select * from {{ ref('dim_nodes') }}
+
+),
+
+impacts as (
+
+    select * from {{ ref('fct_failure_impact') }}
+
+),
+
+named as (
+
+    select
+        node_executions.*,
+        nodes.owner as test_owner,
+        tested.owner as tested_owner,
+        tested.path,
+        coalesce(nodes.test_name, nodes.node_name, node_executions.node_id) as shown_test,
+        coalesce(' on ' || tested.node_name || coalesce('.' || nodes.column_name, ''), '') as shown_place
+    from node_executions
+    left join nodes
+        on
+            node_executions.project = nodes.project
+            and node_executions.environment = nodes.environment
+            and node_executions.node_id = nodes.node_id
+    left join nodes as tested
+        on
+            nodes.project = tested.project
+            and nodes.environment = tested.environment
+            and nodes.attached_node_id = tested.node_id
+
+),
+
+observed as (
+
+    select
+        {{ surrogate_key(["'test_failed'", 'named.project', 'named.environment', 'named.node_id']) }} as signal_key,
+        'test_failed' as kind,
+        named.project,
+        named.environment,
+        named.observed_at,
+        named.invocation_id,
+        named.outcome != 'success' as is_bad,
+        case when named.outcome = 'warning' then 'warning' else 'error' end as severity,
+        'test ' || named.shown_test || named.shown_place
+        || case
+            when named.node_status in ('error', 'runtime error') then ' could not run'
+            when named.outcome = 'warning' then ' warns'
+            else ' fails'
+        end as title,
+        case
+            when named.failure_count > 0
+                then cast(named.failure_count as {{ dbt.type_string() }})
+                    || case when named.failure_count = 1 then ' row fails' else ' rows fail' end
+            else {{ error_summary('named.message') }}
+        end as detail,
+        named.node_id,
+        coalesce(named.test_owner, named.tested_owner) as owner,
+        {{ json_object({
+            'path': 'named.path',
+            'failures': 'named.failure_count',
+            'skipped_models': 'impacts.skipped_model_count',
+            'downstream_models': 'impacts.downstream_model_count',
+            'exposures': 'impacts.exposure_names'
+        }) }} as evidence
+    from named
+    left join impacts
+        on named.node_execution_id = impacts.node_execution_id
+
+),
+
+final as (
+
+    select
+        signal_key,
+        kind,
+        project,
+        environment,
+        observed_at,
+        invocation_id,
+        is_bad,
+        severity,
+        cast(substring(title, 1, 120) as varchar) as title,
+        detail,
+        node_id,
+        owner,
+        evidence
+    from observed
+
+)
+
+select * from final

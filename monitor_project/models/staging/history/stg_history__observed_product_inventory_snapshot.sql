@@ -1,0 +1,26 @@
+with
+
+source as (
+
+    select * from {{ without_copies(source('history', 'observed_product_inventory_snapshot'), ['_content_hash', 'product_id', 'dbt_valid_from']) }} as copies
+
+),
+
+final as (
+
+    select
+        _project as project,
+        _environment as environment,
+        _content_hash as content_hash,
+        _observed_at as observed_at,
+        product_id,
+        product_name,
+        inventory_count,
+        dbt_valid_from,
+        dbt_valid_to,
+        run_date
+    from source
+
+)
+
+select * from final

@@ -1,0 +1,5 @@
+"""``python -m offdag``."""
+
+from offdag.cli import main
+
+main()

@@ -1,0 +1,1 @@
+"""dbt's artifacts to typed rows: the only code in offdag that reads artifact JSON."""

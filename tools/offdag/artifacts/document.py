@@ -1,0 +1,156 @@
+"""One artifact file: its bytes, and what its metadata says before anything else is read."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from offdag.artifacts.timestamps import parse_instant
+from offdag.artifacts.values import text
+
+
+class Kind(Enum):
+    """The artifacts that offdag reads; the value is the file's usual stem."""
+
+    RUN_RESULTS = "run_results"
+    SOURCES = "sources"
+    MANIFEST = "manifest"
+
+
+class Verdict(Enum):
+    """What became of an artifact that was found."""
+
+    ACCEPTED = "accepted"
+    DUPLICATE = "duplicate"
+    STALE = "stale"
+    OTHER_COMMAND = "other command"
+    PARTIAL = "partial"
+    EMPTY = "empty"
+    UNREADABLE = "unreadable"
+    UNSUPPORTED = "unsupported"
+
+
+class UnreadableArtifact(Exception):
+    """A file that gives no rows.
+
+    Attributes:
+        verdict: UNREADABLE or UNSUPPORTED.
+        reason: Why, for the verdict row.
+    """
+
+    def __init__(self, verdict: Verdict, reason: str) -> None:
+        super().__init__(reason)
+        self.verdict = verdict
+        self.reason = reason
+
+
+@dataclass(frozen=True)
+class Document:
+    """An artifact whose metadata could be read.
+
+    Attributes:
+        kind: Which artifact it is, by its schema URL.
+        version: Schema version, such as 6.
+        invocation_id: As written, where it is a plain id, else made from the content: safe in a file name.
+        generated_at: Naive UTC.
+        started_at: Naive UTC; None before dbt 1.10 and in 2.0's run_results.
+        env: ``DBT_ENV_CUSTOM_ENV_*`` of the run, without the prefix.
+    """
+
+    path: Path
+    content: bytes
+    sha256: str
+    kind: Kind
+    version: int
+    dbt_version: str | None
+    invocation_id: str
+    generated_at: datetime
+    started_at: datetime | None
+    env: dict[str, str]
+    project_name: str | None
+    adapter_type: str | None
+
+
+class _Metadata(msgspec.Struct):
+    dbt_schema_version: Any = None
+    dbt_version: Any = None
+    invocation_id: Any = None
+    generated_at: Any = None
+    invocation_started_at: Any = None
+    env: Any = None
+    project_name: Any = None
+    adapter_type: Any = None
+
+
+class _Head(msgspec.Struct):
+    metadata: _Metadata | None = None
+
+
+# Real files hold https://schemas.getdbt.com/dbt/run-results/v6.json, but also ".../run-results/v12" and
+# ".../manifest/v11/manifest.json".
+_SCHEMA = re.compile(r"/(run-results|sources|manifest)/v(\d+)(?:\.json|/|$)")
+_PLAIN_ID = re.compile(r"^[0-9A-Za-z][0-9A-Za-z_-]{7,63}$")
+_head_decoder = msgspec.json.Decoder(_Head)
+
+
+def read_document(path: Path) -> Document:
+    """Read a file and its metadata.
+
+    Raises:
+        UnreadableArtifact: It is no artifact that offdag knows, or cut short.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise UnreadableArtifact(Verdict.UNREADABLE, f"cannot be opened: {error.strerror}") from error
+    return parse_document(path, content)
+
+
+def parse_document(path: Path, content: bytes) -> Document:
+    """The same from bytes at hand; ``path`` only names them."""
+    try:
+        head = _head_decoder.decode(content)
+    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
+        raise UnreadableArtifact(Verdict.UNREADABLE, _why_not_json(content, error)) from error
+    metadata = head.metadata
+    if metadata is None:
+        raise UnreadableArtifact(Verdict.UNSUPPORTED, "has no metadata: written by dbt before 0.19, or no artifact")
+    match = _SCHEMA.search(str(metadata.dbt_schema_version))
+    if match is None:
+        raise UnreadableArtifact(Verdict.UNSUPPORTED, f"unknown schema {str(metadata.dbt_schema_version)[:80]!r}")
+    generated_at = parse_instant(metadata.generated_at)
+    if generated_at is None:
+        raise UnreadableArtifact(Verdict.UNREADABLE, f"generated_at is no time: {str(metadata.generated_at)[:40]!r}")
+    sha256 = hashlib.sha256(content).hexdigest()
+    written_id = metadata.invocation_id
+    return Document(
+        path=path,
+        content=content,
+        sha256=sha256,
+        kind=Kind(match[1].replace("-", "_")),
+        version=int(match[2]),
+        dbt_version=text(metadata.dbt_version),
+        invocation_id=written_id if isinstance(written_id, str) and _PLAIN_ID.match(written_id) else f"content-{sha256[:32]}",
+        generated_at=generated_at,
+        started_at=parse_instant(metadata.invocation_started_at),
+        env={str(k): str(v) for k, v in metadata.env.items()} if isinstance(metadata.env, dict) else {},
+        project_name=text(metadata.project_name),
+        adapter_type=text(metadata.adapter_type),
+    )
+
+
+def _why_not_json(content: bytes, error: Exception) -> str:
+    if not content.strip():
+        return "is empty: the run ended before writing it"
+    if content.lstrip().startswith(b"<<<<<<<"):
+        return "holds a merge conflict"
+    if not content.rstrip().endswith(b"}"):
+        return "is cut short: the writer was killed, or it is still being written"
+    return f"is not the JSON of an artifact: {error}"[:200]

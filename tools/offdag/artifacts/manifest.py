@@ -1,0 +1,206 @@
+"""manifest.json to rows, through a msgspec projection of the fields that offdag keeps.
+
+A full model of a large manifest costs twenty times as much, and fails on the first field that a new dbt version adds.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from offdag.artifacts.document import Document, UnreadableArtifact, Verdict
+from offdag.artifacts.values import Row, items, mapping, text, threshold_seconds
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The rows of one manifest.
+
+    Attributes:
+        manifest_hash: Names what the project held: the same for manifests that differ only in metadata and order.
+        project: The root project's name; None where the metadata lacks it.
+        nodes: ``nodes`` rows: models, tests, seeds, snapshots, sources, exposures, unit tests and the rest.
+        dependencies: ``node_dependencies`` rows.
+        exposures: ``exposures`` rows.
+        tolerated: Nodes that could not be read and are left out.
+    """
+
+    manifest_hash: str
+    project: str | None
+    adapter_type: str | None
+    invocation_id: str
+    nodes: list[Row]
+    dependencies: list[Row]
+    exposures: list[Row]
+    tolerated: int
+
+
+class _Node(msgspec.Struct):
+    """The fields that are kept. Any type is let in here and checked where it is used, so one odd value spoils one field."""
+
+    unique_id: Any = None
+    name: Any = None
+    resource_type: Any = None
+    package_name: Any = None
+    original_file_path: Any = None
+    database: Any = None
+    schema: Any = None
+    alias: Any = None
+    identifier: Any = None
+    relation_name: Any = None
+    checksum: Any = None
+    config: Any = None
+    tags: Any = None
+    description: Any = None
+    meta: Any = None
+    group: Any = None
+    columns: Any = None
+    depends_on: Any = None
+    test_metadata: Any = None
+    column_name: Any = None
+    attached_node: Any = None
+    loaded_at_field: Any = None
+    loaded_at_query: Any = None
+    freshness: Any = None
+    owner: Any = None
+    type: Any = None
+    url: Any = None
+    maturity: Any = None
+    label: Any = None
+
+
+class _Manifest(msgspec.Struct):
+    nodes: dict[str, msgspec.Raw] = {}
+    sources: dict[str, msgspec.Raw] = {}
+    exposures: dict[str, msgspec.Raw] = {}
+    unit_tests: dict[str, msgspec.Raw] = {}
+    groups: dict[str, Any] = {}
+
+
+_manifest_decoder = msgspec.json.Decoder(_Manifest)
+_node_decoder = msgspec.json.Decoder(_Node)
+
+
+def read_manifest(document: Document, project: str | None = None) -> Manifest:
+    """Read every node of a manifest.
+
+    Args:
+        document: A manifest.
+        project: Overrides the name in the metadata, as in every row.
+
+    Raises:
+        UnreadableArtifact: The sections of the file are not what a manifest holds.
+    """
+    try:
+        raw = _manifest_decoder.decode(document.content)
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise UnreadableArtifact(Verdict.UNREADABLE, f"is not the JSON of a manifest: {error}"[:200]) from error
+    project = project or document.project_name
+    group_owners = {k: _owner_name(mapping(g).get("owner")) for k, g in raw.groups.items()}
+    nodes: dict[str, Row] = {}
+    dependencies: list[Row] = []
+    exposures: list[Row] = []
+    tolerated = 0
+    for section in (raw.nodes, raw.sources, raw.exposures, raw.unit_tests):
+        for unique_id, content in section.items():
+            try:
+                node = _node_decoder.decode(content)
+            except (msgspec.MsgspecError, RecursionError):
+                tolerated += 1
+                continue
+            parents = sorted({p for p in items(mapping(node.depends_on).get("nodes")) if isinstance(p, str)})
+            row = _node_row(unique_id, node, group_owners)
+            exposure = _exposure_row(unique_id, node) if row["resource_type"] == "exposure" else None
+            row["node_hash"] = node_hash = _hash([project, row, parents, exposure])
+            nodes[unique_id] = row
+            dependencies += [{"node_hash": node_hash, "unique_id": unique_id, "parent_unique_id": p} for p in parents]
+            if exposure:
+                exposures.append({"node_hash": node_hash, **exposure})
+    return Manifest(
+        manifest_hash=_hash([project, sorted(row["node_hash"] for row in nodes.values())]),
+        project=project,
+        adapter_type=document.adapter_type,
+        invocation_id=document.invocation_id,
+        nodes=list(nodes.values()),
+        dependencies=dependencies,
+        exposures=exposures,
+        tolerated=tolerated,
+    )
+
+
+def _hash(content: object) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()[:32]
+
+
+def _node_row(unique_id: str, node: _Node, group_owners: dict[str, str | None]) -> Row:
+    config = mapping(node.config)
+    meta = {**mapping(node.meta), **mapping(config.get("meta"))}
+    group = text(node.group) or text(config.get("group"))
+    test = mapping(node.test_metadata)
+    kwargs = mapping(test.get("kwargs"))
+    parents = [p for p in items(mapping(node.depends_on).get("nodes")) if isinstance(p, str)]
+    freshness = mapping(node.freshness) or mapping(config.get("freshness"))
+    resource_type = text(node.resource_type) or unique_id.split(".", 1)[0]
+    is_test = resource_type in ("test", "unit_test")
+    # Tests of sources have no attached_node.
+    attached = text(node.attached_node) or (parents[0] if is_test and test and parents else None)
+    column = text(node.column_name) or text(kwargs.get("column_name"))
+    return {
+        "unique_id": unique_id,
+        "name": text(node.name) or unique_id.rsplit(".", 1)[-1],
+        "resource_type": resource_type,
+        "package_name": text(node.package_name),
+        "path": text(node.original_file_path),
+        "database_name": text(node.database),
+        "schema_name": text(node.schema),
+        "alias": text(node.alias) or text(node.identifier),
+        "relation_name": text(node.relation_name),
+        "materialization": text(config.get("materialized")),
+        "code_hash": text(mapping(node.checksum).get("checksum")),
+        "description": text(node.description),
+        "owner": _owner_name(meta.get("owner")) or _owner_name(node.owner) or group_owners.get(f"group.{node.package_name}.{group}"),
+        "group_name": group,
+        "tags": json.dumps(sorted({t for t in (*items(node.tags), *items(config.get("tags"))) if isinstance(t, str)})),
+        "columns": json.dumps({str(k): text(mapping(c).get("data_type")) for k, c in mapping(node.columns).items()}),
+        "meta_alerts": json.dumps(meta["alerts"], sort_keys=True, default=str) if "alerts" in meta else None,
+        "test_name": text(test.get("name")),
+        "column_name": column,
+        "attached_node_id": attached,
+        # A test's unique_id changes with its arguments; this does not.
+        "stable_key": ".".join(str(x or "") for x in (attached, column, test.get("namespace"), test.get("name"))) if test else unique_id,
+        "has_freshness": resource_type == "source" and _has_freshness(node, config, freshness),
+        "warn_after_seconds": threshold_seconds(freshness.get("warn_after")),
+        "error_after_seconds": threshold_seconds(freshness.get("error_after")),
+    }
+
+
+def _has_freshness(node: _Node, config: Row, freshness: Row) -> bool:
+    """Whether `dbt source freshness` checks the source: it has a threshold and a way to find its last load."""
+    finds_load = any((node.loaded_at_field, node.loaded_at_query, config.get("loaded_at_field"), config.get("loaded_at_query")))
+    return finds_load and any(threshold_seconds(freshness.get(k)) is not None for k in ("warn_after", "error_after"))
+
+
+def _exposure_row(unique_id: str, node: _Node) -> Row:
+    owner = mapping(node.owner)
+    return {
+        "unique_id": unique_id,
+        "name": text(node.label) or text(node.name),
+        "exposure_type": text(node.type),
+        "owner_name": text(owner.get("name")),
+        "owner_email": text(owner.get("email")),
+        "maturity": text(node.maturity),
+        "url": text(node.url),
+    }
+
+
+def _owner_name(owner: object) -> str | None:
+    """An owner as one text: meta.owner may be a text, a list of texts, or a mapping with a name and an email."""
+    if isinstance(owner, dict):
+        return text(owner.get("name")) or text(owner.get("email"))
+    if isinstance(owner, list):
+        return ", ".join(o for o in owner if isinstance(o, str)) or None
+    return text(owner)

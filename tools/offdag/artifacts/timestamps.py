@@ -1,0 +1,25 @@
+"""The forms in which dbt versions write instants, to naive UTC."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timezone
+
+_INSTANT = re.compile(r"^(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:\.(\d+))?\s*(Z|[+-]\d\d:?\d\d)?$")
+
+
+def parse_instant(text: object) -> datetime | None:
+    """Naive UTC of an ISO instant; None for what is none.
+
+    dbt writes microseconds with Z, ``+00:00`` for freshness, and nanoseconds from 2.0 on (cut to microseconds).
+    """
+    match = _INSTANT.match(text.strip()) if isinstance(text, str) else None
+    if match is None:
+        return None
+    day, clock, fraction, zone = match.groups()
+    offset = "+00:00" if zone in (None, "Z") else zone if ":" in zone else f"{zone[:3]}:{zone[3:]}"
+    try:
+        instant = datetime.fromisoformat(f"{day}T{clock}.{(fraction or '0')[:6]:0<6}{offset}")
+        return instant.astimezone(timezone.utc).replace(tzinfo=None)
+    except (ValueError, OverflowError):
+        return None

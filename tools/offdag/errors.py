@@ -1,0 +1,84 @@
+"""Everything that offdag refuses or cannot do.
+
+    OffdagError
+    +-- UsageError            2  flags or settings that cannot work
+    +-- HistoryError          3  the history cannot be read or written
+    +-- DeliveryError         4  a message was not delivered
+    +-- MonitorError          5  the monitor's own dbt build failed
+        +-- DatabaseLocked    5  its database stayed locked
+
+Each error says what failed, where, and the next command to type. ``cli.main`` alone turns them into exit codes. An artifact that cannot
+be read is no error: it is a verdict, and ``collect`` ends with ExitCode.UNREADABLE after the rest of its work.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+__all__ = [
+    "DatabaseLocked",
+    "DeliveryError",
+    "ExitCode",
+    "HistoryError",
+    "MonitorError",
+    "OffdagError",
+    "UsageError",
+]
+
+
+class ExitCode(IntEnum):
+    """What offdag's exit codes mean; ``offdag run`` alone gives dbt's own code."""
+
+    OK = 0
+    PROBLEMS = 1
+    USAGE = 2
+    UNREADABLE = 3
+    UNDELIVERED = 4
+    MONITOR = 5
+
+
+class OffdagError(Exception):
+    """The base of all: three parts and an exit code.
+
+    Attributes:
+        what: What failed, one sentence.
+        where: The file, table, channel or setting.
+        next_command: What to type next.
+    """
+
+    exit_code = ExitCode.USAGE
+
+    def __init__(self, what: str, where: str, next_command: str) -> None:
+        super().__init__(what)
+        self.what = what
+        self.where = where
+        self.next_command = next_command
+
+    def __str__(self) -> str:
+        return f"error: {self.what}\nwhere: {self.where}\nnext:  {self.next_command}"
+
+
+class UsageError(OffdagError):
+    """Flags or settings that cannot work."""
+
+
+class HistoryError(OffdagError):
+    """The history cannot be read or written."""
+
+    exit_code = ExitCode.UNREADABLE
+
+
+class DeliveryError(OffdagError):
+    """A message was not delivered; it stays due."""
+
+    exit_code = ExitCode.UNDELIVERED
+
+
+class MonitorError(OffdagError):
+    """The monitor's own dbt build failed."""
+
+    exit_code = ExitCode.MONITOR
+
+
+class DatabaseLocked(MonitorError):
+    """The monitor's database was in use for longer than the allowed wait."""

@@ -1,0 +1,121 @@
+"""Files on a local disk or an object store: whole or absent, and exclusive where asked."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from offdag.errors import HistoryError
+
+
+class Store:
+    """A folder whose files are written whole or not at all.
+
+    Args:
+        root: Local folder or fsspec URL.
+    """
+
+    def __init__(self, root: str) -> None:
+        self.root = root.rstrip("/")
+        self._local = "://" not in root
+        self._fs: Any = None
+        if not self._local:
+            import fsspec
+
+            try:
+                self._fs, self.root = fsspec.core.url_to_fs(self.root)
+            except (ImportError, ValueError) as error:
+                raise HistoryError(f"cannot open the history's store: {error}", root, 'pip install "offdag[s3]"') from error
+
+    def path(self, name: str) -> str:
+        """The full path of a file in the store."""
+        return f"{self.root}/{name}"
+
+    def exists(self, name: str) -> bool:
+        """Whether the file is there."""
+        return os.path.exists(self.path(name)) if self._local else bool(self._fs.exists(self.path(name)))
+
+    def glob(self, pattern: str) -> list[str]:
+        """Names of the files that match, sorted; ``*`` does not match a slash."""
+        if self._local:
+            base = Path(self.root)
+            return sorted(p.relative_to(base).as_posix() for p in base.glob(pattern))
+        return sorted(p[len(self.root) + 1 :] for p in self._fs.glob(self.path(pattern)))
+
+    def read(self, name: str) -> bytes:
+        """The content of a file.
+
+        Raises:
+            HistoryError: It cannot be read.
+        """
+        try:
+            return Path(self.path(name)).read_bytes() if self._local else bytes(self._fs.cat_file(self.path(name)))
+        except OSError as error:
+            raise self._failed("read", name, error) from error
+
+    def write(self, name: str, content: bytes) -> None:
+        """Put a file in place whole, over an older one of that name.
+
+        Raises:
+            HistoryError: It cannot be written; nothing half written stays under the name.
+        """
+        try:
+            if not self._local:
+                self._fs.pipe_file(self.path(name), content)
+                return
+            with _temporary(self.path(name), content) as temporary:
+                os.replace(temporary, self.path(name))
+        except OSError as error:
+            raise self._failed("write", name, error) from error
+
+    def create(self, name: str, content: bytes) -> bool:
+        """Put a new file in place whole; False where the name is taken. Of several writers one alone gets True.
+
+        Raises:
+            HistoryError: It cannot be written.
+        """
+        try:
+            if not self._local:
+                self._fs.pipe_file(self.path(name), content, mode="create")
+                return True
+            with _temporary(self.path(name), content) as temporary:
+                os.link(temporary, self.path(name))
+            return True
+        except FileExistsError:
+            return False
+        except OSError as error:
+            raise self._failed("write", name, error) from error
+
+    def _failed(self, verb: str, name: str, error: OSError) -> HistoryError:
+        return HistoryError(
+            f"cannot {verb} the history: {error.strerror or error}",
+            self.path(name),
+            "mend access or space there, then run the same command again: nothing is lost or doubled",
+        )
+
+
+class _temporary:
+    """A file beside its final place that holds the content on disk, and is gone afterwards in any case."""
+
+    def __init__(self, path: str, content: bytes) -> None:
+        final = PurePosixPath(path)
+        # Never ends in .parquet: a reader's glob must not see it.
+        self._path = str(final.parent / f".{final.name}.{uuid.uuid4().hex}.tmp")
+        self._content = content
+
+    def __enter__(self) -> str:
+        os.makedirs(os.path.dirname(self._path), exist_ok=True)
+        with open(self._path, "wb") as file:
+            file.write(self._content)
+            file.flush()
+            os.fsync(file.fileno())
+        return self._path
+
+    def __exit__(self, *_: object) -> None:
+        try:
+            os.unlink(self._path)
+        except FileNotFoundError:
+            pass
+

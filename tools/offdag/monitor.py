@@ -1,0 +1,109 @@
+"""dbt on the monitor project, as a child process with an environment of its own."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable
+from datetime import datetime, timezone
+from pathlib import Path
+
+from offdag import __version__
+from offdag.database import is_lock_message, wait_until_free
+from offdag.errors import DatabaseLocked, MonitorError, UsageError
+from offdag.history.history import History
+from offdag.settings import Settings
+
+# What the child may see of our environment: DBT_* would send it to the monitored project, or its artifacts there.
+_PASSED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "SYSTEMROOT", "SSL_CERT_FILE", "VIRTUAL_ENV", "PYTHONPATH")
+_PASSED_PREFIXES = ("AWS_", "COVERAGE_")
+_SHOWN_LINES = 40
+
+
+def build_monitor(settings: Settings, history: History, all_tests: bool, say: Callable[[str], None]) -> datetime:
+    """Run `dbt build` on the monitor project and record the run.
+
+    Args:
+        settings: Names the project, its database, the history and ``as_of``.
+        history: Gets a ``monitor_runs`` row.
+        all_tests: Also run the tests and unit tests that a scheduled run leaves out.
+        say: Gets lines for people.
+
+    Returns:
+        ``as_of``, naive UTC.
+
+    Raises:
+        UsageError: There is no monitor project.
+        DatabaseLocked: The database stayed locked.
+        MonitorError: dbt failed; the error carries the end of its output.
+    """
+    project = settings.monitor_project_dir.absolute()
+    if not (project / "dbt_project.yml").is_file():
+        raise UsageError("there is no monitor project", str(project / "dbt_project.yml"), "offdag monitor --monitor-project-dir monitor_project")
+    as_of, started_at = settings.now, _now()
+    database = settings.monitor_database.absolute()
+    database.parent.mkdir(parents=True, exist_ok=True)
+    work = database.parent / "monitor_target"
+    command = [sys.executable, "-m", "dbt.cli.main", "--no-use-colors", "--log-level", "warn", "--log-path", str(work / "logs")]
+    command += ["build", "--project-dir", str(project), "--profiles-dir", str(project), "--target-path", str(work)]
+    if not all_tests:
+        command += ["--exclude-resource-type", "unit_test", "--exclude", "tag:all_tests"]
+    environ = {k: v for k, v in settings.environ.items() if k in _PASSED or k.startswith(_PASSED_PREFIXES)}
+    environ |= {
+        "OFFDAG_HISTORY": settings.history,
+        "OFFDAG_MONITOR_DATABASE": str(database),
+        "OFFDAG_AS_OF": as_of.isoformat(sep=" ", timespec="microseconds"),
+        "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+    }
+    exit_code, output = _run_when_free(command, environ, project, database, settings.lock_timeout, say)
+    history.put(
+        "monitor_runs",
+        started_at.date(),
+        identity := uuid.uuid4().hex,
+        [
+            {
+                "monitor_run_id": identity,
+                "as_of": as_of,
+                "started_at": started_at,
+                "ended_at": _now(),
+                "exit_code": exit_code,
+                "offdag_version": __version__,
+                "seeds": _seeds(project),
+            }
+        ],
+    )
+    if exit_code != 0:
+        shown = "\n".join(output.strip().splitlines()[-_SHOWN_LINES:])
+        raise MonitorError(
+            f"dbt could not build the monitor (exit code {exit_code}):\n{shown}", str(project), f"read {work / 'logs' / 'dbt.log'}"
+        )
+    if output.strip():
+        say(output.strip())
+    return as_of
+
+
+def _run_when_free(
+    command: list[str], environ: dict[str, str], project: Path, database: Path, timeout: float, say: Callable[[str], None]
+) -> tuple[int, str]:
+    """Run dbt once nobody else has the database; again where somebody was faster, up to the deadline."""
+    deadline = time.monotonic() + timeout
+    while True:
+        wait_until_free(database, "monitor", max(0.0, deadline - time.monotonic()), say)
+        done = subprocess.run(command, cwd=project, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+        if done.returncode == 0 or not is_lock_message(done.stdout):
+            return done.returncode, done.stdout
+        if time.monotonic() >= deadline:
+            raise DatabaseLocked("another process keeps taking the monitor's database", str(database), "offdag monitor")
+        say("monitor lost the database to another process, and tries again")
+
+
+def _seeds(project: Path) -> str:
+    """The seeds as they were, as JSON by file name: a run can be repeated as of then."""
+    return json.dumps({path.name: path.read_text(encoding="utf-8") for path in sorted((project / "seeds").glob("*.csv"))})
+
+
+def _now() -> datetime:
+    return datetime.now(timezone.utc).replace(tzinfo=None)

@@ -1,0 +1,53 @@
+"""Where a job runs, read from the variables that schedulers and CI systems set."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The commit, branch, person and page of a job; None where unknown.
+
+    Sources: the variables documented by GitHub Actions and GitLab CI, Airflow's task context variables, and OFFDAG_GIT_SHA,
+    OFFDAG_GIT_BRANCH, OFFDAG_ACTOR, OFFDAG_CI_URL, which win.
+    """
+
+    git_sha: str | None = None
+    git_branch: str | None = None
+    actor: str | None = None
+    ci_url: str | None = None
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str]) -> Origin:
+        """Recognise GitHub Actions, GitLab CI and Airflow; anywhere else all is None."""
+        found = cls()
+        if environ.get("GITHUB_ACTIONS") == "true":
+            found = cls(
+                git_sha=environ.get("GITHUB_SHA"),
+                git_branch=environ.get("GITHUB_HEAD_REF") or environ.get("GITHUB_REF_NAME"),
+                actor=environ.get("GITHUB_ACTOR"),
+                ci_url=_joined(environ, "GITHUB_SERVER_URL", "GITHUB_REPOSITORY", "actions/runs", "GITHUB_RUN_ID"),
+            )
+        elif environ.get("GITLAB_CI") == "true":
+            found = cls(
+                git_sha=environ.get("CI_COMMIT_SHA"),
+                git_branch=environ.get("CI_MERGE_REQUEST_SOURCE_BRANCH_NAME") or environ.get("CI_COMMIT_BRANCH"),
+                actor=environ.get("GITLAB_USER_LOGIN"),
+                ci_url=environ.get("CI_JOB_URL"),
+            )
+        elif environ.get("AIRFLOW_CTX_DAG_ID"):
+            found = cls(actor="airflow:" + environ["AIRFLOW_CTX_DAG_ID"])
+        return cls(
+            git_sha=environ.get("OFFDAG_GIT_SHA") or found.git_sha,
+            git_branch=environ.get("OFFDAG_GIT_BRANCH") or found.git_branch,
+            actor=environ.get("OFFDAG_ACTOR") or found.actor,
+            ci_url=environ.get("OFFDAG_CI_URL") or found.ci_url,
+        )
+
+
+def _joined(environ: Mapping[str, str], *parts: str) -> str | None:
+    """A URL from variables and, where a part has a slash, literal pieces; None where a variable is missing."""
+    values = [part if "/" in part else environ.get(part) for part in parts]
+    return "/".join(v for v in values if v) if all(values) else None

@@ -1,0 +1,214 @@
+"""``offdag run``: dbt as its own process, then whatever it left behind is collected."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+
+from offdag.artifacts.results import BUILD_COMMANDS
+from offdag.dbt_project import DbtProject, command_flag
+from offdag.collect import Collection, Context, collect, fingerprints
+from offdag.errors import UsageError
+from offdag.history.history import History
+from offdag.origin import Origin
+from offdag.settings import Settings
+
+# dbt's exit code where it was stopped or could not start; 1 is a failure that it handled.
+_UNHANDLED = 2
+_LOG_LINES = 20
+_SECRET_WORD = re.compile(r"(?i)\b(\w*(?:password|passwd|secret|token|api[_-]?key)\w*['\"]?\s*[:=]\s*)\S+|(?<=://)[^/\s:@]+:[^/\s@]+(?=@)")
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How dbt ended.
+
+    Attributes:
+        exit_code: dbt's own, or 128 + n on signal n.
+        signal_name: Such as SIGKILL; None where dbt exited by itself.
+    """
+
+    job_run_id: str
+    job_id: str
+    project: str | None
+    command: str
+    started_at: datetime
+    ended_at: datetime
+    exit_code: int
+    signal_name: str | None
+    was_build: bool
+    target: str | None
+    target_path: Path
+    log_path: Path
+    before: dict[Path, tuple[int, int, int]]
+    origin: Origin
+
+
+def run_dbt(settings: Settings, project_dir: Path, command: Sequence[str]) -> Ended:
+    """Run dbt in the project's folder, with its output as it is and signals passed on.
+
+    Args:
+        settings: Environment, job id and origin to hand to dbt by ``DBT_ENV_CUSTOM_ENV_OFFDAG_*``, which dbt copies into artifacts.
+        project_dir: Folder of the dbt project, where the command is run.
+        command: Program and arguments, such as ``dbt build --target prod``.
+
+    Raises:
+        UsageError: The folder or the program does not exist.
+    """
+    if not (project_dir / "dbt_project.yml").is_file():
+        raise UsageError(
+            "there is no dbt project", str(project_dir / "dbt_project.yml"), "offdag run --project-dir inventory_project -- dbt build"
+        )
+    origin = _with_git(settings.origin, project_dir)
+    job_id = settings.job_id or uuid.uuid4().hex
+    inner = command_flag(command, "--project-dir") or settings.environ.get("DBT_PROJECT_DIR")
+    project = DbtProject(project_dir / inner if inner else project_dir, settings.environ)
+    target_path = project.target_path(command)
+    before = fingerprints(target_path)
+    started_at = _now()
+    try:
+        # A session of its own: Ctrl-C then reaches dbt once, through us.
+        process = subprocess.Popen(
+            list(command), cwd=project_dir, env=_environ(settings, job_id, origin), start_new_session=True
+        )
+    except OSError as error:
+        raise UsageError(f"cannot start {command[0]}: {error.strerror}", str(project_dir), "pip install dbt-core, or give dbt's full path") from error
+    previous = {
+        number: signal.signal(number, lambda received, _frame: process.send_signal(received))
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    }
+    try:
+        code = process.wait()
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+    return Ended(
+        job_run_id=uuid.uuid4().hex,
+        job_id=job_id,
+        project=settings.project or project.name,
+        command=" ".join(command),
+        started_at=started_at,
+        ended_at=_now(),
+        exit_code=code if code >= 0 else 128 - code,
+        signal_name=signal.Signals(-code).name if code < 0 else None,
+        was_build=_subcommand(command) in BUILD_COMMANDS,
+        target=command_flag(command, "--target") or command_flag(command, "-t"),
+        target_path=target_path,
+        log_path=project.folder / "logs" / "dbt.log",
+        before=before,
+        origin=origin,
+    )
+
+
+def collect_run(history: History, settings: Settings, ended: Ended) -> Collection:
+    """Collect what dbt left, and record the command itself, results or none.
+
+    Raises:
+        HistoryError: The history cannot be written.
+    """
+    context = Context(
+        project=ended.project,
+        environment=settings.environment,
+        job_id=ended.job_id,
+        origin=ended.origin,
+        was_interrupted=ended.signal_name is not None or ended.exit_code == _UNHANDLED,
+        before=ended.before,
+    )
+    paths = list(fingerprints(ended.target_path))
+    collection = collect(history, [paths] if paths else [], context)
+    invocation = collection.invocations[-1] if collection.invocations else None
+    history.put(
+        "job_runs",
+        ended.started_at.date(),
+        ended.job_run_id,
+        [
+            {
+                "job_run_id": ended.job_run_id,
+                "job_id": ended.job_id,
+                "project": ended.project,
+                "environment": settings.environment or (invocation["environment"] if invocation else None) or "unknown",
+                "command": _redacted(ended.command, settings),
+                "is_build": ended.was_build,
+                "started_at": ended.started_at,
+                "ended_at": ended.ended_at,
+                "exit_code": ended.exit_code,
+                "signal": ended.signal_name,
+                "has_results": invocation is not None,
+                "invocation_id": invocation["invocation_id"] if invocation else None,
+                "git_sha": ended.origin.git_sha,
+                "git_branch": ended.origin.git_branch,
+                "actor": ended.origin.actor,
+                "ci_url": ended.origin.ci_url,
+                "log_tail": _log_tail(ended, settings) if ended.exit_code and invocation is None else None,
+            }
+        ],
+    )
+    return collection
+
+
+def _now() -> datetime:
+    return datetime.now(timezone.utc).replace(tzinfo=None)
+
+
+def _environ(settings: Settings, job_id: str, origin: Origin) -> dict[str, str]:
+    handed = {
+        "JOB_ID": job_id,
+        "ENVIRONMENT": settings.environment,
+        "GIT_SHA": origin.git_sha,
+        "GIT_BRANCH": origin.git_branch,
+        "ACTOR": origin.actor,
+        "CI_URL": origin.ci_url,
+    }
+    # dbt has no use for Slack's secrets.
+    inherited = {k: v for k, v in settings.environ.items() if v not in settings.secrets}
+    return inherited | {f"DBT_ENV_CUSTOM_ENV_OFFDAG_{k}": v for k, v in handed.items() if v}
+
+
+def _with_git(origin: Origin, folder: Path) -> Origin:
+    """Ask git for the commit and branch that no variable told."""
+    if origin.git_sha:
+        return origin
+
+    def git(*arguments: str) -> str | None:
+        try:
+            done = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=10, check=False)
+        except (OSError, subprocess.TimeoutExpired):
+            return None
+        return done.stdout.strip() or None if done.returncode == 0 else None
+
+    branch = origin.git_branch or git("symbolic-ref", "--short", "-q", "HEAD")
+    return Origin(git("rev-parse", "HEAD"), branch, origin.actor, origin.ci_url)
+
+
+def _subcommand(command: Sequence[str]) -> str | None:
+    """The first word after the program that is no flag: dbt's command."""
+    words = [w for w in command[1:] if not w.startswith("-")]
+    return next((w for w in words if w in BUILD_COMMANDS), words[0] if words else None)
+
+
+def _log_tail(ended: Ended, settings: Settings) -> str | None:
+    """The last lines that dbt logged in this run, without secrets."""
+    try:
+        if datetime.fromtimestamp(ended.log_path.stat().st_mtime, timezone.utc).replace(tzinfo=None) < ended.started_at:
+            return None
+        with ended.log_path.open("rb") as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - 20_000))
+            lines = file.read().decode(errors="replace").splitlines()
+    except OSError:
+        return None
+    return _redacted("\n".join(lines[-_LOG_LINES:]), settings)
+
+
+def _redacted(text: str, settings: Settings) -> str:
+    """The text without known secrets, and without what looks like one."""
+    hidden = [v for k, v in settings.environ.items() if k.startswith("DBT_ENV_SECRET") and len(v) > 3]
+    for secret in (*settings.secrets, *hidden):
+        text = text.replace(secret, "***")
+    return _SECRET_WORD.sub(lambda m: f"{m[1] or ''}***", text)

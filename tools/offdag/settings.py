@@ -1,0 +1,155 @@
+"""One frozen object made from flags and environment; nothing else in offdag reads the environment."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from offdag.errors import UsageError
+from offdag.origin import Origin
+
+# Globbing over the Parquet files breaks on these in the history's own path.
+_BREAKS_GLOBBING = re.compile(r"[*?\[\]']|(^|/)[^/=]+=[^/]*(/|$)")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that a verb may need.
+
+    Attributes:
+        history: Folder or fsspec URL of the history.
+        project: dbt project to record; None to find it in the artifacts.
+        environment: Environment to record, such as prod; None to find it in the artifacts.
+        monitor_project_dir: The dbt project that holds the rules.
+        monitor_database: Its DuckDB file.
+        report_path: HTML file that ``report`` writes.
+        as_of: Naive UTC; None for now.
+        lock_timeout: Longest wait for a locked database, in seconds.
+        job_id: Groups the commands of one job; None to make a new one.
+        slack_token: Bot token; never shown.
+        slack_webhook: Incoming webhook URL; never shown.
+        slack_api_url: Base URL of Slack's Web API.
+        origin: Where the job runs: commit, branch, actor, link.
+        environ: The environment for child processes; never shown.
+    """
+
+    history: str
+    project: str | None
+    environment: str | None
+    monitor_project_dir: Path
+    monitor_database: Path
+    report_path: Path
+    as_of: datetime | None
+    lock_timeout: float
+    job_id: str | None
+    slack_token: str | None = field(repr=False)
+    slack_webhook: str | None = field(repr=False)
+    slack_api_url: str
+    origin: Origin
+    environ: Mapping[str, str] = field(repr=False)
+
+    @property
+    def now(self) -> datetime:
+        """``as_of``, or this moment: naive UTC."""
+        return self.as_of or datetime.now(timezone.utc).replace(tzinfo=None)
+
+    def at(self, as_of: str) -> Settings:
+        """These settings for another instant, given as ISO time.
+
+        Raises:
+            UsageError: It is no ISO time.
+        """
+        return replace(self, as_of=_parsed_instant(as_of))
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Texts that must never be written anywhere."""
+        return tuple(s for s in (self.slack_token, self.slack_webhook) if s)
+
+    @classmethod
+    def load(cls, flags: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
+        """Build the settings: a flag wins over its environment variable, which wins over the default.
+
+        Args:
+            flags: Values by field name; None where a flag was not given.
+            environ: Usually ``os.environ``.
+
+        Raises:
+            UsageError: A value cannot work.
+        """
+
+        def chosen(name: str, variable: str, default: str | None = None) -> str | None:
+            value = flags.get(name)
+            return str(value) if value is not None else environ.get(variable) or default
+
+        home = Path(".offdag")
+        history = chosen("history", "OFFDAG_HISTORY", str(home / "history")) or ""
+        return cls(
+            history=_checked_history(history),
+            project=chosen("project", "OFFDAG_PROJECT"),
+            environment=chosen("environment", "OFFDAG_ENVIRONMENT"),
+            monitor_project_dir=Path(chosen("monitor_project_dir", "OFFDAG_MONITOR_PROJECT_DIR", "") or _monitor_project()),
+            monitor_database=Path(chosen("monitor_database", "OFFDAG_MONITOR_DATABASE", str(home / "monitor.duckdb")) or ""),
+            report_path=Path(chosen("report_path", "OFFDAG_REPORT", str(home / "report.html")) or ""),
+            as_of=_parsed_instant(chosen("as_of", "OFFDAG_AS_OF")),
+            lock_timeout=_parsed_seconds(chosen("lock_timeout", "OFFDAG_LOCK_TIMEOUT", "300") or ""),
+            job_id=chosen("job_id", "OFFDAG_JOB_ID"),
+            slack_token=environ.get("OFFDAG_SLACK_BOT_TOKEN") or None,
+            slack_webhook=environ.get("OFFDAG_SLACK_WEBHOOK_URL") or None,
+            slack_api_url=environ.get("OFFDAG_SLACK_API_URL") or "https://slack.com/api/",
+            origin=Origin.from_environ(environ),
+            environ=dict(environ),
+        )
+
+
+def process_environ() -> Mapping[str, str]:
+    """The environment of this process."""
+    return os.environ
+
+
+def _monitor_project() -> Path:
+    """The monitor project beside the caller, else the one that the package carries."""
+    here = Path("monitor_project")
+    packaged = Path(__file__).parent / "monitor_project"
+    return here if here.is_dir() or not packaged.is_dir() else packaged
+
+
+def _checked_history(history: str) -> str:
+    if _BREAKS_GLOBBING.search(history):
+        raise UsageError(
+            "the history's path must not hold * ? [ ] ' or a key=value folder, which break reading its files",
+            f"--history / OFFDAG_HISTORY = {history}",
+            "choose another path, such as: export OFFDAG_HISTORY=.offdag/history",
+        )
+    return history if "://" in history else str(Path(history).absolute())
+
+
+def _parsed_instant(text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        instant = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    except ValueError as error:
+        raise UsageError(
+            "as_of is not an ISO time", f"--as-of / OFFDAG_AS_OF = {text}", "offdag monitor --as-of 2026-01-31T06:00:00"
+        ) from error
+    return instant.astimezone(timezone.utc).replace(tzinfo=None) if instant.tzinfo else instant
+
+
+def _parsed_seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < 86400:
+        raise UsageError(
+            "the lock timeout is not a number of seconds up to a day",
+            f"--lock-timeout / OFFDAG_LOCK_TIMEOUT = {text}",
+            "offdag monitor --lock-timeout 300",
+        )
+    return seconds
