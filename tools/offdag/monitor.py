@@ -47,7 +47,7 @@ def build_monitor(settings: Settings, history: History, all_tests: bool, say: Ca
     database = settings.monitor_database.absolute()
     database.parent.mkdir(parents=True, exist_ok=True)
     work = database.parent / "monitor_target"
-    command = [sys.executable, "-m", "dbt.cli.main", "--no-use-colors", "--log-level", "warn", "--log-path", str(work / "logs")]
+    command = [sys.executable, "-c", "from dbt.cli.main import cli; cli()", "--no-use-colors", "--log-level", "warn", "--log-path", str(work / "logs")]
     command += ["build", "--project-dir", str(project), "--profiles-dir", str(project), "--target-path", str(work)]
     if not all_tests:
         command += ["--exclude-resource-type", "unit_test", "--exclude", "tag:all_tests"]

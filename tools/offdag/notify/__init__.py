@@ -1,0 +1,1 @@
+"""Due notifications to messages, formats, and their delivery: said once, recorded each."""
