@@ -265,7 +265,7 @@ def incidents(settings: Settings, show_all: bool, fail_on: str, output: str) -> 
     rows = Marts(settings.monitor_database, "incidents", settings.lock_timeout, _say).read("fct_incidents")["fct_incidents"]
     open_rows = [row for row in rows if row["incident_status"] == "open"]
     shown = sorted(rows if show_all else open_rows, key=lambda row: row["started_at"], reverse=True)
-    columns = ["incident_status", "severity", "project", "environment", "title", "detail", "started_at", "ended_at", "signal_key"]
+    columns = ["incident_status", "severity", "project", "environment", "title", "detail", "started_at", "ended_at"]
     _print_rows(shown, columns, output, "no incidents are open")
     _say(f"{len(open_rows)} incidents open, {len(rows) - len(open_rows)} ended")
     return ExitCode.PROBLEMS if fail_on == "open" and open_rows else ExitCode.OK

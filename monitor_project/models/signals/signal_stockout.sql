@@ -2,35 +2,9 @@
 -- count; the latest look observes once more what holds now, and what is no longer there.
 with
 
-versions as (
+stock_counts as (
 
-    select * from {{ ref('stg_history__observed_product_inventory_snapshot') }}
-
-),
-
-looks as (
-
-    select
-        project,
-        environment,
-        sha256 as content_hash,
-        collected_at,
-        row_number() over (
-            partition by project, environment
-            order by collected_at desc, sha256 desc
-        ) as newest_number
-    from {{ ref('stg_history__artifact_verdicts') }}
-    where
-        kind = 'observed_product_inventory_snapshot'
-        and verdict in ('accepted', 'duplicate')
-        and collected_at <= {{ as_of() }}
-
-),
-
-newest_look as (
-
-    select * from looks
-    where newest_number = 1
+    select * from {{ ref('fct_stock_counts') }}
 
 ),
 
@@ -40,101 +14,25 @@ nodes as (
 
 ),
 
--- A version is the same in all contents that hold it.
-distinct_versions as (
-
-    select
-        versions.project,
-        versions.environment,
-        versions.product_id,
-        versions.dbt_valid_from,
-        max(versions.product_name) as product_name,
-        max(versions.inventory_count) as inventory_count
-    from versions
-    inner join looks
-        on
-            versions.project = looks.project
-            and versions.environment = looks.environment
-            and versions.content_hash = looks.content_hash
-    group by
-        versions.project,
-        versions.environment,
-        versions.product_id,
-        versions.dbt_valid_from
-
-),
-
-sequenced as (
-
-    select
-        *,
-        lag(inventory_count) over (
-            partition by project, environment, product_id
-            order by dbt_valid_from
-        ) as prior_inventory_count,
-        row_number() over (
-            partition by project, environment, product_id
-            order by dbt_valid_from desc
-        ) as latest_number
-    from distinct_versions
-
-),
-
-current_products as (
-
-    select
-        versions.project,
-        versions.environment,
-        versions.product_id
-    from versions
-    inner join newest_look
-        on
-            versions.project = newest_look.project
-            and versions.environment = newest_look.environment
-            and versions.content_hash = newest_look.content_hash
-    where versions.dbt_valid_to is null
-
-),
-
 moments as (
 
     select
-        project,
-        environment,
-        product_id,
-        product_name,
-        inventory_count,
-        prior_inventory_count,
-        dbt_valid_from,
-        dbt_valid_from as observed_at,
+        *,
+        counted_at as observed_at,
         inventory_count <= 0 as is_bad
-    from sequenced
+    from stock_counts
 
     union all
 
     -- What the latest look saw: null for a product that is gone, which closes its incident.
     select
-        sequenced.project,
-        sequenced.environment,
-        sequenced.product_id,
-        sequenced.product_name,
-        sequenced.inventory_count,
-        sequenced.prior_inventory_count,
-        sequenced.dbt_valid_from,
-        newest_look.collected_at as observed_at,
-        case when current_products.product_id is not null then sequenced.inventory_count <= 0 end as is_bad
-    from sequenced
-    inner join newest_look
-        on
-            sequenced.project = newest_look.project
-            and sequenced.environment = newest_look.environment
-            and sequenced.dbt_valid_from < newest_look.collected_at
-    left join current_products
-        on
-            sequenced.project = current_products.project
-            and sequenced.environment = current_products.environment
-            and sequenced.product_id = current_products.product_id
-    where sequenced.latest_number = 1
+        *,
+        last_looked_at as observed_at,
+        case when is_still_sold then inventory_count <= 0 end as is_bad
+    from stock_counts
+    where
+        is_latest
+        and counted_at < last_looked_at
 
 ),
 
@@ -161,7 +59,7 @@ observed as (
             'product_id': 'moments.product_id',
             'inventory_count': 'moments.inventory_count',
             'prior_inventory_count': 'moments.prior_inventory_count',
-            'counted_at': 'cast(moments.dbt_valid_from as ' ~ dbt.type_string() ~ ')'
+            'counted_at': 'cast(moments.counted_at as ' ~ dbt.type_string() ~ ')'
         }) }} as evidence
     from moments
     left join nodes

@@ -22,9 +22,9 @@ _STATE = {
     "stockout": "OUT OF STOCK",
 }
 _CLOSED = {
-    "removed": "no longer checked: it was removed",
-    "replaced": "no longer checked: another test took its place",
-    "unobserved": "no longer checked: nobody looked for a long time",
+    "removed": "no longer checked, since it was removed",
+    "replaced": "no longer checked, since another test took its place",
+    "unobserved": "no longer checked, since nobody looked for a long time",
 }
 
 
@@ -97,14 +97,15 @@ def _heading(rows: Sequence[Row]) -> str:
 
 def _problem(row: Row) -> Problem:
     evidence = json.loads(row["evidence"] or "{}")
-    facts: list[tuple[str, str | None]] = []
+    facts: list[tuple[str, str | None]] = [("Since", _minute(row["started_at"]))]
+    title = row["title"]
     if row["event"] == "resolved":
-        facts += [("After", _duration(row["started_at"], row["ended_at"])), ("Since", _minute(row["started_at"]))]
+        title += f": over after {_duration(row['started_at'], row['ended_at'])}"
     elif row["event"] == "closed":
-        facts += [("Why", _CLOSED.get(row["closed_reason"] or "")), ("Since", _minute(row["started_at"]))]
+        title += f": {_CLOSED.get(row['closed_reason'] or '', 'no longer checked')}"
     else:
         seen = f", seen {row['bad_count']} times" if row["bad_count"] > 1 else ""
-        facts += [
+        facts = [
             ("What", row["detail"]),
             ("Since", _minute(row["started_at"]) + seen),
             ("Took down", _impact(evidence)),
@@ -114,7 +115,7 @@ def _problem(row: Row) -> Problem:
         ]
     return Problem(
         _state(row),
-        row["title"],
+        title,
         tuple((label, text) for label, text in facts if text),
         row["mention"] if row["event"] in ("opened", "reminder") else None,
     )

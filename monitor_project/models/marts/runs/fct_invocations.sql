@@ -34,6 +34,7 @@ node_counts as (
         sum(case when outcome = 'failure' then 1 else 0 end) as failure_count,
         sum(case when outcome = 'warning' then 1 else 0 end) as warning_count,
         sum(case when outcome = 'skipped' then 1 else 0 end) as skipped_count,
+        sum(case when outcome = 'no-op' then 1 else 0 end) as no_op_count,
         sum(case when outcome = 'unknown' then 1 else 0 end) as unknown_count
     from node_executions
     group by project, environment, invocation_id
@@ -48,6 +49,7 @@ node_counts as (
         sum(case when outcome = 'failure' then 1 else 0 end) as failure_count,
         sum(case when outcome = 'warning' then 1 else 0 end) as warning_count,
         0 as skipped_count,
+        0 as no_op_count,
         sum(case when outcome = 'unknown' then 1 else 0 end) as unknown_count
     from source_freshness
     group by project, environment, invocation_id
@@ -81,6 +83,7 @@ with_results as (
         coalesce(node_counts.failure_count, 0) as failure_count,
         coalesce(node_counts.warning_count, 0) as warning_count,
         coalesce(node_counts.skipped_count, 0) as skipped_count,
+        coalesce(node_counts.no_op_count, 0) as no_op_count,
         coalesce(node_counts.unknown_count, 0) as unknown_count,
         invocations.result_count,
         invocations.elapsed_seconds,
@@ -129,6 +132,7 @@ without_results as (
         0 as failure_count,
         0 as warning_count,
         0 as skipped_count,
+        0 as no_op_count,
         0 as unknown_count,
         0 as result_count,
         cast(null as {{ dbt.type_float() }}) as elapsed_seconds,
@@ -171,6 +175,7 @@ final as (
         cast(failure_count as bigint) as failure_count,
         cast(warning_count as bigint) as warning_count,
         cast(skipped_count as bigint) as skipped_count,
+        cast(no_op_count as bigint) as no_op_count,
         cast(unknown_count as bigint) as unknown_count,
         cast(result_count as bigint) as result_count,
         cast(elapsed_seconds as double) as elapsed_seconds,

@@ -52,7 +52,9 @@ judged as (
             when lower(status) in ('success', 'pass', 'reused') then 'success'
             when lower(status) in ('error', 'fail', 'runtime error', 'partial success') then 'failure'
             when lower(status) = 'warn' then 'warning'
-            when lower(status) in ('skipped', 'no-op') then 'skipped'
+            when lower(status) = 'skipped' then 'skipped'
+            -- Exposures and saved queries: there is nothing to run.
+            when lower(status) = 'no-op' then 'no-op'
             else 'unknown'
         end as outcome
     from results
@@ -72,8 +74,8 @@ final as (
         judged.node_status,
         judged.outcome,
         judged.failures as failure_count,
-        -- Skipped nodes have no duration; dbt writes 0 for them.
-        case when judged.outcome != 'skipped' then judged.execution_seconds end as execution_seconds,
+        -- What did not run has no duration; dbt writes 0.
+        case when judged.outcome not in ('skipped', 'no-op') then judged.execution_seconds end as execution_seconds,
         judged.started_at,
         judged.execute_started_at,
         judged.completed_at,

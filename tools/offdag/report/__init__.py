@@ -1,0 +1,1 @@
+"""Marts to charts to one page."""
