@@ -32,4 +32,4 @@ final as (
 )
 
 select * from final
-order by moved_unit_count desc, product_name
+order by moved_unit_count desc, product_name asc

@@ -3,7 +3,9 @@ with
 
 history as (
 
-    select run_date, count(*) as row_count
+    select
+        run_date,
+        count(*) as row_count
     from {{ ref('stg_history__node_results') }}
     group by run_date
 
@@ -11,7 +13,9 @@ history as (
 
 executions as (
 
-    select run_date, count(*) as row_count
+    select
+        run_date,
+        count(*) as row_count
     from {{ ref('fct_node_executions') }}
     group by run_date
 

@@ -23,10 +23,16 @@ def greenery() -> None:
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for one folder per week.")
 @click.option("--week", "weeks", type=click.IntRange(1, facts.WEEKS), multiple=True, help="Only this week; repeatable.")
 @click.option("--as-of", type=click.DateTime(["%Y-%m-%d"]), help="Day of week 4's stock count. Default: today.")
-@click.option("--scale", type=click.IntRange(1), default=1, show_default=True, help="Copies of all customers and events.")
+@click.option(
+    "--scale", type=click.IntRange(1), default=1, show_default=True, help="Copies of all customers and events."
+)
 @click.option("--seed", type=int, default=1, show_default=True, help="Chooses what the published facts leave open.")
 @click.option(
-    "--bad", "bad_rows", type=click.Choice([b.value for b in BadRows]), multiple=True, help="Add rows that break the shop's tests."
+    "--bad",
+    "bad_rows",
+    type=click.Choice([b.value for b in BadRows]),
+    multiple=True,
+    help="Add rows that break the shop's tests.",
 )
 def generate(
     out: Path, weeks: tuple[int, ...], as_of: datetime | None, scale: int, seed: int, bad_rows: tuple[str, ...]
@@ -40,11 +46,26 @@ def generate(
 
 @greenery.command(epilog="Example: python -m greenery load data/raw/week=1 --target prod")
 @click.argument("folder", type=click.Path(path_type=Path))
-@click.option("--target", default=lambda: os.environ.get("DBT_TARGET", "dev"), help="Target whose file is loaded. Default: DBT_TARGET or dev.")
-@click.option("--database", type=click.Path(path_type=Path), help="DuckDB file. Default: inventory_project/data/inventory_<target>.duckdb")
+@click.option(
+    "--target",
+    default=lambda: os.environ.get("DBT_TARGET", "dev"),
+    help="Target whose file is loaded. Default: DBT_TARGET or dev.",
+)
+@click.option(
+    "--database",
+    type=click.Path(path_type=Path),
+    help="DuckDB file. Default: inventory_project/data/inventory_<target>.duckdb",
+)
 @click.option("--loaded-at", type=click.DateTime(), help="UTC time of loading to record. Default: now.")
-@click.option("--stopped", multiple=True, type=click.Choice(list(raw.TABLES)), help="Leave this table's load seven days back; repeatable.")
-def load(folder: Path, target: str, database: Path | None, loaded_at: datetime | None, stopped: tuple[str, ...]) -> None:
+@click.option(
+    "--stopped",
+    multiple=True,
+    type=click.Choice(list(raw.TABLES)),
+    help="Leave this table's load seven days back; repeatable.",
+)
+def load(
+    folder: Path, target: str, database: Path | None, loaded_at: datetime | None, stopped: tuple[str, ...]
+) -> None:
     """Load a folder of CSV files into the raw schema."""
     from greenery.load import load_folder  # duckdb is not needed to generate
 
@@ -54,7 +75,9 @@ def load(folder: Path, target: str, database: Path | None, loaded_at: datetime |
     for remark in remarks:
         click.echo(remark, err=True)
     late = f"; {', '.join(stopped)} left as loaded seven days before" if stopped else ""
-    click.echo(f"loaded {sum(counts.values())} rows into {len(counts)} tables of {database} at {loaded_at:%Y-%m-%d %H:%M:%S} UTC{late}")
+    click.echo(
+        f"loaded {sum(counts.values())} rows into {len(counts)} tables of {database} at {loaded_at:%Y-%m-%d %H:%M:%S} UTC{late}"
+    )
 
 
 def main() -> None:

@@ -18,10 +18,58 @@ from greenery.sessions import Session, build_sessions, clicks
 Row = dict[str, Any]
 Tables = dict[str, list[Row]]
 
-_FIRST_NAMES = "Ada Ben Cleo Dan Eva Finn Gia Hugo Ida Jon Kim Leo Mia Ned Ola Pia Quin Rae Sam Tia Uma Vic Wes Xia Yan Zoe".split()
-_LAST_NAMES = "Ash Birch Cedar Dale Elm Fern Grove Hazel Ivy Juniper Lake Moss Nettle Oak Pine Reed Sage Thorn Vine Wood".split()
-_STREETS = "Acorn Bramble Clover Dogwood Elder Foxglove Heather Laurel Maple Willow".split()
-_STATES = "California Texas Florida Ohio Georgia Utah Oregon Nevada Kansas Maine".split()
+_FIRST_NAMES = [
+    "Ada",
+    "Ben",
+    "Cleo",
+    "Dan",
+    "Eva",
+    "Finn",
+    "Gia",
+    "Hugo",
+    "Ida",
+    "Jon",
+    "Kim",
+    "Leo",
+    "Mia",
+    "Ned",
+    "Ola",
+    "Pia",
+    "Quin",
+    "Rae",
+    "Sam",
+    "Tia",
+    "Uma",
+    "Vic",
+    "Wes",
+    "Xia",
+    "Yan",
+    "Zoe",
+]
+_LAST_NAMES = [
+    "Ash",
+    "Birch",
+    "Cedar",
+    "Dale",
+    "Elm",
+    "Fern",
+    "Grove",
+    "Hazel",
+    "Ivy",
+    "Juniper",
+    "Lake",
+    "Moss",
+    "Nettle",
+    "Oak",
+    "Pine",
+    "Reed",
+    "Sage",
+    "Thorn",
+    "Vine",
+    "Wood",
+]
+_STREETS = ["Acorn", "Bramble", "Clover", "Dogwood", "Elder", "Foxglove", "Heather", "Laurel", "Maple", "Willow"]
+_STATES = ["California", "Texas", "Florida", "Ohio", "Georgia", "Utah", "Oregon", "Nevada", "Kansas", "Maine"]
 _SITE = "https://greenary.com"  # the published spelling
 
 
@@ -240,7 +288,9 @@ def _set_prices(orders: list[Row], items: list[Row], rng: random.Random) -> None
     prices = {product.product_id: product.price for product in facts.PRODUCTS}
     costs: dict[str, Decimal] = {}
     for item in items:
-        costs[item["order_id"]] = costs.get(item["order_id"], Decimal(0)) + item["quantity"] * prices[item["product_id"]]
+        costs[item["order_id"]] = (
+            costs.get(item["order_id"], Decimal(0)) + item["quantity"] * prices[item["product_id"]]
+        )
     discounts = {promo_id: Decimal(discount) for promo_id, discount, _ in facts.PROMOS}
     # A promo never exceeds what it is taken off.
     dear = [order["order_id"] for order in orders if costs[order["order_id"]] > max(discounts.values())]

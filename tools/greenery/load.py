@@ -51,7 +51,9 @@ def load_folder(
         connection = duckdb.connect(str(database))
     except duckdb.IOException as error:
         raise GreeneryError(
-            "the database cannot be opened: " + str(error).splitlines()[0], str(database), "wait for its other user, then load again"
+            "the database cannot be opened: " + str(error).splitlines()[0],
+            str(database),
+            "wait for its other user, then load again",
         ) from error
     with connection:
         connection.execute("begin")
@@ -69,7 +71,9 @@ def _check_columns(folder: Path, table: str) -> list[str]:
         with path.open(newline="", encoding="utf-8-sig") as file:
             header = next(csv.reader(file), [])
     except OSError as error:
-        raise GreeneryError(f"cannot read {path.name}: {error.strerror}", str(path), "python -m greenery generate --help") from error
+        raise GreeneryError(
+            f"cannot read {path.name}: {error.strerror}", str(path), "python -m greenery generate --help"
+        ) from error
     optional = raw.OPTIONAL_COLUMNS.get(table, ())
     missing = [c for c in raw.TABLES[table] if c not in header and c not in optional]
     if missing:
@@ -87,7 +91,7 @@ def _load_table(
     path = folder / f"{table}.csv"
     types: Mapping[str, str] = raw.TABLES[table]
     selected = ", ".join(
-        f'cast({_quoted(c)} as {t}) as {_quoted(c)}' if c in header else f"cast($loaded_at as {t}) as {_quoted(c)}"
+        f"cast({_quoted(c)} as {t}) as {_quoted(c)}" if c in header else f"cast($loaded_at as {t}) as {_quoted(c)}"
         for c, t in types.items()
     )
     statement = (
@@ -98,7 +102,9 @@ def _load_table(
         connection.execute(statement, {"path": str(path), "loaded_at": loaded_at})
     except duckdb.Error as error:
         raise GreeneryError(
-            f"{path.name} has a value of the wrong type: {str(error).splitlines()[0]}", str(path), "mend the file, then load again"
+            f"{path.name} has a value of the wrong type: {str(error).splitlines()[0]}",
+            str(path),
+            "mend the file, then load again",
         ) from error
     row = connection.execute(f"select count(*) from raw.{_quoted(table)}").fetchone()
     return int(row[0]) if row else 0

@@ -94,7 +94,10 @@ def clicks(session: Session, repeats: Sequence[tuple[str, int]], rng: random.Ran
                 steps += [(event_type, product)] * (1 + repeats.count((event_type, product)))
     if session.kind.has_order:
         steps.append(("checkout", None))
-    out = [Click(kind, at, product) for (kind, product), at in zip(steps, _browsing_times(session, len(steps), rng), strict=True)]
+    out = [
+        Click(kind, at, product)
+        for (kind, product), at in zip(steps, _browsing_times(session, len(steps), rng), strict=True)
+    ]
     if session.shipping_hour is not None:
         out.append(Click("package_shipped", _shipping_time(session, out[-1].created_at, rng), None))
     return out
@@ -106,7 +109,9 @@ def _schedule(rng: random.Random) -> list[Session]:
     for day, counts in _SESSIONS_BY_DAY.items():
         if day == 0:
             # Both begin just before midnight and order just after it.
-            sessions += [Session(Kind.SHIPPED, 24, 24 + rng.randint(1, 8), straddles=True) for _ in range(counts[Kind.SHIPPED])]
+            sessions += [
+                Session(Kind.SHIPPED, 24, 24 + rng.randint(1, 8), straddles=True) for _ in range(counts[Kind.SHIPPED])
+            ]
             continue
         midnight = 24 * day
         next_day = _SHIPPED_NEXT_DAY[day]
@@ -145,7 +150,11 @@ def _fill_with_products(sessions: list[Session], rng: random.Random) -> None:
     view_sizes = {
         id(s): size
         for kind_sessions, size_of_all in _view_budget(sessions)
-        for s, size in zip(kind_sessions, _sizes(len(kind_sessions), size_of_all, kind_sessions[0].kind is Kind.VIEW, 8, rng), strict=True)
+        for s, size in zip(
+            kind_sessions,
+            _sizes(len(kind_sessions), size_of_all, kind_sessions[0].kind is Kind.VIEW, 8, rng),
+            strict=True,
+        )
     }
     extra = _assign(
         [p.viewed - p.carted for p in products],

@@ -22,14 +22,24 @@ if TYPE_CHECKING:
 _COMMON = (
     click.option("--history", help="Folder or URL of the history. [OFFDAG_HISTORY; .offdag/history]"),
     click.option("--project", help="dbt project to record. [OFFDAG_PROJECT; found in the artifacts]"),
-    click.option("--environment", "-e", help="Environment to record, such as prod. [OFFDAG_ENVIRONMENT; found in the artifacts]"),
-    click.option("--monitor-project-dir", help="The dbt project with the rules. [OFFDAG_MONITOR_PROJECT_DIR; monitor_project]"),
+    click.option(
+        "--environment", "-e", help="Environment to record, such as prod. [OFFDAG_ENVIRONMENT; found in the artifacts]"
+    ),
+    click.option(
+        "--monitor-project-dir", help="The dbt project with the rules. [OFFDAG_MONITOR_PROJECT_DIR; monitor_project]"
+    ),
     click.option("--monitor-database", help="Its DuckDB file. [OFFDAG_MONITOR_DATABASE; .offdag/monitor.duckdb]"),
-    click.option("--lock-timeout", type=float, help="Seconds to wait for a locked database. [OFFDAG_LOCK_TIMEOUT; 300]"),
+    click.option(
+        "--lock-timeout", type=float, help="Seconds to wait for a locked database. [OFFDAG_LOCK_TIMEOUT; 300]"
+    ),
 )
 _FORMAT = click.option("--format", "output", type=click.Choice(["table", "json"]), default="table", show_default=True)
 _PROJECT_DIR = click.option(
-    "--project-dir", type=click.Path(path_type=Path), default=".", show_default=True, help="Folder of the monitored dbt project."
+    "--project-dir",
+    type=click.Path(path_type=Path),
+    default=".",
+    show_default=True,
+    help="Folder of the monitored dbt project.",
 )
 
 
@@ -97,7 +107,11 @@ def cli() -> None:
 
 @_verb(
     "offdag run -e prod --project-dir inventory_project -- dbt build --target prod",
-    "history", "project", "environment", "monitor_project_dir", "lock_timeout",
+    "history",
+    "project",
+    "environment",
+    "monitor_project_dir",
+    "lock_timeout",
 )
 @_PROJECT_DIR
 @click.option("--no-observe", is_flag=True, help="Do not copy the observed tables.")
@@ -152,7 +166,10 @@ def _observe(
 
 @_verb(
     "offdag collect -e prod inventory_project/target",
-    "history", "project", "environment", "monitor_project_dir",
+    "history",
+    "project",
+    "environment",
+    "monitor_project_dir",
 )
 @click.option("--recursive", "-r", is_flag=True, help="Also look in the folders below each path.")
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
@@ -170,7 +187,9 @@ def collect(settings: Settings, recursive: bool, paths: tuple[Path, ...]) -> int
         _say(f"{row['verdict']}: {row['path']} {row['reason']}")
     if not collection.verdicts:
         raise UsageError(
-            "there are no artifacts", ", ".join(map(str, paths)), "run dbt first, or look below with: offdag collect --recursive"
+            "there are no artifacts",
+            ", ".join(map(str, paths)),
+            "run dbt first, or look below with: offdag collect --recursive",
         )
     if any(row["environment"] == "unknown" for row in collection.verdicts):
         _say("the environment is unknown: incidents exist only for known ones; give --environment prod next time")
@@ -181,7 +200,10 @@ def collect(settings: Settings, recursive: bool, paths: tuple[Path, ...]) -> int
 
 @_verb(
     "offdag observe -e prod --project-dir inventory_project --target prod",
-    "history", "environment", "monitor_project_dir", "lock_timeout",
+    "history",
+    "environment",
+    "monitor_project_dir",
+    "lock_timeout",
 )
 @_PROJECT_DIR
 @click.option("--target", help="Target of the dbt profile. Default: the profile's own.")
@@ -199,8 +221,16 @@ def observe(settings: Settings, project_dir: Path, target: str | None) -> int:
 
 @_verb("offdag monitor", "history", "monitor_project_dir", "monitor_database", "lock_timeout")
 @click.option("--as-of", help="Compute for this UTC time. [OFFDAG_AS_OF; now]")
-@click.option("--all-tests", is_flag=True, help="Run every test of the monitor project, not only those of a scheduled run.")
-@click.option("--fail-on", type=click.Choice(["incidents", "none"]), default="none", show_default=True, help="Exit with 1 on open incidents.")
+@click.option(
+    "--all-tests", is_flag=True, help="Run every test of the monitor project, not only those of a scheduled run."
+)
+@click.option(
+    "--fail-on",
+    type=click.Choice(["incidents", "none"]),
+    default="none",
+    show_default=True,
+    help="Exit with 1 on open incidents.",
+)
 def monitor(settings: Settings, as_of: str | None, all_tests: bool, fail_on: str) -> int:
     """Build the monitor project: what is broken, since when, and what has to be said."""
     from offdag.marts import Marts
@@ -209,9 +239,13 @@ def monitor(settings: Settings, as_of: str | None, all_tests: bool, fail_on: str
     if as_of:
         settings = settings.at(as_of)
     computed_for = build_monitor(settings, _open_history(settings), all_tests, _say)
-    incidents = Marts(settings.monitor_database, "monitor", settings.lock_timeout, _say).read("fct_incidents")["fct_incidents"]
+    incidents = Marts(settings.monitor_database, "monitor", settings.lock_timeout, _say).read("fct_incidents")[
+        "fct_incidents"
+    ]
     open_count = sum(row["incident_status"] == "open" for row in incidents)
-    _say(f"monitored as of {computed_for:%Y-%m-%d %H:%M:%S} UTC: {open_count} incidents open, {len(incidents) - open_count} ended")
+    _say(
+        f"monitored as of {computed_for:%Y-%m-%d %H:%M:%S} UTC: {open_count} incidents open, {len(incidents) - open_count} ended"
+    )
     return ExitCode.PROBLEMS if fail_on == "incidents" and open_count else ExitCode.OK
 
 
@@ -241,7 +275,9 @@ def notify(settings: Settings, dry_run: bool) -> int:
 
 
 @_verb("offdag report && open .offdag/report.html", "monitor_database", "lock_timeout")
-@click.option("--out", "report_path", type=click.Path(), help="HTML file to write. [OFFDAG_REPORT; .offdag/report.html]")
+@click.option(
+    "--out", "report_path", type=click.Path(), help="HTML file to write. [OFFDAG_REPORT; .offdag/report.html]"
+)
 def report(settings: Settings, report_path: str | None) -> int:
     """Draw the marts as one HTML file, with the same data as JSON beside it."""
     from offdag.marts import Marts
@@ -256,13 +292,21 @@ def report(settings: Settings, report_path: str | None) -> int:
 
 @_verb("offdag incidents --all", "monitor_database", "lock_timeout")
 @click.option("--all", "show_all", is_flag=True, help="Also those that ended.")
-@click.option("--fail-on", type=click.Choice(["open", "none"]), default="none", show_default=True, help="Exit with 1 if any is open.")
+@click.option(
+    "--fail-on",
+    type=click.Choice(["open", "none"]),
+    default="none",
+    show_default=True,
+    help="Exit with 1 if any is open.",
+)
 @_FORMAT
 def incidents(settings: Settings, show_all: bool, fail_on: str, output: str) -> int:
     """Show what is open, as the last monitor run found it."""
     from offdag.marts import Marts
 
-    rows = Marts(settings.monitor_database, "incidents", settings.lock_timeout, _say).read("fct_incidents")["fct_incidents"]
+    rows = Marts(settings.monitor_database, "incidents", settings.lock_timeout, _say).read("fct_incidents")[
+        "fct_incidents"
+    ]
     open_rows = [row for row in rows if row["incident_status"] == "open"]
     shown = sorted(rows if show_all else open_rows, key=lambda row: row["started_at"], reverse=True)
     columns = ["incident_status", "severity", "project", "environment", "title", "detail", "started_at", "ended_at"]
@@ -272,12 +316,19 @@ def incidents(settings: Settings, show_all: bool, fail_on: str, output: str) -> 
 
 
 @_verb("offdag verdicts --format json", "history", "monitor_project_dir")
-@click.option("--limit", type=click.IntRange(1), default=25, show_default=True, help="Show this many, the newest first.")
+@click.option(
+    "--limit", type=click.IntRange(1), default=25, show_default=True, help="Show this many, the newest first."
+)
 @_FORMAT
 def verdicts(settings: Settings, limit: int, output: str) -> int:
     """Show what became of each artifact that was found."""
     rows = _open_history(settings).read("artifact_verdicts").sort_by([("collected_at", "descending")]).to_pylist()
-    _print_rows(rows[:limit], ["collected_at", "project", "environment", "path", "kind", "verdict", "reason"], output, "nothing was collected yet")
+    _print_rows(
+        rows[:limit],
+        ["collected_at", "project", "environment", "path", "kind", "verdict", "reason"],
+        output,
+        "nothing was collected yet",
+    )
     _say(f"{min(limit, len(rows))} of {len(rows)} verdicts shown")
     return ExitCode.OK
 

@@ -90,7 +90,9 @@ def find_folders(paths: Sequence[Path], recursive: bool) -> list[list[Path]]:
         elif path.is_dir():
             folders = sorted({p.parent for name in _FILE_NAMES for p in path.rglob(name)}) if recursive else [path]
             for folder in folders:
-                groups.setdefault(folder, []).extend(p for p in _artifacts_in(folder) if p not in groups.get(folder, []))
+                groups.setdefault(folder, []).extend(
+                    p for p in _artifacts_in(folder) if p not in groups.get(folder, [])
+                )
         else:
             raise UsageError("there is no such file or folder", str(path), "offdag collect inventory_project/target")
     return [group for group in groups.values() if group]
@@ -124,7 +126,9 @@ def collect(
         on_group()
     if verdicts and keep_verdicts:
         now = datetime.now(timezone.utc).replace(tzinfo=None)
-        history.put("artifact_verdicts", now.date(), uuid.uuid4().hex, ({"collected_at": now, **row} for row in verdicts))
+        history.put(
+            "artifact_verdicts", now.date(), uuid.uuid4().hex, ({"collected_at": now, **row} for row in verdicts)
+        )
     return Collection(verdicts, invocations)
 
 
@@ -154,7 +158,9 @@ class _Folder:
         except OSError as error:
             return self._unreadable(path, UnreadableArtifact(Verdict.UNREADABLE, f"cannot be opened: {error.strerror}"))
         try:
-            return self._collect_manifest(document) if document.kind is Kind.MANIFEST else self._collect_results(document)
+            return (
+                self._collect_manifest(document) if document.kind is Kind.MANIFEST else self._collect_results(document)
+            )
         except UnreadableArtifact as problem:
             return self._unreadable(path, problem, document)
 
@@ -233,7 +239,10 @@ class _Folder:
         self.invocations.append(invocation)
         verdict, reason = Verdict.ACCEPTED, f"{len(results.rows)} results"
         if document.kind is Kind.RUN_RESULTS and not results.is_build:
-            verdict, reason = Verdict.OTHER_COMMAND, f"written by dbt {results.invocation['command']}: no evidence of a build"
+            verdict, reason = (
+                Verdict.OTHER_COMMAND,
+                f"written by dbt {results.invocation['command']}: no evidence of a build",
+            )
         elif is_partial:
             verdict, reason = Verdict.PARTIAL, f"{len(results.rows)} results, then dbt was stopped"
         elif not results.rows:
@@ -249,7 +258,9 @@ class _Folder:
             return row
         row["sha256"] = hashlib.sha256(content).hexdigest()
         today = datetime.now(timezone.utc).date()
-        self._history.keep_raw(row["project"], row["environment"], today, f"unreadable-{row['sha256'][:32]}", path.name, content)
+        self._history.keep_raw(
+            row["project"], row["environment"], today, f"unreadable-{row['sha256'][:32]}", path.name, content
+        )
         return row
 
     def _keep_raw(self, document: Document) -> None:

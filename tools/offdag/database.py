@@ -48,7 +48,9 @@ def is_lock_message(text: str) -> bool:
     return bool(_LOCK.search(text))
 
 
-def _open(path: Path, read_only: bool, who: str, timeout: float, say: Callable[[str], None]) -> duckdb.DuckDBPyConnection:
+def _open(
+    path: Path, read_only: bool, who: str, timeout: float, say: Callable[[str], None]
+) -> duckdb.DuckDBPyConnection:
     deadline = time.monotonic() + timeout
     told = False
     while True:
@@ -58,12 +60,16 @@ def _open(path: Path, read_only: bool, who: str, timeout: float, say: Callable[[
             message = str(error)
             if not is_lock_message(message):
                 raise MonitorError(
-                    f"the database cannot be opened: {message.splitlines()[0]}", str(path), "python -m pip install --upgrade duckdb"
+                    f"the database cannot be opened: {message.splitlines()[0]}",
+                    str(path),
+                    "python -m pip install --upgrade duckdb",
                 ) from error
             holder = _holder(message)
             if time.monotonic() >= deadline:
                 raise DatabaseLocked(
-                    f"{who} waited {timeout:.0f} s for {holder}, which still holds the database", str(path), f"offdag {who}"
+                    f"{who} waited {timeout:.0f} s for {holder}, which still holds the database",
+                    str(path),
+                    f"offdag {who}",
                 ) from error
             if not told:
                 say(f"{who} waits for {holder}, which holds {path} (at most {timeout:.0f} s)")

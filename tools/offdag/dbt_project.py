@@ -53,7 +53,11 @@ class DbtProject:
         chosen = target or self._environ.get("DBT_TARGET") or self._rendered(profile.get("target", "default"), path)
         output = outputs.get(chosen)
         if not isinstance(output, dict):
-            raise UsageError(f"profile {profile_name!r} has no target {chosen!r}", str(path), f"use one of: {', '.join(map(str, outputs))}")
+            raise UsageError(
+                f"profile {profile_name!r} has no target {chosen!r}",
+                str(path),
+                f"use one of: {', '.join(map(str, outputs))}",
+            )
         return {key: self._rendered(value, path) for key, value in output.items()}
 
     def _setting(self, key: str) -> str | None:

@@ -45,7 +45,9 @@ class Marts:
                 try:
                     cursor = connection.execute(f'select * from "{name}"')
                 except duckdb.Error as error:
-                    raise MonitorError(f"the monitor has no {name}: {str(error).splitlines()[0]}", str(self._path), "offdag monitor") from error
+                    raise MonitorError(
+                        f"the monitor has no {name}: {str(error).splitlines()[0]}", str(self._path), "offdag monitor"
+                    ) from error
                 columns = [column[0] for column in cursor.description or []]
                 found[name] = [dict(zip(columns, values, strict=True)) for values in cursor.fetchall()]
         return found

@@ -42,12 +42,25 @@ def build_monitor(settings: Settings, history: History, all_tests: bool, say: Ca
     """
     project = settings.monitor_project_dir.absolute()
     if not (project / "dbt_project.yml").is_file():
-        raise UsageError("there is no monitor project", str(project / "dbt_project.yml"), "offdag monitor --monitor-project-dir monitor_project")
+        raise UsageError(
+            "there is no monitor project",
+            str(project / "dbt_project.yml"),
+            "offdag monitor --monitor-project-dir monitor_project",
+        )
     as_of, started_at = settings.now, _now()
     database = settings.monitor_database.absolute()
     database.parent.mkdir(parents=True, exist_ok=True)
     work = database.parent / "monitor_target"
-    command = [sys.executable, "-c", "from dbt.cli.main import cli; cli()", "--no-use-colors", "--log-level", "warn", "--log-path", str(work / "logs")]
+    command = [
+        sys.executable,
+        "-c",
+        "from dbt.cli.main import cli; cli()",
+        "--no-use-colors",
+        "--log-level",
+        "warn",
+        "--log-path",
+        str(work / "logs"),
+    ]
     command += ["build", "--project-dir", str(project), "--profiles-dir", str(project), "--target-path", str(work)]
     if not all_tests:
         command += ["--exclude-resource-type", "unit_test", "--exclude", "tag:all_tests"]
@@ -78,7 +91,9 @@ def build_monitor(settings: Settings, history: History, all_tests: bool, say: Ca
     if exit_code != 0:
         shown = "\n".join(output.strip().splitlines()[-_SHOWN_LINES:])
         raise MonitorError(
-            f"dbt could not build the monitor (exit code {exit_code}):\n{shown}", str(project), f"read {work / 'logs' / 'dbt.log'}"
+            f"dbt could not build the monitor (exit code {exit_code}):\n{shown}",
+            str(project),
+            f"read {work / 'logs' / 'dbt.log'}",
         )
     if output.strip():
         say(output.strip())
@@ -86,13 +101,20 @@ def build_monitor(settings: Settings, history: History, all_tests: bool, say: Ca
 
 
 def _run_when_free(
-    command: list[str], environ: dict[str, str], project: Path, database: Path, timeout: float, say: Callable[[str], None]
+    command: list[str],
+    environ: dict[str, str],
+    project: Path,
+    database: Path,
+    timeout: float,
+    say: Callable[[str], None],
 ) -> tuple[int, str]:
     """Run dbt once nobody else has the database; again where somebody was faster, up to the deadline."""
     deadline = time.monotonic() + timeout
     while True:
         wait_until_free(database, "monitor", max(0.0, deadline - time.monotonic()), say)
-        done = subprocess.run(command, cwd=project, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+        done = subprocess.run(
+            command, cwd=project, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+        )
         if done.returncode == 0 or not is_lock_message(done.stdout):
             return done.returncode, done.stdout
         if time.monotonic() >= deadline:
@@ -102,7 +124,9 @@ def _run_when_free(
 
 def _seeds(project: Path) -> str:
     """The seeds as they were, as JSON by file name: a run can be repeated as of then."""
-    return json.dumps({path.name: path.read_text(encoding="utf-8") for path in sorted((project / "seeds").glob("*.csv"))})
+    return json.dumps(
+        {path.name: path.read_text(encoding="utf-8") for path in sorted((project / "seeds").glob("*.csv"))}
+    )
 
 
 def _now() -> datetime:

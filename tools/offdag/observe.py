@@ -29,7 +29,12 @@ from offdag.history.schemas import TYPE_WORDS, arrow_schema
 Row = dict[str, Any]
 
 # Columns that say where a row comes from, beside those of the table itself.
-_ORIGIN_COLUMNS = {"_project": "string", "_environment": "string", "_content_hash": "string", "_observed_at": "timestamp"}
+_ORIGIN_COLUMNS = {
+    "_project": "string",
+    "_environment": "string",
+    "_content_hash": "string",
+    "_observed_at": "timestamp",
+}
 
 
 @dataclass(frozen=True)
@@ -72,9 +77,13 @@ def read_observed_tables(monitor_project_dir: Path) -> list[ObservedTable]:
                 columns = dict(pair.strip().split(":", 1) for pair in line["columns"].split("|"))
                 unknown = set(columns.values()) - set(TYPE_WORDS)
                 if unknown or not line["observed_table"].isidentifier():
-                    raise ValueError(f"unknown type {', '.join(unknown)}" if unknown else "observed_table is no plain name")
+                    raise ValueError(
+                        f"unknown type {', '.join(unknown)}" if unknown else "observed_table is no plain name"
+                    )
                 tables.append(
-                    ObservedTable(line["observed_table"], line["project"], line["unique_id"], columns, int(line["max_rows"]))
+                    ObservedTable(
+                        line["observed_table"], line["project"], line["unique_id"], columns, int(line["max_rows"])
+                    )
                 )
             except (KeyError, ValueError, TypeError, AttributeError) as error:
                 raise UsageError(
@@ -145,7 +154,12 @@ def _keep(history: History, table: ObservedTable, environment: str, frame: pa.Ta
     verdict = {"sha256": content_hash, "reason": f"{frame.num_rows} rows{remark}", "verdict": Verdict.ACCEPTED.value}
     if history.holds(f"observed_{table.name}", content_hash):
         return verdict | {"verdict": Verdict.DUPLICATE.value, "reason": f"{frame.num_rows} rows, as before{remark}"}
-    constants = {"_project": table.project, "_environment": environment, "_content_hash": content_hash, "_observed_at": now}
+    constants = {
+        "_project": table.project,
+        "_environment": environment,
+        "_content_hash": content_hash,
+        "_observed_at": now,
+    }
     columns = [pa.array([value] * frame.num_rows, table.schema.field(name).type) for name, value in constants.items()]
     whole = pa.table([*columns, *frame.columns], schema=table.schema)
     history.put_frame(f"observed_{table.name}", now.date(), content_hash, whole)
@@ -159,11 +173,15 @@ def _copy(
     document = read_document(project.target_path() / f"{Kind.MANIFEST.value}.json")
     node = next((n for n in read_manifest(document).nodes if n["unique_id"] == table.unique_id), None)
     if node is None:
-        raise UsageError(f"the manifest has no node {table.unique_id}", str(document.path), "mend seeds/observed_tables.csv")
+        raise UsageError(
+            f"the manifest has no node {table.unique_id}", str(document.path), "mend seeds/observed_tables.csv"
+        )
     connection = project.connection(target)
     if connection.get("type") != "duckdb":
         raise UsageError(
-            f"observing tables of a {connection.get('type')} database is not built yet", table.unique_id, "remove the line from seeds/observed_tables.csv"
+            f"observing tables of a {connection.get('type')} database is not built yet",
+            table.unique_id,
+            "remove the line from seeds/observed_tables.csv",
         )
     path = Path(str(connection.get("path", "")))
     path = path if path.is_absolute() else project.folder / path
@@ -175,7 +193,9 @@ def _copy(
         try:
             frame = database.execute(f"select {columns} from {relation} limit {table.max_rows + 1}").to_arrow_table()
         except duckdb.Error as error:
-            raise UsageError(f"the table cannot be read: {str(error).splitlines()[0]}", str(path), "dbt build, then offdag observe") from error
+            raise UsageError(
+                f"the table cannot be read: {str(error).splitlines()[0]}", str(path), "dbt build, then offdag observe"
+            ) from error
     remark = ""
     if frame.num_rows > table.max_rows:
         frame, remark = frame.slice(0, table.max_rows), f", cut at max_rows = {table.max_rows}"
@@ -183,7 +203,9 @@ def _copy(
     try:
         cast = [pc.cast(frame[field.name], field.type, safe=False) for field in wanted]
     except pa.ArrowException as error:
-        raise UsageError(f"a column has another type than the seed says: {error}", table.unique_id, "mend seeds/observed_tables.csv") from error
+        raise UsageError(
+            f"a column has another type than the seed says: {error}", table.unique_id, "mend seeds/observed_tables.csv"
+        ) from error
     return pa.table(cast, schema=wanted), remark
 
 

@@ -13,8 +13,8 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from offdag.artifacts.results import BUILD_COMMANDS
-from offdag.dbt_project import DbtProject, command_flag
 from offdag.collect import Collection, Context, collect, fingerprints
+from offdag.dbt_project import DbtProject, command_flag
 from offdag.errors import UsageError
 from offdag.history.history import History
 from offdag.origin import Origin
@@ -23,7 +23,9 @@ from offdag.settings import Settings
 # dbt's exit code where it was stopped or could not start; 1 is a failure that it handled.
 _UNHANDLED = 2
 _LOG_LINES = 20
-_SECRET_WORD = re.compile(r"(?i)\b(\w*(?:password|passwd|secret|token|api[_-]?key)\w*['\"]?\s*[:=]\s*)\S+|(?<=://)[^/\s:@]+:[^/\s@]+(?=@)")
+_SECRET_WORD = re.compile(
+    r"(?i)\b(\w*(?:password|passwd|secret|token|api[_-]?key)\w*['\"]?\s*[:=]\s*)\S+|(?<=://)[^/\s:@]+:[^/\s@]+(?=@)"
+)
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,9 @@ def run_dbt(settings: Settings, project_dir: Path, command: Sequence[str]) -> En
     """
     if not (project_dir / "dbt_project.yml").is_file():
         raise UsageError(
-            "there is no dbt project", str(project_dir / "dbt_project.yml"), "offdag run --project-dir inventory_project -- dbt build"
+            "there is no dbt project",
+            str(project_dir / "dbt_project.yml"),
+            "offdag run --project-dir inventory_project -- dbt build",
         )
     origin = _with_git(settings.origin, project_dir)
     job_id = settings.job_id or uuid.uuid4().hex
@@ -79,7 +83,11 @@ def run_dbt(settings: Settings, project_dir: Path, command: Sequence[str]) -> En
             list(command), cwd=project_dir, env=_environ(settings, job_id, origin), start_new_session=True
         )
     except OSError as error:
-        raise UsageError(f"cannot start {command[0]}: {error.strerror}", str(project_dir), "pip install dbt-core, or give dbt's full path") from error
+        raise UsageError(
+            f"cannot start {command[0]}: {error.strerror}",
+            str(project_dir),
+            "pip install dbt-core, or give dbt's full path",
+        ) from error
     previous = {
         number: signal.signal(number, lambda received, _frame: process.send_signal(received))
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -178,7 +186,9 @@ def _with_git(origin: Origin, folder: Path) -> Origin:
 
     def git(*arguments: str) -> str | None:
         try:
-            done = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=10, check=False)
+            done = subprocess.run(
+                ["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=10, check=False
+            )
         except (OSError, subprocess.TimeoutExpired):
             return None
         return done.stdout.strip() or None if done.returncode == 0 else None

@@ -93,8 +93,12 @@ class Settings:
             history=_checked_history(history),
             project=chosen("project", "OFFDAG_PROJECT"),
             environment=chosen("environment", "OFFDAG_ENVIRONMENT"),
-            monitor_project_dir=Path(chosen("monitor_project_dir", "OFFDAG_MONITOR_PROJECT_DIR", "") or _monitor_project()),
-            monitor_database=Path(chosen("monitor_database", "OFFDAG_MONITOR_DATABASE", str(home / "monitor.duckdb")) or ""),
+            monitor_project_dir=Path(
+                chosen("monitor_project_dir", "OFFDAG_MONITOR_PROJECT_DIR", "") or _monitor_project()
+            ),
+            monitor_database=Path(
+                chosen("monitor_database", "OFFDAG_MONITOR_DATABASE", str(home / "monitor.duckdb")) or ""
+            ),
             report_path=Path(chosen("report_path", "OFFDAG_REPORT", str(home / "report.html")) or ""),
             as_of=_parsed_instant(chosen("as_of", "OFFDAG_AS_OF")),
             lock_timeout=_parsed_seconds(chosen("lock_timeout", "OFFDAG_LOCK_TIMEOUT", "300") or ""),

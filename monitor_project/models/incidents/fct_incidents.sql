@@ -104,6 +104,22 @@ node_history as (
 
 ),
 
+-- Nodes whose stable key lives on under another id: a test whose arguments changed.
+successors as (
+
+    select distinct
+        nodes.project,
+        nodes.environment,
+        node_history.unique_id as node_id
+    from node_history
+    inner join nodes
+        on
+            node_history.project = nodes.project
+            and node_history.stable_key = nodes.stable_key
+            and node_history.unique_id != nodes.node_id
+
+),
+
 judged as (
 
     select
@@ -115,18 +131,7 @@ judged as (
         islands.node_id is not null
         and nodes.node_id is null
         and manifests.manifest_at > islands.last_bad_at as is_node_gone,
-        exists (
-            select 1
-            from nodes as successors
-            inner join node_history
-                on successors.stable_key = node_history.stable_key
-            where
-                successors.project = islands.project
-                and successors.environment = islands.environment
-                and node_history.project = islands.project
-                and node_history.unique_id = islands.node_id
-                and successors.node_id != islands.node_id
-        ) as has_successor,
+        successors.node_id is not null as has_successor,
         {{ dbt.dateadd('day', var('close_after_days'), 'islands.last_observed_at') }} as unobserved_at
     from islands
     left join ends
@@ -142,6 +147,11 @@ judged as (
         on
             islands.project = manifests.project
             and islands.environment = manifests.environment
+    left join successors
+        on
+            islands.project = successors.project
+            and islands.environment = successors.environment
+            and islands.node_id = successors.node_id
 
 ),
 

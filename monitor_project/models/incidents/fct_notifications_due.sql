@@ -149,7 +149,7 @@ judged as (
             when
                 routed.incident_status = 'open'
                 and not coalesce(said.is_opened_said, false)
-                and routed.last_bad_at >= {{ dbt.dateadd('day', -var('announce_max_age_days'), as_of()) }}
+                and routed.last_bad_at >= {{ dbt.dateadd('day', '-' ~ var('announce_max_age_days'), as_of()) }}
                 then 'opened'
             when
                 routed.incident_status = 'open'

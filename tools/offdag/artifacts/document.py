@@ -137,7 +137,9 @@ def parse_document(path: Path, content: bytes) -> Document:
         kind=Kind(match[1].replace("-", "_")),
         version=int(match[2]),
         dbt_version=text(metadata.dbt_version),
-        invocation_id=written_id if isinstance(written_id, str) and _PLAIN_ID.match(written_id) else f"content-{sha256[:32]}",
+        invocation_id=written_id
+        if isinstance(written_id, str) and _PLAIN_ID.match(written_id)
+        else f"content-{sha256[:32]}",
         generated_at=generated_at,
         started_at=parse_instant(metadata.invocation_started_at),
         env={str(k): str(v) for k, v in metadata.env.items()} if isinstance(metadata.env, dict) else {},

@@ -162,7 +162,9 @@ def _node_row(unique_id: str, node: _Node, group_owners: dict[str, str | None]) 
         "materialization": text(config.get("materialized")),
         "code_hash": text(mapping(node.checksum).get("checksum")),
         "description": text(node.description),
-        "owner": _owner_name(meta.get("owner")) or _owner_name(node.owner) or group_owners.get(f"group.{node.package_name}.{group}"),
+        "owner": _owner_name(meta.get("owner"))
+        or _owner_name(node.owner)
+        or group_owners.get(f"group.{node.package_name}.{group}"),
         "group_name": group,
         "tags": json.dumps(sorted({t for t in (*items(node.tags), *items(config.get("tags"))) if isinstance(t, str)})),
         "columns": json.dumps({str(k): text(mapping(c).get("data_type")) for k, c in mapping(node.columns).items()}),
@@ -171,7 +173,9 @@ def _node_row(unique_id: str, node: _Node, group_owners: dict[str, str | None]) 
         "column_name": column,
         "attached_node_id": attached,
         # A test's unique_id changes with its arguments; this does not.
-        "stable_key": ".".join(str(x or "") for x in (attached, column, test.get("namespace"), test.get("name"))) if test else unique_id,
+        "stable_key": ".".join(str(x or "") for x in (attached, column, test.get("namespace"), test.get("name")))
+        if test
+        else unique_id,
         "has_freshness": resource_type == "source" and _has_freshness(node, config, freshness),
         "warn_after_seconds": threshold_seconds(freshness.get("warn_after")),
         "error_after_seconds": threshold_seconds(freshness.get("error_after")),
@@ -180,7 +184,9 @@ def _node_row(unique_id: str, node: _Node, group_owners: dict[str, str | None]) 
 
 def _has_freshness(node: _Node, config: Row, freshness: Row) -> bool:
     """Whether `dbt source freshness` checks the source: it has a threshold and a way to find its last load."""
-    finds_load = any((node.loaded_at_field, node.loaded_at_query, config.get("loaded_at_field"), config.get("loaded_at_query")))
+    finds_load = any(
+        (node.loaded_at_field, node.loaded_at_query, config.get("loaded_at_field"), config.get("loaded_at_query"))
+    )
     return finds_load and any(threshold_seconds(freshness.get(k)) is not None for k in ("warn_after", "error_after"))
 
 

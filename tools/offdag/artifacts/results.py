@@ -73,7 +73,8 @@ def _item_model(kind: Kind, version: int) -> Any:
     model: type[BaseModel] = getattr(module, f"{'RunResults' if kind is Kind.RUN_RESULTS else 'Sources'}V{version}")
     from pydantic import TypeAdapter
 
-    return TypeAdapter(typing.get_args(model.model_fields["results"].annotation)[0])
+    item_type: Any = typing.get_args(model.model_fields["results"].annotation)[0]
+    return TypeAdapter(item_type)
 
 
 def _validated(item_model: Any, item: object) -> tuple[Row, bool]:
@@ -92,7 +93,7 @@ def _validated(item_model: Any, item: object) -> tuple[Row, bool]:
         values = item_model.dump_python(item_model.validate_python(known, extra="ignore"), mode="json", warnings=False)
     except ValidationError:
         return {**known, "status": status if isinstance(status, str) else None}, True
-    return typing.cast(Row, values), False
+    return dict(values), False
 
 
 def _invocation(document: Document, raw: Row, result_count: int) -> Row:
@@ -152,7 +153,6 @@ def _freshness(values: Row) -> Row:
         "filter": text(criteria.get("filter")),
         "execution_seconds": number(values.get("execution_time")),
     }
-
 
 
 def _at_least_zero(value: int | None) -> int | None:

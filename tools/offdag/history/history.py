@@ -95,15 +95,25 @@ class History:
             try:
                 frame = pq.read_table(io.BytesIO(self.store.read(name)), partitioning=None)
             except pa.ArrowException as error:
-                raise HistoryError(f"a file of the history is damaged: {error}", self.store.path(name), "offdag rebuild") from error
+                raise HistoryError(
+                    f"a file of the history is damaged: {error}", self.store.path(name), "offdag rebuild"
+                ) from error
             # An older offdag wrote fewer columns.
             have = set(frame.column_names)
             frames.append(
-                pa.table([frame[f.name].cast(f.type) if f.name in have else pa.nulls(frame.num_rows, f.type) for f in chosen], schema=chosen)
+                pa.table(
+                    [
+                        frame[f.name].cast(f.type) if f.name in have else pa.nulls(frame.num_rows, f.type)
+                        for f in chosen
+                    ],
+                    schema=chosen,
+                )
             )
         return pa.concat_tables(frames) if frames else chosen.empty_table()
 
-    def keep_raw(self, project: str, environment: str, day: date, invocation_id: str, name: str, content: bytes) -> None:
+    def keep_raw(
+        self, project: str, environment: str, day: date, invocation_id: str, name: str, content: bytes
+    ) -> None:
         """Keep an artifact byte for byte, compressed."""
         import zstandard
 

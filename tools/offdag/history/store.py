@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import uuid
-from pathlib import Path, PurePosixPath
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from offdag.errors import HistoryError
@@ -27,7 +29,9 @@ class Store:
             try:
                 self._fs, self.root = fsspec.core.url_to_fs(self.root)
             except (ImportError, ValueError) as error:
-                raise HistoryError(f"cannot open the history's store: {error}", root, 'pip install "offdag[s3]"') from error
+                raise HistoryError(
+                    f"cannot open the history's store: {error}", root, 'pip install "offdag[s3]"'
+                ) from error
 
     def path(self, name: str) -> str:
         """The full path of a file in the store."""
@@ -35,7 +39,7 @@ class Store:
 
     def exists(self, name: str) -> bool:
         """Whether the file is there."""
-        return os.path.exists(self.path(name)) if self._local else bool(self._fs.exists(self.path(name)))
+        return Path(self.path(name)).exists() if self._local else bool(self._fs.exists(self.path(name)))
 
     def glob(self, pattern: str) -> list[str]:
         """Names of the files that match, sorted; ``*`` does not match a slash."""
@@ -65,8 +69,8 @@ class Store:
             if not self._local:
                 self._fs.pipe_file(self.path(name), content)
                 return
-            with _temporary(self.path(name), content) as temporary:
-                os.replace(temporary, self.path(name))
+            with _temporary(Path(self.path(name)), content) as temporary:
+                temporary.replace(self.path(name))
         except OSError as error:
             raise self._failed("write", name, error) from error
 
@@ -80,7 +84,7 @@ class Store:
             if not self._local:
                 self._fs.pipe_file(self.path(name), content, mode="create")
                 return True
-            with _temporary(self.path(name), content) as temporary:
+            with _temporary(Path(self.path(name)), content) as temporary:
                 os.link(temporary, self.path(name))
             return True
         except FileExistsError:
@@ -96,26 +100,17 @@ class Store:
         )
 
 
-class _temporary:
+@contextmanager
+def _temporary(final: Path, content: bytes) -> Iterator[Path]:
     """A file beside its final place that holds the content on disk, and is gone afterwards in any case."""
-
-    def __init__(self, path: str, content: bytes) -> None:
-        final = PurePosixPath(path)
-        # Never ends in .parquet: a reader's glob must not see it.
-        self._path = str(final.parent / f".{final.name}.{uuid.uuid4().hex}.tmp")
-        self._content = content
-
-    def __enter__(self) -> str:
-        os.makedirs(os.path.dirname(self._path), exist_ok=True)
-        with open(self._path, "wb") as file:
-            file.write(self._content)
+    final.parent.mkdir(parents=True, exist_ok=True)
+    # Never ends in .parquet: a reader's glob must not see it.
+    temporary = final.parent / f".{final.name}.{uuid.uuid4().hex}.tmp"
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        return self._path
-
-    def __exit__(self, *_: object) -> None:
-        try:
-            os.unlink(self._path)
-        except FileNotFoundError:
-            pass
-
+        yield temporary
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -95,7 +95,11 @@ class Delivery:
         threads: dict[tuple[str, str] | None, list[Row]] = {}
         for row in rows:
             answers = row["event"] != "opened" and row["opened_message_ts"] and row["opened_message_channel"]
-            key = (row["opened_message_channel"], row["opened_message_ts"]) if answers and self._sink.has_threads else None
+            key = (
+                (row["opened_message_channel"], row["opened_message_ts"])
+                if answers and self._sink.has_threads
+                else None
+            )
             threads.setdefault(key, []).append(row)
         return [
             (group, self._sink.payload(build_message(group), channel, Posted(*key) if key else None))
@@ -146,7 +150,9 @@ class Delivery:
             )
         except Unknown as problem:
             outcome.unknown += 1
-            self._say(f"nobody knows whether a message to {intent.channel} arrived: {problem}; the next notify looks for it")
+            self._say(
+                f"nobody knows whether a message to {intent.channel} arrived: {problem}; the next notify looks for it"
+            )
         else:
             self._outbox.receipt(intent, "delivered", _now(), posted=posted)
             outcome.messages += 1

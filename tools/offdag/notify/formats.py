@@ -17,7 +17,10 @@ _REPEAT = "Possible repeat: an earlier attempt to send this may have arrived."
 def block_kit(message: Message) -> dict[str, Any]:
     """The ``text`` and ``blocks`` arguments of chat.postMessage; ``text`` is the fallback and the phone's notification."""
     blocks: list[dict[str, Any]] = [
-        {"type": "header", "text": {"type": "plain_text", "text": _cut(message.heading, _HEADER_LENGTH), "emoji": False}}
+        {
+            "type": "header",
+            "text": {"type": "plain_text", "text": _cut(message.heading, _HEADER_LENGTH), "emoji": False},
+        }
     ]
     for problem in message.problems:
         blocks.append({"type": "section", "text": {"type": "mrkdwn", "text": _cut(_headline(problem), _TEXT_LENGTH)}})
@@ -52,7 +55,11 @@ def escape(text: str) -> str:
 def _headline(problem: Problem) -> str:
     mention = ""
     if problem.mention:
-        mention = f" <!subteam^{escape(problem.mention)}>" if problem.mention.startswith("S") else f" <@{escape(problem.mention)}>"
+        mention = (
+            f" <!subteam^{escape(problem.mention)}>"
+            if problem.mention.startswith("S")
+            else f" <@{escape(problem.mention)}>"
+        )
     return f"*{problem.state}*  {escape(problem.title)}{mention}"
 
 

@@ -79,7 +79,9 @@ def _state(row: Row) -> str:
         return "RESOLVED"
     if row["event"] == "closed":
         return "CLOSED"
-    state = "WARNS" if row["kind"] == "test_failed" and row["severity"] == "warning" else _STATE.get(row["kind"], "BROKEN")
+    state = (
+        "WARNS" if row["kind"] == "test_failed" and row["severity"] == "warning" else _STATE.get(row["kind"], "BROKEN")
+    )
     return f"STILL {state}" if row["event"] == "reminder" else state
 
 
@@ -148,5 +150,7 @@ def _duration(start: datetime, end: datetime) -> str:
         return "less than a minute"
     days, rest = divmod(minutes, 1440)
     hours, minutes = divmod(rest, 60)
-    parts = [f"{n} {unit}{'s' if n != 1 else ''}" for n, unit in ((days, "day"), (hours, "hour"), (minutes, "minute")) if n]
+    parts = [
+        f"{n} {unit}{'s' if n != 1 else ''}" for n, unit in ((days, "day"), (hours, "hour"), (minutes, "minute")) if n
+    ]
     return " ".join(parts[:2])

@@ -64,7 +64,9 @@ class Outbox:
 
     def channels(self) -> list[str]:
         """Log folders that exist."""
-        return sorted({name.split("/")[2] for name in self._history.store.glob(f"intents/{path_part(self._sink)}/*/*.json")})
+        return sorted(
+            {name.split("/")[2] for name in self._history.store.glob(f"intents/{path_part(self._sink)}/*/*.json")}
+        )
 
     def intents(self, folder: str) -> tuple[list[Intent], int]:
         """The latest intent of each envelope in a channel's log, and the number of entries."""
@@ -75,7 +77,9 @@ class Outbox:
             latest[intent.envelope_id] = intent
         return list(latest.values()), int(re.sub(r"\D", "", names[-1].rsplit("/", 1)[1])) if names else 0
 
-    def claim(self, folder: str, number: int, rows: Sequence[Row], channel: str, payload: Row, now: datetime) -> Intent | None:
+    def claim(
+        self, folder: str, number: int, rows: Sequence[Row], channel: str, payload: Row, now: datetime
+    ) -> Intent | None:
         """Claim rows that no other intent holds as entry ``number``; None where another sender took that number."""
         key = f"{self._sink}|{folder}|{number}|" + "|".join(sorted(row["notification_id"] for row in rows))
         intent = Intent(
@@ -100,7 +104,9 @@ class Outbox:
         receipts = self._history.read("deliveries", ["envelope_id", "outcome"]).to_pylist()
         return {row["envelope_id"]: row["outcome"] for row in receipts}
 
-    def receipt(self, intent: Intent, outcome: str, now: datetime, reason: str | None = None, posted: Posted | None = None) -> None:
+    def receipt(
+        self, intent: Intent, outcome: str, now: datetime, reason: str | None = None, posted: Posted | None = None
+    ) -> None:
         """Record what became of an intent."""
         self._history.put(
             "deliveries",

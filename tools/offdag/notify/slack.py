@@ -66,7 +66,12 @@ class SlackBot:
         oldest = since.replace(tzinfo=timezone.utc).timestamp() - _CLOCK_SECONDS
         try:
             channel = self._channel_id(str(payload["channel"]))
-            arguments: Payload = {"channel": channel, "oldest": f"{oldest:.6f}", "limit": 200, "include_all_metadata": True}
+            arguments: Payload = {
+                "channel": channel,
+                "oldest": f"{oldest:.6f}",
+                "limit": 200,
+                "include_all_metadata": True,
+            }
             method = "conversations.history"
             if payload.get("thread_ts"):
                 method, arguments = "conversations.replies", {**arguments, "ts": payload["thread_ts"]}
@@ -133,7 +138,9 @@ class SlackWebhook:
 
     def post(self, payload: Payload, envelope_id: str) -> Posted:
         try:
-            answer = self._client.send(text=payload["text"], blocks=payload["blocks"], unfurl_links=False, unfurl_media=False)
+            answer = self._client.send(
+                text=payload["text"], blocks=payload["blocks"], unfurl_links=False, unfurl_media=False
+            )
         except (SlackClientError, OSError, ValueError) as error:
             raise _lost(error) from None
         if answer.status_code >= 500:
@@ -168,7 +175,9 @@ def _judged(error: SlackApiError) -> Refused | Unknown:
     if status == 429:
         reason = "ratelimited"
     needed = f" (needs {data['needed']})" if isinstance(data, dict) and data.get("needed") else ""
-    return Refused(reason + needed, _ADVICE.get(reason, "look the word up in Slack's documentation of chat.postMessage"))
+    return Refused(
+        reason + needed, _ADVICE.get(reason, "look the word up in Slack's documentation of chat.postMessage")
+    )
 
 
 def _lost(error: Exception) -> Refused | Unknown:

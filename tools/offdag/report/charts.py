@@ -10,7 +10,14 @@ import pandas as pd
 Row = dict[str, Any]
 
 # Told apart by people who do not see red and green; the word stands beside each colour in the legend.
-_COLORS = {"success": "#3b7dd8", "warning": "#e0a100", "failure": "#c8342b", "skipped": "#9aa0a6", "no-op": "#d0d4d9", "unknown": "#7b4fa3"}
+_COLORS = {
+    "success": "#3b7dd8",
+    "warning": "#e0a100",
+    "failure": "#c8342b",
+    "skipped": "#9aa0a6",
+    "no-op": "#d0d4d9",
+    "unknown": "#7b4fa3",
+}
 _LATEST_RUNS = 60
 
 # The version that Altair's charts are written for, as vl-convert names it.
@@ -30,7 +37,12 @@ def runs_over_time(invocations: list[Row]) -> alt.Chart | None:
     """Results of the latest builds by outcome, one bar a build."""
     builds = sorted((r for r in invocations if r["is_build"]), key=lambda r: r["ended_at"])[-_LATEST_RUNS:]
     rows = [
-        {"ended": f"{run['ended_at']:%m-%d %H:%M:%S}", "place": f"{run['project']} ({run['environment']})", "outcome": outcome, "nodes": run[_count_column(outcome)]}
+        {
+            "ended": f"{run['ended_at']:%m-%d %H:%M:%S}",
+            "place": f"{run['project']} ({run['environment']})",
+            "outcome": outcome,
+            "nodes": run[_count_column(outcome)],
+        }
         for run in builds
         for outcome in _COLORS
         if run[_count_column(outcome)]
@@ -38,7 +50,7 @@ def runs_over_time(invocations: list[Row]) -> alt.Chart | None:
     if not rows:
         return None
     frame = pd.DataFrame(rows)
-    return (
+    chart: alt.Chart = (
         alt.Chart(frame, height=180, width="container", title="Nodes and tests of the latest builds, by outcome")
         .mark_bar()
         .encode(
@@ -48,11 +60,14 @@ def runs_over_time(invocations: list[Row]) -> alt.Chart | None:
             tooltip=["place", "ended", "outcome", "nodes"],
         )
     )
+    return chart
 
 
 def timeline(executions: list[Row], invocation_id: str) -> alt.Chart | None:
     """The nodes of one run, from start to end, by thread."""
-    ran = [row for row in executions if row["invocation_id"] == invocation_id and row["started_at"] and row["completed_at"]]
+    ran = [
+        row for row in executions if row["invocation_id"] == invocation_id and row["started_at"] and row["completed_at"]
+    ]
     if not ran:
         return None
     begin = min(row["started_at"] for row in ran)
@@ -69,7 +84,7 @@ def timeline(executions: list[Row], invocation_id: str) -> alt.Chart | None:
         for row in ran
     ]
     frame = pd.DataFrame(rows)
-    return (
+    chart: alt.Chart = (
         alt.Chart(frame, height=alt.Step(26), width="container", title="The last build by thread")
         .mark_bar(stroke="white", strokeWidth=0.5)
         .encode(
@@ -80,6 +95,7 @@ def timeline(executions: list[Row], invocation_id: str) -> alt.Chart | None:
             tooltip=["node", "type", "outcome", "seconds"],
         )
     )
+    return chart
 
 
 def stock(counts: list[Row]) -> alt.LayerChart | None:
@@ -95,8 +111,12 @@ def stock(counts: list[Row]) -> alt.LayerChart | None:
         return None
     frame = pd.DataFrame(rows)
     base = alt.Chart(frame, height=240, width="container", title="Stock by count, of the products that changed").encode(
-        x=alt.X("at:T", title="counted (UTC)"), y=alt.Y("units:Q", title="units in stock"), tooltip=["product", "at", "units"]
+        x=alt.X("at:T", title="counted (UTC)"),
+        y=alt.Y("units:Q", title="units in stock"),
+        tooltip=["product", "at", "units"],
     )
     lines = base.mark_line(interpolate="step-after", point=True).encode(color=alt.Color("product:N", title="product"))
-    out = base.transform_filter("datum.units <= 0").mark_point(shape="cross", size=160, filled=True, color=_COLORS["failure"], angle=45)
+    out = base.transform_filter("datum.units <= 0").mark_point(
+        shape="cross", size=160, filled=True, color=_COLORS["failure"], angle=45
+    )
     return alt.layer(lines, out)

@@ -47,16 +47,20 @@ def write_report(marts: dict[str, list[Row]], path: Path, now: datetime) -> Path
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     environment.filters["minute"] = lambda instant: f"{instant:%Y-%m-%d %H:%M}" if instant else "unknown"
     environment.filters["age"] = _age
-    template = environment.from_string(resources.files("offdag.report").joinpath("page.html.j2").read_text(encoding="utf-8"))
+    template = environment.from_string(
+        resources.files("offdag.report").joinpath("page.html.j2").read_text(encoding="utf-8")
+    )
     page = template.render(
         now=now,
-        incidents=sorted(marts["fct_incidents"], key=lambda r: (r["incident_status"] != "open", -r["started_at"].timestamp())),
+        incidents=sorted(
+            marts["fct_incidents"], key=lambda r: (r["incident_status"] != "open", -r["started_at"].timestamp())
+        ),
         last_builds=last,
         failures=_failures(marts, last),
         freshness=latest_checks(marts["fct_source_freshness"]),
         stock=[row for row in marts["fct_stock_counts"] if row["is_latest"] and row["is_still_sold"]],
         specs={name: _inline(spec) for name, spec in specs.items()},
-        vega=vl_convert.javascript_bundle(vl_version=charts.VEGA_LITE) if specs else "",
+        vega=vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", charts.VEGA_LITE) if specs else "",
     )
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(page, encoding="utf-8")

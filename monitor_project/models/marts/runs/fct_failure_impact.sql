@@ -116,8 +116,14 @@ counted as (
         starts.node_execution_id,
         sum(case when downstream.resource_type in ('model', 'snapshot', 'seed') then 1 else 0 end) as downstream_model_count,
         sum(case when downstream.resource_type = 'exposure' then 1 else 0 end) as exposure_count,
-        sum(case when skips.node_id is not null and skips.resource_type in ('model', 'snapshot', 'seed') then 1 else 0 end) as skipped_model_count,
-        {{ dbt.listagg("case when downstream.resource_type = 'exposure' then downstream.node_name end", "', '", "order by downstream.node_name") }} as exposure_names
+        sum(
+            case when skips.node_id is not null and skips.resource_type in ('model', 'snapshot', 'seed') then 1 else 0 end
+        ) as skipped_model_count,
+        {{ dbt.listagg(
+            "case when downstream.resource_type = 'exposure' then downstream.node_name end",
+            "', '",
+            "order by downstream.node_name"
+        ) }} as exposure_names
     from starts
     left join downstream
         on starts.node_execution_id = downstream.node_execution_id

@@ -2,7 +2,11 @@ with
 
 source as (
 
-    select * from {{ without_copies(source('history', 'artifact_verdicts'), ['collected_at', 'path', 'kind']) }} as copies
+    select *
+    from {{ without_copies(
+        source('history', 'artifact_verdicts'),
+        ['collected_at', 'path', 'kind']
+    ) }} as copies
 
 ),
 

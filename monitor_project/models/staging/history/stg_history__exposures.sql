@@ -2,7 +2,12 @@ with
 
 source as (
 
-    select * from {{ without_copies(source('history', 'exposures'), ['node_hash'], within_run_date=false) }} as copies
+    select *
+    from {{ without_copies(
+        source('history', 'exposures'),
+        ['node_hash'],
+        within_run_date=false
+    ) }} as copies
 
 ),
 

@@ -2,7 +2,11 @@ with
 
 source as (
 
-    select * from {{ without_copies(source('history', 'invocations'), ['project', 'environment', 'invocation_id']) }} as copies
+    select *
+    from {{ without_copies(
+        source('history', 'invocations'),
+        ['project', 'environment', 'invocation_id']
+    ) }} as copies
 
 ),
 

@@ -2,7 +2,11 @@ with
 
 source as (
 
-    select * from {{ without_copies(source('history', 'job_runs'), ['job_run_id']) }} as copies
+    select *
+    from {{ without_copies(
+        source('history', 'job_runs'),
+        ['job_run_id']
+    ) }} as copies
 
 ),
 

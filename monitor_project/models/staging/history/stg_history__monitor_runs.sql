@@ -2,7 +2,11 @@ with
 
 source as (
 
-    select * from {{ without_copies(source('history', 'monitor_runs'), ['monitor_run_id']) }} as copies
+    select *
+    from {{ without_copies(
+        source('history', 'monitor_runs'),
+        ['monitor_run_id']
+    ) }} as copies
 
 ),
 

@@ -2,7 +2,12 @@ with
 
 source as (
 
-    select * from {{ without_copies(source('history', 'node_dependencies'), ['node_hash', 'parent_unique_id'], within_run_date=false) }} as copies
+    select *
+    from {{ without_copies(
+        source('history', 'node_dependencies'),
+        ['node_hash', 'parent_unique_id'],
+        within_run_date=false
+    ) }} as copies
 
 ),
 

@@ -2,7 +2,11 @@ with
 
 source as (
 
-    select * from {{ without_copies(source('history', 'node_results'), ['project', 'environment', 'invocation_id', 'unique_id']) }} as copies
+    select *
+    from {{ without_copies(
+        source('history', 'node_results'),
+        ['project', 'environment', 'invocation_id', 'unique_id']
+    ) }} as copies
 
 ),
 

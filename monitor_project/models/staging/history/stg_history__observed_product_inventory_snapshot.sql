@@ -2,7 +2,11 @@ with
 
 source as (
 
-    select * from {{ without_copies(source('history', 'observed_product_inventory_snapshot'), ['_content_hash', 'product_id', 'dbt_valid_from']) }} as copies
+    select *
+    from {{ without_copies(
+        source('history', 'observed_product_inventory_snapshot'),
+        ['_content_hash', 'product_id', 'dbt_valid_from']
+    ) }} as copies
 
 ),
 
