@@ -126,7 +126,7 @@ def run(settings: Settings, project_dir: Path, no_observe: bool, command: tuple[
 
         history = _open_history(settings)
         collection = collect_run(history, settings, ended)
-        counts = ", ".join(f"{count} {verdict}" for verdict, count in sorted(collection.counts.items()))
+        found = ", ".join(f"{row['kind']} {row['verdict']}" for row in collection.verdicts)
         for row in collection.unreadable:
             _say(f"offdag: {row['path']} {row['reason']}")
         observed: list[str] = []
@@ -134,7 +134,7 @@ def run(settings: Settings, project_dir: Path, no_observe: bool, command: tuple[
             environment = str(collection.invocations[-1]["environment"])
             observed = _observe(settings, history, project_dir, environment, ended.target, ended.job_id)
         _say(
-            f"offdag: dbt ended with {ended.exit_code}; artifacts: {counts or 'none found'}"
+            f"offdag: dbt ended with {ended.exit_code}; artifacts: {found or 'none'}"
             + (f"; observed: {', '.join(observed)}" if observed else "")
             + f"; history: {settings.history}"
         )

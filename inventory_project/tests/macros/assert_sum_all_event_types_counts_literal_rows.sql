@@ -3,13 +3,21 @@ with
 
 events as (
 
-    select 'a' as session_id, 'page_view' as event_type
+    select
+'a' as session_id,
+'page_view' as event_type
     union all
-    select 'a' as session_id, 'page_view' as event_type
+    select
+'a' as session_id,
+'page_view' as event_type
     union all
-    select 'a' as session_id, 'checkout' as event_type
+    select
+'a' as session_id,
+'checkout' as event_type
     union all
-    select 'b' as session_id, 'add_to_cart' as event_type
+    select
+'b' as session_id,
+'add_to_cart' as event_type
 
 ),
 

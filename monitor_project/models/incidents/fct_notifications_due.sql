@@ -67,11 +67,11 @@ matched as (
     from unmuted
     inner join routes
         on
-            coalesce(routes.kind, unmuted.kind) = unmuted.kind
-            and coalesce(routes.severity, unmuted.severity) = unmuted.severity
-            and coalesce(routes.project, unmuted.project) = unmuted.project
-            and coalesce(routes.environment, unmuted.environment) = unmuted.environment
-            and (routes.owner is null or routes.owner = unmuted.owner)
+            unmuted.kind = coalesce(routes.kind, unmuted.kind)
+            and unmuted.severity = coalesce(routes.severity, unmuted.severity)
+            and unmuted.project = coalesce(routes.project, unmuted.project)
+            and unmuted.environment = coalesce(routes.environment, unmuted.environment)
+            and (routes.owner is null or unmuted.owner = routes.owner)
 
 ),
 
@@ -131,8 +131,8 @@ said as (
         on
             routed.signal_key = delivered.signal_key
             and routed.sink = delivered.sink
-            and delivered.incident_started_at <= routed.last_bad_at
-            and delivered.incident_last_bad_at >= routed.started_at
+            and routed.last_bad_at >= delivered.incident_started_at
+            and routed.started_at <= delivered.incident_last_bad_at
     group by routed.incident_id, routed.sink
 
 ),

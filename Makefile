@@ -1,0 +1,82 @@
+# offdag: `make` lists the targets. Each target sets itself up; nothing has to be done first.
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+VENV := .venv
+BIN := $(VENV)/bin
+# The dbt target of the shop, overridden by `make build TARGET=ci` or DBT_TARGET.
+TARGET ?= $(or $(DBT_TARGET),dev)
+# The environment that offdag records: the target's name, unless told otherwise.
+ENVIRONMENT ?= $(TARGET)
+WEEK ?= 4
+DATABASE := inventory_project/data/inventory_$(TARGET).duckdb
+OFFDAG := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/offdag
+RUN := $(OFFDAG) run --environment $(ENVIRONMENT) --project-dir inventory_project --
+SQL := inventory_project/models inventory_project/analyses inventory_project/tests monitor_project/models monitor_project/tests
+
+.PHONY: help demo test build load monitor build-then-monitor ci report lint golden clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(VENV)/.installed ## Four weeks of the shop: builds, failures, Slack messages, the report (about 3 minutes)
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m greenery.demo
+
+test: $(VENV)/.installed ## All tests of both dbt projects and of offdag
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n 2 --dist loadgroup $(PYTEST_ARGS)
+
+build: $(VENV)/.installed $(DATABASE) ## Build the shop and collect the run; TARGET=dev|ci|prod
+	@$(RUN) dbt build --target $(TARGET)
+
+load: $(VENV)/.installed ## Load a week of sample data into a target; WEEK=1..4 TARGET=dev|ci|prod
+	@$(BIN)/python -m greenery generate --out .offdag/raw --week $(WEEK)
+	@$(BIN)/python -m greenery load .offdag/raw/week=$(WEEK) --target $(TARGET)
+
+# A target without a database gets the sample data, so that the first build has something to build.
+$(DATABASE): | $(VENV)/.installed
+	@echo "There is no $@ yet: loading the sample data of week $(WEEK)."
+	@$(MAKE) --no-print-directory load TARGET=$(TARGET) WEEK=$(WEEK)
+
+monitor: $(VENV)/.installed ## Build the monitor, say what is new, show what is open
+	@$(OFFDAG) monitor
+	@$(OFFDAG) notify
+	@$(OFFDAG) incidents
+
+build-then-monitor: $(VENV)/.installed $(DATABASE) ## What a scheduler calls: freshness, build, monitor, notify, report; ends with the build's code
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tools/build_then_monitor.py --target $(TARGET) --environment $(ENVIRONMENT)
+
+ci: ## The same build in a database of its own: target ci, environment ci
+	@$(MAKE) --no-print-directory load build TARGET=ci ENVIRONMENT=ci
+
+report: $(VENV)/.installed ## Draw the report from the last monitor run
+	@$(OFFDAG) report
+
+lint: $(VENV)/.installed ## ruff, mypy, sqlfluff, yamllint: no database, no network
+	@$(BIN)/ruff check tools tests
+	@$(BIN)/ruff format --check --quiet tools tests
+	@$(BIN)/mypy
+	@# Snapshots are left out: sqlfluff's Jinja does not know the snapshot tag.
+	@$(BIN)/sqlfluff lint --disable-progress-bar $(SQL)
+	@$(BIN)/yamllint --strict .
+
+golden: $(VENV)/.installed ## Write the golden files of the tests anew; read the diff before committing it
+	@PATH="$(CURDIR)/$(BIN):$$PATH" OFFDAG_WRITE_GOLDEN=1 $(BIN)/python -m pytest -m golden
+
+clean: ## Remove what the targets made, the history of .offdag too; the virtual environment stays
+	rm -rf .offdag inventory_project/data inventory_project/target inventory_project/logs monitor_project/target monitor_project/logs logs
+
+# The first Python from 3.10 to 3.13 that can make virtual environments.
+$(VENV)/.installed: requirements.lock pyproject.toml
+	@set -e; for python in python3.13 python3.12 python3.11 python3.10 python3; do \
+	  if $$python -c 'import ensurepip, sys, venv; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' >/dev/null 2>&1; then found=$$python; break; fi; \
+	done; \
+	if [ -z "$$found" ]; then \
+	  echo "error: no Python from 3.10 to 3.13 with the venv module" >&2; \
+	  echo "where: PATH" >&2; \
+	  echo "next:  apt-get install python3 python3-venv    (Debian and Ubuntu; elsewhere your system's packages)" >&2; exit 2; \
+	fi; \
+	echo "Installing into $(VENV) with $$($$found --version): about 1 GB, one to three minutes, once."; \
+	test -x $(BIN)/python || $$found -m venv $(VENV); \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock; \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .; \
+	$(BIN)/python -m pip check >/dev/null; \
+	touch $@
