@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from support import artifacts
+from support.command import offdag
+from support.fake_slack import FakeSlack
+
+
+@pytest.fixture
+def slack() -> Iterator[FakeSlack]:
+    with FakeSlack() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def monitored_failure(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home whose history holds a build with one failed test, with the monitor built by real dbt. Copy it before writing to it."""
+    home = tmp_path_factory.mktemp("failure")
+    at = datetime.now(timezone.utc).replace(tzinfo=None) - timedelta(minutes=5)
+    tested = artifacts.node(
+        "test.p.not_null_orders_id",
+        ("model.p.orders",),
+        test_metadata={"name": "not_null", "kwargs": {"column_name": "id"}},
+        attached_node="model.p.orders",
+        column_name="id",
+    )
+    artifacts.write(
+        home / "target",
+        manifest=artifacts.manifest([artifacts.node("model.p.orders"), tested], at),
+        run_results=artifacts.run_results(
+            [
+                artifacts.result("model.p.orders", at=at),
+                artifacts.result("test.p.not_null_orders_id", "fail", at, failures=3, message="Got 3 results"),
+            ],
+            at,
+        ),
+    )
+    collected = offdag(home, "collect", "-e", "prod", str(home / "target"))
+    assert collected.code == 0, collected
+    built = offdag(home, "monitor")
+    assert built.code == 0, built
+    return home
+
+
+@pytest.fixture
+def failure(monitored_failure: Path, tmp_path: Path) -> Path:
+    """A copy of ``monitored_failure`` to write to. Its views point to the history of the original."""
+    return shutil.copytree(monitored_failure, tmp_path / "failure")

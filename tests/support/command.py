@@ -1,0 +1,60 @@
+"""Runs offdag and the shop's tools as their users do: as processes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+BIN = Path(sys.executable).parent
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A process that ended."""
+
+    code: int
+    out: str
+    err: str
+
+    def __str__(self) -> str:
+        return f"exit code {self.code}\n--- stdout\n{self.out}\n--- stderr\n{self.err}"
+
+
+def environ(home: Path, more: Mapping[str, str] | None = None) -> dict[str, str]:
+    """An environment in which nothing of the caller's settings is left, and all that is written goes below ``home``."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("OFFDAG_", "DBT_", "GITHUB_", "GITLAB_", "CI_"))}
+    return {
+        **kept,
+        "PATH": f"{BIN}:{os.environ['PATH']}",
+        "OFFDAG_HISTORY": str(home / "history"),
+        "OFFDAG_MONITOR_DATABASE": str(home / "monitor.duckdb"),
+        "OFFDAG_REPORT": str(home / "report.html"),
+        "OFFDAG_MONITOR_PROJECT_DIR": str(ROOT / "monitor_project"),
+        "INVENTORY_DATA_DIR": str(home / "shop"),
+        "DBT_TARGET_PATH": str(home / "shop_target"),
+        "DBT_LOG_PATH": str(home / "shop_logs"),
+        "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+        "NO_COLOR": "1",
+        **(more or {}),
+    }
+
+
+def run(command: list[str], env: Mapping[str, str], cwd: Path = ROOT, timeout: float = 300) -> Ended:
+    """Run a command to its end."""
+    done = subprocess.run(command, env=dict(env), cwd=cwd, capture_output=True, text=True, timeout=timeout, check=False)
+    return Ended(done.returncode, done.stdout, done.stderr)
+
+
+def offdag(home: Path, *arguments: str, env: Mapping[str, str] | None = None, timeout: float = 300) -> Ended:
+    """Run a verb with a home of its own."""
+    return run([sys.executable, "-m", "offdag", *arguments], environ(home, env), timeout=timeout)
+
+
+def greenery(home: Path, *arguments: str) -> Ended:
+    """Run the shop's tools."""
+    return run([sys.executable, "-m", "greenery", *arguments], environ(home))

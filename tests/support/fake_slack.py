@@ -1,0 +1,144 @@
+"""A server in Slack's API shape on loopback. The test chooses its behaviour; it records what arrives."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections import deque
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, urlparse
+
+TOKEN = "xoxb-of-the-test"
+
+
+class FakeSlack:
+    """Accepts messages into channels.
+
+    Attributes:
+        behaviours: What the next calls of a method do, in order; then all is well. One of: ok, 500, 500_after (accepted all the same),
+            drop (accepted, and the connection is closed without an answer), slow (accepted, answered after a second), 429, or
+            error:<word>.
+        posted: Messages that arrived, in order.
+        calls: (method, arguments) of all calls.
+    """
+
+    def __init__(self, channels: tuple[str, ...] = ("data-alerts", "shop-stock")) -> None:
+        self.behaviours: dict[str, deque[str]] = {}
+        self.posted: list[dict[str, Any]] = []
+        self.calls: list[tuple[str, dict[str, Any]]] = []
+        self.channels = {name: f"C{i:08d}" for i, name in enumerate(channels, start=1)}
+        self._lock = threading.Lock()
+        slack = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                slack._answer(self)
+
+            def do_GET(self) -> None:
+                slack._answer(self)
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    @property
+    def env(self) -> dict[str, str]:
+        """The settings that lead offdag here with a bot token."""
+        return {"OFFDAG_SLACK_BOT_TOKEN": TOKEN, "OFFDAG_SLACK_API_URL": f"{self.url}/api/"}
+
+    @property
+    def webhook_env(self) -> dict[str, str]:
+        return {"OFFDAG_SLACK_WEBHOOK_URL": f"{self.url}/services/T0/B0/secret-of-the-webhook"}
+
+    def __enter__(self) -> FakeSlack:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    def then(self, method: str, *behaviours: str) -> None:
+        """Choose what the next calls of a method do."""
+        self.behaviours.setdefault(method, deque()).extend(behaviours)
+
+    def _answer(self, request: BaseHTTPRequestHandler) -> None:
+        url = urlparse(request.path)
+        body = request.rfile.read(int(request.headers.get("Content-Length") or 0)).decode()
+        arguments: dict[str, Any] = {k: v[0] for k, v in parse_qs(url.query).items()}
+        if body:
+            is_json = "json" in (request.headers.get("Content-Type") or "")
+            arguments |= json.loads(body) if is_json else {k: v[0] for k, v in parse_qs(body).items()}
+        method = "webhook" if url.path.startswith("/services/") else url.path.rsplit("/", 1)[-1]
+        with self._lock:
+            self.calls.append((method, arguments))
+            queue = self.behaviours.get(method)
+            behaviour = queue.popleft() if queue else "ok"
+        token = (request.headers.get("Authorization") or "").removeprefix("Bearer ")
+        if method != "webhook" and token != TOKEN:
+            behaviour = "error:invalid_auth"
+        if behaviour == "500":
+            return self._send(request, 500, {"ok": False, "error": "internal_error"})
+        if behaviour == "429":
+            return self._send(request, 429, {"ok": False, "error": "ratelimited"}, {"Retry-After": "1"})
+        if behaviour.startswith("error:"):
+            word = behaviour.partition(":")[2]
+            return self._send(request, 404 if method == "webhook" else 200, word if method == "webhook" else {"ok": False, "error": word})
+        answer = self._do(method, arguments)
+        if behaviour == "500_after":
+            return self._send(request, 500, {"ok": False, "error": "internal_error"})
+        if behaviour == "drop":
+            request.close_connection = True
+            request.connection.close()
+            return None
+        if behaviour == "slow":
+            time.sleep(1)
+        return self._send(request, 200, answer)
+
+    def _do(self, method: str, arguments: dict[str, Any]) -> Any:
+        if method == "webhook":
+            with self._lock:
+                self.posted.append(arguments)
+            return "ok"
+        if method == "conversations.list":
+            return {"ok": True, "channels": [{"id": i, "name": n} for n, i in self.channels.items()]}
+        if method in ("conversations.history", "conversations.replies"):
+            thread = arguments.get("ts") if method == "conversations.replies" else None
+            found = [
+                m
+                for m in self.posted
+                if m["channel"] == arguments["channel"]
+                and m.get("thread_ts") == thread
+                and float(m["ts"]) >= float(arguments.get("oldest") or 0)
+            ]
+            return {"ok": True, "messages": found, "has_more": False}
+        if method == "chat.postMessage":
+            channel = self.channels.get(str(arguments["channel"]).lstrip("#"), arguments["channel"])
+            if channel not in self.channels.values():
+                return {"ok": False, "error": "channel_not_found"}
+            with self._lock:
+                ts = f"{time.time() + len(self.posted) * 1e-6:.6f}"
+                self.posted.append({**arguments, "channel": channel, "ts": ts})
+            return {"ok": True, "channel": channel, "ts": ts}
+        return {"ok": True}
+
+    @staticmethod
+    def _send(request: BaseHTTPRequestHandler, status: int, answer: Any, headers: dict[str, str] | None = None) -> None:
+        body = (answer if isinstance(answer, str) else json.dumps(answer)).encode()
+        request.send_response(status)
+        request.send_header("Content-Type", "text/plain" if isinstance(answer, str) else "application/json")
+        request.send_header("Content-Length", str(len(body)))
+        for name, value in (headers or {}).items():
+            request.send_header(name, value)
+        request.end_headers()
+        request.wfile.write(body)

@@ -1,0 +1,31 @@
+"""Golden files: written by `make golden` alone; a missing one is a failure."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+FOLDER = Path(__file__).parents[1] / "golden"
+
+_MOVING = (
+    (re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d(:\d\d)?(\.\d+)?"), "<time>"),
+    (re.compile(r"over after (less than a minute|\d+ (minute|hour)s?( \d+ minutes?)?)"), "over after <a while>"),
+    (re.compile(r"\b[0-9a-f]{32}\b"), "<id>"),
+    (re.compile(r"\b\d{10}\.\d{6}\b"), "<ts>"),
+)
+
+
+def check(name: str, value: Any) -> None:
+    """Compare with a golden file, times and ids made equal."""
+    text = json.dumps(value, indent=2, ensure_ascii=False, sort_keys=True)
+    for pattern, replacement in _MOVING:
+        text = pattern.sub(replacement, text)
+    path = FOLDER / name
+    if os.environ.get("OFFDAG_WRITE_GOLDEN") == "1":
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text + "\n", encoding="utf-8")
+    assert path.is_file(), f"there is no golden file {path.name}: run make golden and read it"
+    assert text + "\n" == path.read_text(encoding="utf-8")

@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from support import artifacts
+
+from offdag.collect import Collection, Context, collect, find_folders, fingerprints
+from offdag.errors import UsageError
+from offdag.history.history import History
+from offdag.origin import Origin
+
+
+@pytest.fixture
+def history(tmp_path: Path) -> History:
+    return History(str(tmp_path / "history"))
+
+
+def take(history: History, *paths: Path, recursive: bool = False, context: Context | None = None) -> Collection:
+    return collect(history, find_folders(paths, recursive), context or Context(environment="prod"))
+
+
+def build(folder: Path, **more: object) -> Path:
+    return artifacts.write(
+        folder,
+        manifest=artifacts.manifest([artifacts.node("model.p.m")]),
+        run_results=artifacts.run_results([artifacts.result("model.p.m")], **more),  # type: ignore[arg-type]
+    )
+
+
+def test_collecting_twice_changes_nothing_but_the_verdicts(history: History, tmp_path: Path) -> None:
+    folder = build(tmp_path / "target")
+    assert take(history, folder).counts == {"accepted": 2}
+    before = {p: p.read_bytes() for p in Path(history.root).rglob("*") if p.is_file()}
+    assert take(history, folder).counts == {"duplicate": 2}
+    after = {p: p.read_bytes() for p in Path(history.root).rglob("*") if p.is_file()}
+    assert {p.parent.parent.name for p in after.keys() - before.keys()} == {"artifact_verdicts"}
+    assert {p: after[p] for p in before} == before
+
+
+def test_raw_artifacts_are_kept_byte_for_byte(history: History, tmp_path: Path) -> None:
+    import zstandard
+
+    folder = build(tmp_path / "target")
+    take(history, folder)
+    [kept] = Path(history.root).glob("artifacts/project=p/environment=prod/date=2026-01-31/*/run_results.json.zst")
+    assert zstandard.ZstdDecompressor().decompress(kept.read_bytes()) == (folder / "run_results.json").read_bytes()
+
+
+def test_a_manifest_that_differs_in_metadata_only_is_kept_once(history: History, tmp_path: Path) -> None:
+    take(history, build(tmp_path / "one"))
+    assert take(history, build(tmp_path / "two")).counts == {"accepted": 1, "duplicate": 1}
+    assert history.read("nodes").num_rows == 1
+    assert len({row["manifest_hash"] for row in history.read("invocations").to_pylist()}) == 1
+
+
+def test_nodes_grow_only_where_they_change(history: History, tmp_path: Path) -> None:
+    one, two = artifacts.node("model.p.one"), artifacts.node("model.p.two")
+    take(history, artifacts.write(tmp_path / "a", manifest=artifacts.manifest([one, two])))
+    changed = {**two, "description": "now described"}
+    take(history, artifacts.write(tmp_path / "b", manifest=artifacts.manifest([one, changed])))
+    assert sorted(row["unique_id"] for row in history.read("nodes").to_pylist()) == ["model.p.one", "model.p.two", "model.p.two"]
+    assert history.read("manifest_nodes").num_rows == 4
+
+
+def test_what_was_there_before_the_run_is_stale(history: History, tmp_path: Path) -> None:
+    folder = build(tmp_path / "target")
+    found = take(history, folder, context=Context(environment="prod", before=fingerprints(folder)))
+    assert found.counts == {"stale": 2}
+    assert history.read("invocations").num_rows == 0
+
+
+def test_an_interrupted_run_is_partial(history: History, tmp_path: Path) -> None:
+    found = take(history, build(tmp_path / "target"), context=Context(environment="prod", was_interrupted=True))
+    assert found.counts == {"accepted": 1, "partial": 1}
+    assert history.read("invocations").to_pylist()[0]["is_partial"] is True
+
+
+def test_other_commands_are_recorded_and_are_no_build(history: History, tmp_path: Path) -> None:
+    assert take(history, build(tmp_path / "target", which="generate")).counts == {"accepted": 1, "other command": 1}
+    assert [row["is_build"] for row in history.read("node_results").to_pylist()] == [False]
+
+
+def test_one_bad_file_never_stops_a_folder(history: History, tmp_path: Path) -> None:
+    folder = build(tmp_path / "target")
+    (folder / "sources.json").write_text('{"metadata": {"dbt_')
+    found = take(history, folder)
+    assert found.counts == {"accepted": 2, "unreadable": 1}
+    [kept] = Path(history.root).glob("artifacts/*/*/*/unreadable-*/sources.json.zst")
+    assert kept.is_file()
+
+
+def test_an_empty_run_is_told_from_none(history: History, tmp_path: Path) -> None:
+    folder = artifacts.write(tmp_path / "target", run_results=artifacts.run_results([]))
+    assert take(history, folder).counts == {"empty": 1}
+    assert history.read("invocations").to_pylist()[0]["result_count"] == 0
+
+
+def test_the_artifacts_own_variables_tell_job_environment_and_origin(history: History, tmp_path: Path) -> None:
+    env = {"OFFDAG_JOB_ID": "j", "OFFDAG_ENVIRONMENT": "staging", "OFFDAG_GIT_SHA": "abc"}
+    folder = artifacts.write(tmp_path / "target", run_results=artifacts.run_results([], env=env))
+    take(history, folder, context=Context(origin=Origin(git_sha="of the collector", git_branch="main")))
+    [row] = history.read("invocations").to_pylist()
+    assert (row["job_id"], row["environment"], row["git_sha"], row["git_branch"]) == ("j", "staging", "abc", "main")
+
+
+def test_a_project_without_manifest_is_found_in_its_folder(history: History, tmp_path: Path) -> None:
+    (tmp_path / "dbt_project.yml").write_text("name: shop\n")
+    take(history, artifacts.write(tmp_path / "target", run_results=artifacts.run_results([])))
+    assert history.read("invocations").to_pylist()[0]["project"] == "shop"
+
+
+def test_two_projects_with_equal_nodes_never_mix(history: History, tmp_path: Path) -> None:
+    take(history, build(tmp_path / "a"), context=Context(project="one", environment="prod"))
+    take(history, build(tmp_path / "b"), context=Context(project="two", environment="prod"))
+    assert sorted(row["project"] for row in history.read("nodes").to_pylist()) == ["one", "two"]
+
+
+def test_trees_are_searched_where_asked(history: History, tmp_path: Path) -> None:
+    for day in range(3):
+        build(tmp_path / "archive" / f"day{day}" / "target", at=artifacts.NOW + timedelta(days=day))
+    assert find_folders([tmp_path / "archive"], recursive=False) == []
+    assert take(history, tmp_path / "archive", recursive=True).counts["accepted"] == 4
+    assert history.read("invocations").num_rows == 3
+
+
+def test_a_single_file_is_read_with_the_manifest_beside_it(history: History, tmp_path: Path) -> None:
+    folder = build(tmp_path / "target")
+    take(history, folder / "run_results.json")
+    assert history.read("invocations").to_pylist()[0]["manifest_hash"] is not None
+
+
+def test_a_path_that_does_not_exist_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError):
+        find_folders([tmp_path / "nowhere"], recursive=False)

@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from support import artifacts
+
+from offdag.artifacts.document import parse_document
+from offdag.artifacts.manifest import Manifest, read_manifest
+
+
+def read(document: dict[str, Any], project: str | None = None) -> Manifest:
+    return read_manifest(parse_document(Path("manifest.json"), json.dumps(document).encode()), project)
+
+
+def nodes() -> list[dict[str, Any]]:
+    return [artifacts.node("model.p.a"), artifacts.node("model.p.b", ("model.p.a",))]
+
+
+def test_the_hash_names_what_the_project_holds() -> None:
+    first = read(artifacts.manifest(nodes()))
+    later = artifacts.manifest(list(reversed(nodes())), artifacts.NOW + timedelta(days=1))
+    later["nodes"]["model.p.a"]["created_at"] = 99.0
+    assert read(later).manifest_hash == first.manifest_hash
+    later["nodes"]["model.p.a"]["checksum"]["checksum"] = "changed"
+    changed = read(later)
+    assert changed.manifest_hash != first.manifest_hash
+    hashes = {row["unique_id"]: row["node_hash"] for row in first.nodes}
+    assert {row["unique_id"] for row in changed.nodes if hashes[row["unique_id"]] != row["node_hash"]} == {"model.p.a"}
+
+
+def test_equal_nodes_of_two_projects_stay_apart() -> None:
+    one, other = read(artifacts.manifest(nodes()), "one"), read(artifacts.manifest(nodes()), "other")
+    assert not {row["node_hash"] for row in one.nodes} & {row["node_hash"] for row in other.nodes}
+
+
+def test_a_tests_stable_key_outlives_its_arguments() -> None:
+    def values(unique_id: str, allowed: list[str]) -> dict[str, Any]:
+        kwargs = {"column_name": "status", "values": allowed}
+        return artifacts.node(unique_id, test_metadata={"name": "accepted_values", "kwargs": kwargs}, attached_node="model.p.a")
+
+    found = read(artifacts.manifest([values("test.p.values.1", ["a"]), values("test.p.values.2", ["a", "b"])]))
+    assert len({row["stable_key"] for row in found.nodes}) == 1
+
+
+def test_odd_nodes_of_real_files_are_tolerated() -> None:
+    document = artifacts.manifest([artifacts.node("model.p.a", depends_on={"macros": [None], "nodes": [None, "model.p.x"]})])
+    document["sources"] = {"source.p.s.t": artifacts.node("source.p.s.t", config={"enabled": "True and True"})}
+    document["nodes"]["model.p.broken"] = "no mapping"
+    found = read(document)
+    assert {row["unique_id"] for row in found.nodes} == {"model.p.a", "source.p.s.t"}
+    assert found.tolerated == 1
+    assert [row["parent_unique_id"] for row in found.dependencies] == ["model.p.x"]
+
+
+def test_owners_come_from_meta_then_group() -> None:
+    document = artifacts.manifest(
+        [
+            artifacts.node("model.p.meta"),
+            artifacts.node("model.p.group", config={"group": "money"}),
+            artifacts.node("model.p.list", config={"meta": {"owner": ["@a", "@b"]}}),
+            artifacts.node("model.p.none", config={}),
+        ]
+    )
+    document["groups"] = {"group.p.money": {"owner": {"name": "Finance", "email": "f@example.com"}}}
+    owners = {row["name"]: row["owner"] for row in read(document).nodes}
+    assert owners == {"meta": "@team", "group": "Finance", "list": "@a, @b", "none": None}
+
+
+def test_freshness_needs_a_threshold_and_a_way_to_find_the_load() -> None:
+    document = artifacts.manifest([])
+    warn = {"warn_after": {"count": 1, "period": "day"}, "error_after": {"count": None, "period": None}}
+    document["sources"] = {
+        key: artifacts.node(key, resource_type="source", **more)
+        for key, more in {
+            "source.p.s.checked": {"freshness": warn, "loaded_at_field": "at"},
+            "source.p.s.no_field": {"freshness": warn},
+            "source.p.s.no_threshold": {"loaded_at_field": "at"},
+        }.items()
+    }
+    found = {row["unique_id"]: (row["has_freshness"], row["warn_after_seconds"]) for row in read(document).nodes}
+    assert found == {
+        "source.p.s.checked": (True, 86400),
+        "source.p.s.no_field": (False, 86400),
+        "source.p.s.no_threshold": (False, None),
+    }
+
+
+def test_exposures_keep_their_owner() -> None:
+    document = artifacts.manifest([])
+    exposure = artifacts.node("exposure.p.board", ("model.p.a",), owner={"name": "Ann", "email": "a@example.com"}, type="dashboard")
+    document["exposures"] = {"exposure.p.board": exposure}
+    [row] = read(document).exposures
+    assert (row["owner_name"], row["owner_email"], row["exposure_type"]) == ("Ann", "a@example.com", "dashboard")

@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support import artifacts
+
+from offdag.artifacts.document import UnreadableArtifact, parse_document
+from offdag.artifacts.results import Results, read_results
+
+
+def read(document: dict[str, Any]) -> Results:
+    return read_results(parse_document(Path("x.json"), json.dumps(document).encode()))
+
+
+def test_a_result_becomes_a_row() -> None:
+    response = {"_message": "OK", "rows_affected": "12", "bytes_processed": 5, "job_id": "q"}
+    [row] = read(artifacts.run_results([artifacts.result("model.p.m", adapter_response=response)])).rows
+    assert row["status"] == "success"
+    assert row["resource_type"] == "model"
+    assert (row["rows_affected"], row["bytes_processed"], row["query_id"]) == (12, 5, "q")
+    assert row["completed_at"] == artifacts.NOW
+    assert "compiled_code" not in row
+
+
+@pytest.mark.parametrize(
+    ("which", "is_build"),
+    [("build", True), ("run", True), ("test", True), ("seed", True), ("snapshot", True), ("clone", True)]
+    + [("retry", True), ("generate", False), ("compile", False), ("show", False), ("run-operation", False)],
+)
+def test_only_building_commands_are_evidence(which: str, is_build: bool) -> None:
+    assert read(artifacts.run_results([], which=which)).is_build is is_build
+
+
+def test_a_retry_is_known_by_its_command_line() -> None:
+    document = artifacts.run_results([])
+    document["args"]["invocation_command"] = "dbt retry --target prod"
+    assert read(document).invocation["is_retry"] is True
+
+
+def test_one_bad_result_never_voids_the_file() -> None:
+    good, odd = artifacts.result("model.p.good"), artifacts.result("model.p.odd", "exploded", failures="many")
+    found = read(artifacts.run_results([good, odd, {"no": "id"}, "no mapping"]))  # type: ignore[list-item]
+    assert [row["unique_id"] for row in found.rows] == ["model.p.good", "model.p.odd"]
+    assert found.rows[1]["status"] == "exploded"
+    assert found.rows[1]["failures"] is None
+    assert found.tolerated == 3
+
+
+def test_unknown_keys_and_versions_are_read() -> None:
+    document = artifacts.run_results([artifacts.result("model.p.m", new_key_of_2_0={"deep": 1})])
+    document["metadata"]["dbt_schema_version"] = "https://schemas.getdbt.com/dbt/run-results/v9.json"
+    found = read(document)
+    assert (len(found.rows), found.tolerated) == (1, 0)
+
+
+@pytest.mark.parametrize("rows_affected", [-1, "-1", None, "n/a", "inf"])
+def test_unknown_numbers_are_null(rows_affected: object) -> None:
+    [row] = read(artifacts.run_results([artifacts.result("model.p.m", adapter_response={"rows_affected": rows_affected})])).rows
+    assert row["rows_affected"] is None
+
+
+def test_skipped_nodes_have_no_times() -> None:
+    [row] = read(artifacts.run_results([artifacts.result("model.p.m", "skipped")])).rows
+    assert row["started_at"] is None
+    assert row["completed_at"] is None
+
+
+def test_freshness_rows_have_thresholds_in_seconds() -> None:
+    found = read(artifacts.sources([artifacts.freshness("source.p.s.t", "Warn", 7200)]))
+    [row] = found.rows
+    assert (row["status"], row["age_seconds"]) == ("warn", 7200)
+    assert (row["warn_after_seconds"], row["error_after_seconds"]) == (3600, 172800)
+    assert found.invocation["command"] == "freshness"
+    assert not found.is_build
+
+
+def test_a_freshness_query_that_broke_keeps_its_error() -> None:
+    [row] = read(artifacts.sources([{"unique_id": "source.p.s.t", "status": "runtime error", "error": "no such table"}])).rows
+    assert (row["status"], row["message"], row["age_seconds"]) == ("runtime error", "no such table", None)
+
+
+def test_a_file_without_results_is_unreadable() -> None:
+    document = artifacts.run_results([])
+    document["results"] = None
+    with pytest.raises(UnreadableArtifact):
+        read(document)
