@@ -1,0 +1,283 @@
+"""Delivery against a server in Slack's shape: nothing lost, nothing twice, at every fault."""
+
+from __future__ import annotations
+
+import threading
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.fake_slack import TOKEN, FakeSlack
+from test_messages import due
+
+from offdag.history.history import History
+from offdag.notify import outbox as outbox_module
+from offdag.notify import slack as slack_module
+from offdag.notify.delivery import Delivery, Outcome
+from offdag.notify.outbox import Outbox
+from offdag.notify.sinks import Payload, Posted, Printed, Sink
+from offdag.notify.slack import SlackBot, SlackWebhook
+
+
+@pytest.fixture
+def history(tmp_path: Path) -> History:
+    return History(str(tmp_path / "history"))
+
+
+def bot(slack: FakeSlack) -> SlackBot:
+    return SlackBot(TOKEN, f"{slack.url}/api/")
+
+
+def deliver(history: History, sink: Sink, *rows: dict[str, Any]) -> Outcome:
+    return Delivery(history, sink, lambda _: None).deliver(rows)
+
+
+def expire(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From now on every lease is over."""
+    monkeypatch.setattr(outbox_module.Intent, "is_expired", lambda self, now: True)
+
+
+def receipts(history: History) -> list[tuple[str, str]]:
+    return [(row["notification_id"], row["outcome"]) for row in history.read("deliveries").to_pylist()]
+
+
+def test_one_message_a_channel_with_a_receipt_for_each_notification(history: History, slack: FakeSlack) -> None:
+    rows = [due(), due(notification_id="n2"), due(notification_id="n3", channel="#shop-stock")]
+    outcome = deliver(history, bot(slack), *rows)
+    assert (outcome.messages, outcome.notifications, outcome.failures) == (2, 3, [])
+    assert [m["channel"] for m in slack.posted] == ["C00000001", "C00000002"]
+    assert sorted(receipts(history)) == [("n1", "delivered"), ("n2", "delivered"), ("n3", "delivered")]
+    assert all(m["text"] and m["blocks"] for m in slack.posted)
+
+
+def test_a_second_run_says_nothing_twice(history: History, slack: FakeSlack) -> None:
+    deliver(history, bot(slack), due())
+    assert deliver(history, bot(slack), due(), due(notification_id="n2")).notifications == 1
+    assert [len(m["blocks"]) for m in slack.posted] == [3, 3]
+
+
+def test_rows_of_other_sinks_are_left_alone(history: History, slack: FakeSlack) -> None:
+    assert deliver(history, bot(slack), due(sink="stdout")).messages == 0
+    assert slack.calls == []
+
+
+def test_what_is_resolved_is_answered_in_the_thread(history: History, slack: FakeSlack) -> None:
+    deliver(history, bot(slack), due())
+    [receipt] = history.read("deliveries").to_pylist()
+    resolved = due(
+        notification_id="n2",
+        event="resolved",
+        ended_at=datetime(2026, 1, 31, 7),
+        opened_message_channel=receipt["message_channel"],
+        opened_message_ts=receipt["message_ts"],
+    )
+    deliver(history, bot(slack), resolved)
+    assert slack.posted[1]["thread_ts"] == slack.posted[0]["ts"]
+    assert "RESOLVED" in slack.posted[1]["text"]
+
+
+@pytest.mark.parametrize("fault", ["500", "500_after", "drop"])
+def test_a_lost_answer_is_looked_up_before_anything_is_posted_again(history: History, slack: FakeSlack, fault: str) -> None:
+    slack.then("chat.postMessage", fault)
+    outcome = deliver(history, bot(slack), due())
+    assert (outcome.messages, outcome.unknown) == (1, 0)
+    assert len(slack.posted) == 1
+    assert receipts(history) == [("n1", "delivered")]
+
+
+def test_a_lost_answer_in_a_thread_is_looked_up_in_the_thread(history: History, slack: FakeSlack) -> None:
+    slack.then("chat.postMessage", "drop")
+    row = due(event="resolved", ended_at=datetime(2026, 1, 31, 7), opened_message_channel="C00000001", opened_message_ts="1.000000")
+    assert deliver(history, bot(slack), row).messages == 1
+    assert len(slack.posted) == 1
+    assert "conversations.replies" in [method for method, _ in slack.calls]
+
+
+def test_an_answer_slower_than_the_time_out_is_looked_up(history: History, slack: FakeSlack, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(slack_module, "TIMEOUT_SECONDS", 0.2)
+    slack.then("chat.postMessage", "slow")
+    assert deliver(history, bot(slack), due()).messages == 1
+    assert len(slack.posted) == 1
+
+
+def test_what_nobody_can_tell_stays_and_is_found_by_the_next_run(
+    history: History, slack: FakeSlack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slack.then("chat.postMessage", "drop")
+    slack.then("conversations.list", "error:missing_scope")
+    first = deliver(history, bot(slack), due())
+    assert (first.messages, first.unknown) == (0, 1)
+    assert deliver(history, bot(slack), due()).pending == 1
+    expire(monkeypatch)
+    assert deliver(history, bot(slack), due()).messages == 1
+    assert len(slack.posted) == 1
+    assert receipts(history) == [("n1", "delivered")]
+
+
+def test_a_rate_limit_is_waited_for(history: History, slack: FakeSlack) -> None:
+    slack.then("chat.postMessage", "429")
+    assert deliver(history, bot(slack), due()).messages == 1
+    assert len(slack.posted) == 1
+
+
+@pytest.mark.parametrize("word", ["channel_not_found", "not_in_channel", "invalid_auth", "token_revoked", "is_archived", "missing_scope"])
+def test_a_refusal_says_what_to_do_and_stays_due(history: History, slack: FakeSlack, word: str) -> None:
+    slack.then("chat.postMessage", f"error:{word}")
+    outcome = deliver(history, bot(slack), due())
+    [failure] = outcome.failures
+    assert word in failure.what
+    assert failure.next_command != ""
+    assert TOKEN not in str(failure)
+    assert deliver(history, bot(slack), due()).messages == 1
+
+
+def test_one_channels_failure_does_not_stop_the_others(history: History, slack: FakeSlack) -> None:
+    outcome = deliver(history, bot(slack), due(channel="#nowhere"), due(notification_id="n2", channel="#shop-stock"))
+    assert (outcome.messages, [f.where for f in outcome.failures]) == (1, ["#nowhere"])
+
+
+def test_a_slack_that_is_down_refuses_for_certain(history: History) -> None:
+    outcome = deliver(history, SlackBot(TOKEN, "http://127.0.0.1:9/api/"), due())
+    assert "cannot be reached" in outcome.failures[0].what
+    assert receipts(history) == [("n1", "failed")]
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+class KilledSink:
+    """A bot that dies before or after its message is out."""
+
+    name = "slack"
+    has_threads = True
+
+    def __init__(self, inner: SlackBot, after: bool) -> None:
+        self._inner = inner
+        self._after = after
+        self.payload = inner.payload
+        self.find = inner.find
+        self.marked = inner.marked
+
+    def post(self, payload: Payload, envelope_id: str) -> Posted:
+        if self._after:
+            self._inner.post(payload, envelope_id)
+        raise Killed
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_killed_around_the_post_nothing_is_lost_and_nothing_said_twice(
+    history: History, slack: FakeSlack, monkeypatch: pytest.MonkeyPatch, after: bool
+) -> None:
+    with pytest.raises(Killed):
+        deliver(history, KilledSink(bot(slack), after), due())
+    assert deliver(history, bot(slack), due()).messages == 0, "the lease still holds"
+    expire(monkeypatch)
+    assert deliver(history, bot(slack), due()).messages == 1
+    assert len(slack.posted) == 1
+    assert deliver(history, bot(slack), due()).messages == 0
+
+
+@pytest.mark.parametrize("point", ["_append", "receipt"])
+def test_killed_at_a_write_nothing_is_lost_and_nothing_said_twice(
+    history: History, slack: FakeSlack, monkeypatch: pytest.MonkeyPatch, point: str
+) -> None:
+    with monkeypatch.context() as patch:
+
+        def die(*_: object, **__: object) -> None:
+            raise Killed
+
+        patch.setattr(Outbox, point, die)
+        with pytest.raises(Killed):
+            deliver(history, bot(slack), due())
+    expire(monkeypatch)
+    deliver(history, bot(slack), due())
+    deliver(history, bot(slack), due())
+    assert len(slack.posted) == 1
+    assert receipts(history) == [("n1", "delivered")]
+
+
+def test_two_notifiers_at_once_send_each_message_once(history: History, slack: FakeSlack) -> None:
+    rows = [due(notification_id=f"n{i}", channel="#shop-stock" if i % 2 else "#data-alerts") for i in range(20)]
+    sets = [rows, rows[:12], rows[5:], rows]
+    barrier = threading.Barrier(len(sets))
+
+    def notify(own: list[dict[str, Any]]) -> None:
+        barrier.wait()
+        deliver(history, bot(slack), *own)
+
+    threads = [threading.Thread(target=notify, args=(own,)) for own in sets]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(receipts(history)) == sorted((f"n{i}", "delivered") for i in range(20))
+
+
+def test_two_finishers_of_one_message_post_it_once(history: History, slack: FakeSlack, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(Killed):
+        deliver(history, KilledSink(bot(slack), after=False), due())
+    original = outbox_module.Intent.is_expired
+    later = datetime.now() + timedelta(hours=1)
+    # The dead sender's lease is over, those of the finishers are not.
+    monkeypatch.setattr(outbox_module.Intent, "is_expired", lambda self, now: self.first_lease_is_over and original(self, later), raising=False)
+    monkeypatch.setattr(
+        outbox_module.Intent, "first_lease_is_over", property(lambda self: self.lease_until == first_lease), raising=False
+    )
+    [intent], _ = Outbox(history, "slack").intents("%23data-alerts")
+    first_lease = intent.lease_until
+    barrier = threading.Barrier(4)
+
+    def finish() -> None:
+        barrier.wait()
+        deliver(history, bot(slack), due())
+
+    threads = [threading.Thread(target=finish) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(slack.posted) == 1
+
+
+def test_a_webhook_posts_and_marks_what_may_be_a_repeat(history: History, slack: FakeSlack, monkeypatch: pytest.MonkeyPatch) -> None:
+    hook = SlackWebhook(slack.webhook_env["OFFDAG_SLACK_WEBHOOK_URL"])
+    slack.then("webhook", "500")
+    first = deliver(history, hook, due())
+    assert (first.messages, first.unknown) == (0, 1)
+    expire(monkeypatch)
+    assert deliver(history, hook, due()).messages == 1
+    assert "Possible repeat" in str(slack.posted[-1])
+
+
+def test_a_webhook_that_is_gone_never_shows_its_url(history: History, slack: FakeSlack) -> None:
+    slack.then("webhook", "error:no_service")
+    [failure] = deliver(history, SlackWebhook(slack.webhook_env["OFFDAG_SLACK_WEBHOOK_URL"]), due()).failures
+    assert "no_service" in failure.what
+    assert "secret-of-the-webhook" not in str(failure)
+
+
+def test_printing_has_receipts_of_its_own(history: History, slack: FakeSlack) -> None:
+    shown: list[str] = []
+    assert deliver(history, Printed(shown.append), due(sink="stdout")).messages == 1
+    assert deliver(history, Printed(shown.append), due(sink="stdout")).messages == 0
+    assert len(shown) == 1
+    assert deliver(history, bot(slack), due()).messages == 1
+
+
+def test_a_preview_writes_nothing(history: History, slack: FakeSlack) -> None:
+    before = sorted(Path(history.root).rglob("*"))
+    [payload] = Delivery(history, bot(slack), lambda _: None).preview([due()])
+    assert payload["channel"] == "#data-alerts"
+    assert sorted(Path(history.root).rglob("*")) == before
+    assert slack.calls == []
+
+
+def test_no_secret_is_in_the_history(history: History, slack: FakeSlack) -> None:
+    deliver(history, bot(slack), due())
+    deliver(history, SlackWebhook(slack.webhook_env["OFFDAG_SLACK_WEBHOOK_URL"]), due(notification_id="n2"))
+    for path in Path(history.root).rglob("*"):
+        if path.is_file():
+            assert TOKEN.encode() not in path.read_bytes()
+            assert b"secret-of-the-webhook" not in path.read_bytes()
