@@ -1,0 +1,127 @@
+"""The monitor built by real dbt: on an empty history, with all its tests, late files, copies of rows, other processes in the way."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from support import artifacts
+from support.command import ROOT, environ, offdag, run
+
+from offdag.history.history import History
+
+pytestmark = pytest.mark.xdist_group("monitor")
+
+
+def marts(database: Path) -> dict[str, list[tuple[Any, ...]]]:
+    """All tables of a monitor's database, but for the version of the files that were read."""
+    with duckdb.connect(str(database), read_only=True) as connection:
+        names = [r[0] for r in connection.execute("select table_name from information_schema.tables where table_type = 'BASE TABLE'").fetchall()]
+        return {name: connection.execute(f'select * from "{name}" order by all').fetchall() for name in sorted(names)}
+
+
+def build(folder: Path, day: int, *results: dict[str, Any]) -> Path:
+    at = artifacts.NOW + timedelta(days=day)
+    nodes = [artifacts.node("model.p.a"), artifacts.node("model.p.b", ("model.p.a",))]
+    return artifacts.write(folder, manifest=artifacts.manifest(nodes, at), run_results=artifacts.run_results(list(results), at))
+
+
+def test_an_empty_history_builds_with_all_tests(tmp_path: Path) -> None:
+    ended = offdag(tmp_path, "monitor", "--all-tests")
+    assert ended.code == 0, ended
+    assert "0 incidents open, 0 ended" in ended.err
+
+
+def test_plain_dbt_build_works_too(tmp_path: Path) -> None:
+    assert offdag(tmp_path, "verdicts").code == 0
+    env = environ(tmp_path)
+    command = [sys.executable, "-c", "from dbt.cli.main import cli; cli()", "build", "--exclude-resource-type", "unit_test"]
+    folder = str(ROOT / "monitor_project")
+    built = run([*command, "--project-dir", folder, "--profiles-dir", folder], env)
+    assert built.code == 0, built
+
+
+def test_late_files_and_a_full_rebuild_give_the_same_rows(tmp_path: Path) -> None:
+    as_of = ["monitor", "--as-of", "2026-02-10T00:00:00"]
+    days = {
+        day: build(tmp_path / f"day{day}", day, artifacts.result("model.p.a", "error" if day == 2 else "success", artifacts.NOW + timedelta(days=day)))
+        for day in range(4)
+    }
+    for day in (0, 3):
+        assert offdag(tmp_path, "collect", "-e", "prod", str(days[day])).code == 0
+    assert offdag(tmp_path, *as_of).code == 0
+    for day in (2, 1):
+        assert offdag(tmp_path, "collect", "-e", "prod", str(days[day])).code == 0
+    late = offdag(tmp_path, *as_of)
+    assert "0 incidents open, 1 ended" in late.err, late
+    fresh = offdag(tmp_path, *as_of, "--monitor-database", str(tmp_path / "fresh.duckdb"))
+    assert fresh.code == 0, fresh
+    found, expected = marts(tmp_path / "monitor.duckdb"), marts(tmp_path / "fresh.duckdb")
+    assert len(found["fct_node_executions"]) == 4
+    assert found == expected
+
+
+def test_rows_that_a_compaction_shows_twice_count_once(tmp_path: Path) -> None:
+    folder = build(tmp_path / "target", 0, artifacts.result("model.p.a"))
+    offdag(tmp_path, "collect", "-e", "prod", str(folder))
+    for path in list((tmp_path / "history" / "tables").rglob("run_date=2026*/*.parquet")):
+        path.with_name(f"copy-{path.name}").write_bytes(path.read_bytes())
+    ended = offdag(tmp_path, "monitor", "--all-tests")
+    assert ended.code == 0, ended
+    assert len(marts(tmp_path / "monitor.duckdb")["fct_node_executions"]) == 1
+
+
+def test_a_failed_start_is_an_incident_until_a_build_comes_to_an_end(tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    project.mkdir()
+    (project / "dbt_project.yml").write_text("name: p\n")
+    command = ["run", "-e", "prod", "--project-dir", str(project), "--no-observe", "--", sys.executable, "-c", "import sys; sys.exit(2)", "build"]
+    assert offdag(tmp_path, *command).code == 2
+    offdag(tmp_path, "monitor")
+    shown = offdag(tmp_path, "incidents", "--format", "json")
+    assert '"title": "the build did not start"' in shown.out, shown
+
+
+def test_the_monitor_never_sees_the_shops_variables(tmp_path: Path) -> None:
+    """They would send it to the other project, and its artifacts over the other project's."""
+    trap = {"DBT_TARGET": "ci", "DBT_PROJECT_DIR": "/nowhere", "DBT_PROFILES_DIR": "/nowhere", "DBT_TARGET_PATH": str(tmp_path / "theirs")}
+    ended = offdag(tmp_path, "monitor", env=trap)
+    assert ended.code == 0, ended
+    assert not (tmp_path / "theirs").exists()
+
+
+def test_a_locked_database_is_waited_for_and_its_holder_named(tmp_path: Path) -> None:
+    assert offdag(tmp_path, "monitor").code == 0
+    code = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print('held', flush=True); sys.stdin.read()"
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path / "monitor.duckdb")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as holder:
+        assert holder.stdout is not None
+        holder.stdout.readline()
+        for verb in ("monitor", "incidents"):
+            ended = offdag(tmp_path, verb, "--lock-timeout", "1")
+            assert ended.code == 5, ended
+            assert f"{verb} waits for process {holder.pid}" in ended.err
+            assert "error: " in ended.err
+            assert "Traceback" not in ended.err
+    assert offdag(tmp_path, "monitor", "--lock-timeout", "1").code == 0
+
+
+def test_a_run_is_recorded_with_its_seeds(tmp_path: Path) -> None:
+    offdag(tmp_path, "monitor", "--as-of", "2026-02-10T00:00:00Z")
+    [row] = History(str(tmp_path / "history")).read("monitor_runs").to_pylist()
+    assert row["exit_code"] == 0
+    assert str(row["as_of"]) == "2026-02-10 00:00:00"
+    assert "alert_routes.csv" in row["seeds"]
+
+
+def test_problems_can_be_an_exit_code(tmp_path: Path, failure: Path) -> None:
+    assert offdag(failure, "incidents").code == 0
+    assert offdag(failure, "incidents", "--fail-on", "open").code == 1
+    assert offdag(failure, "monitor", "--fail-on", "incidents").code == 1
+    assert offdag(tmp_path, "monitor", "--fail-on", "incidents").code == 0

@@ -1,0 +1,133 @@
+"""What both dbt projects keep: names, grain sentences, keys, descriptions, and the layers' order."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from support.command import ROOT, environ, run
+
+from offdag.history.schemas import TABLES, arrow_schema
+from offdag.observe import read_observed_tables
+
+PROJECTS = ("inventory", "monitor")
+pytestmark = pytest.mark.xdist_group("projects")
+
+
+@cache
+def manifest(project: str) -> dict[str, Any]:
+    import tempfile
+
+    home = Path(tempfile.mkdtemp())
+    folder = ROOT / f"{project}_project"
+    command = [sys.executable, "-c", "from dbt.cli.main import cli; cli()", "parse", "--profiles-dir", str(folder)]
+    parsed = run(command, environ(home), cwd=folder)
+    assert parsed.code == 0, parsed
+    found: dict[str, Any] = json.loads((home / "shop_target" / "manifest.json").read_text())
+    return found
+
+
+def nodes(project: str, *types: str) -> list[dict[str, Any]]:
+    return [n for n in manifest(project)["nodes"].values() if n["resource_type"] in types and n["package_name"] == project]
+
+
+@pytest.mark.parametrize("project", PROJECTS)
+def test_folder_and_prefix_agree(project: str) -> None:
+    # The funnel's name is the published one.
+    rules = {"staging": r"stg_[a-z]+__[a-z_]+", "marts": r"(dim|fct)_[a-z_]+|f_product_weekly_funnel", "signals": r"signal_[a-z_]+", "incidents": r"fct_[a-z_]+"}  # fmt: skip
+    for node in nodes(project, "model"):
+        layer = node["fqn"][1]
+        assert re.fullmatch(rules[layer], node["name"]), node["original_file_path"]
+
+
+@pytest.mark.parametrize("project", PROJECTS)
+def test_every_model_begins_with_its_grain(project: str) -> None:
+    for node in nodes(project, "model", "snapshot", "seed"):
+        assert node["description"].startswith("One row per "), node["name"]
+
+
+@pytest.mark.parametrize("project", PROJECTS)
+def test_every_column_is_described(project: str) -> None:
+    described = [*nodes(project, "model", "snapshot", "seed")]
+    if project == "monitor":
+        described += manifest(project)["sources"].values()
+    for node in described:
+        assert node["columns"], node["name"]
+        for column in node["columns"].values():
+            assert len(column["description"]) > 8, f"{node['name']}.{column['name']}"
+            # Also not a restatement of its name.
+            assert column["description"].lower().rstrip(".") != column["name"].replace("_", " "), f"{node['name']}.{column['name']}"
+
+
+@pytest.mark.parametrize("project", PROJECTS)
+def test_every_model_has_a_key_test(project: str) -> None:
+    keyed = {
+        test["attached_node"]
+        for test in nodes(project, "test")
+        if (test.get("test_metadata") or {}).get("name") in ("unique", "unique_combination")
+    }
+    # Order items have a key of two columns that the bad load must not hide behind: its relations are tested instead.
+    exempt = {"stg_greenery__order_items"}
+    assert {n["name"] for n in nodes(project, "model", "snapshot") if n["unique_id"] not in keyed} <= exempt
+
+
+@pytest.mark.parametrize("project", PROJECTS)
+def test_layers_read_only_what_lies_before_them(project: str) -> None:
+    order = {"source": 0, "seed": 0, "staging": 1, "snapshots": 2, "marts": 2, "signals": 3, "incidents": 4}
+    for node in nodes(project, "model"):
+        for parent in node["depends_on"]["nodes"]:
+            kind = parent.split(".")[0]
+            layer = kind if kind in order else manifest(project)["nodes"][parent]["fqn"][1]
+            allowed = order[node["fqn"][1]] >= order.get(layer, 2)
+            assert allowed, f"{node['name']} reads {parent}"
+            if node["fqn"][1] != "staging":
+                assert kind != "source" or node["name"] == "fct_node_executions", f"{node['name']} reads a source"
+
+
+def test_monitor_marts_and_signals_have_enforced_contracts() -> None:
+    for node in nodes("monitor", "model"):
+        if node["fqn"][1] != "staging":
+            assert node["config"]["contract"]["enforced"], node["name"]
+            assert all(c["data_type"] for c in node["columns"].values()), node["name"]
+
+
+def test_all_signals_share_one_contract_and_become_incidents() -> None:
+    signals = [n for n in nodes("monitor", "model") if n["fqn"][1] == "signals"]
+    assert len({tuple((c["name"], c["data_type"]) for c in n["columns"].values()) for n in signals}) == 1
+    kinds = yaml.safe_load((ROOT / "monitor_project" / "dbt_project.yml").read_text())["vars"]["signal_kinds"]
+    assert sorted(n["name"] for n in signals) == sorted(f"signal_{kind}" for kind in kinds)
+
+
+def test_every_rule_has_a_unit_test() -> None:
+    tested = {t["model"] for t in manifest("monitor")["unit_tests"].values()}
+    judging = {n["name"] for n in nodes("monitor", "model") if n["fqn"][1] != "staging"}
+    assert judging - tested == set()
+
+
+def test_the_monitors_sources_are_the_historys_schemas() -> None:
+    observed = {f"observed_{t.name}": t.schema for t in read_observed_tables(ROOT / "monitor_project")}
+    expected = {**TABLES, **observed}
+    sources = {s["name"]: list(s["columns"]) for s in manifest("monitor")["sources"].values()}
+    assert sources == {table: [*schema.names, "run_date"] for table, schema in expected.items()}
+
+
+def test_a_scheduled_run_has_at_most_80_nodes_and_tests() -> None:
+    scheduled = [n for n in nodes("monitor", "model", "seed", "test") if "all_tests" not in n["config"]["tags"]]
+    assert len(scheduled) <= 80
+
+
+def test_no_adapters_dialect_outside_macros() -> None:
+    duckdb_only = re.compile(r"\b(qualify|arg_max|arg_min|list_\w+|struct_pack|read_parquet|epoch_\w+|strptime|to_timestamp|date_diff)\s*\(|::", re.I)
+    for path in (ROOT / "monitor_project" / "models").rglob("*.sql"):
+        assert not duckdb_only.search(path.read_text()), path.name
+
+
+def test_only_every_known_type_word_is_used() -> None:
+    with pytest.raises(KeyError):
+        arrow_schema({"column": "money"})

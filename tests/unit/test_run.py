@@ -1,0 +1,138 @@
+"""`offdag run` with small programs in dbt's place: what matters here is how the child ends and what it leaves."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from support import artifacts
+from support.command import ROOT, environ, offdag
+
+from offdag.dbt_project import DbtProject
+from offdag.history.history import History
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    folder = tmp_path / "project"
+    folder.mkdir()
+    (folder / "dbt_project.yml").write_text("name: p\n")
+    return folder
+
+
+def child(project: Path, code: str) -> list[str]:
+    """A stand-in for dbt: a Python program that is given the words of `dbt build`."""
+    program = project / "fake_dbt.py"
+    program.write_text(code)
+    return ["--project-dir", str(project), "--no-observe", "--", sys.executable, str(program), "build"]
+
+
+WRITES = """
+import json, os, pathlib, sys
+target = pathlib.Path(os.environ["DBT_TARGET_PATH"]); target.mkdir(exist_ok=True)
+document = json.loads({document!r})
+document["metadata"]["env"] = {{k[len("DBT_ENV_CUSTOM_ENV_"):]: v for k, v in os.environ.items() if k.startswith("DBT_ENV_CUSTOM_ENV_")}}
+(target / "run_results.json").write_text(json.dumps(document))
+sys.exit({code})
+"""
+
+
+def results() -> str:
+    return json.dumps(artifacts.run_results([artifacts.result("model.p.m")]))
+
+
+def jobs(home: Path) -> list[dict[str, object]]:
+    rows: list[dict[str, object]] = History(str(home / "history")).read("job_runs").to_pylist()
+    return rows
+
+
+@pytest.mark.parametrize("code", [0, 1])
+def test_the_exit_code_is_dbts_own(project: Path, tmp_path: Path, code: int) -> None:
+    ended = offdag(tmp_path, "run", "-e", "prod", *child(project, WRITES.format(document=results(), code=code)), env={"OFFDAG_JOB_ID": "j1"})
+    assert ended.code == code, ended
+    [job] = jobs(tmp_path)
+    assert (job["exit_code"], job["has_results"], job["job_id"], job["project"]) == (code, True, "j1", "p")
+    [invocation] = History(str(tmp_path / "history")).read("invocations").to_pylist()
+    assert (invocation["job_id"], invocation["environment"]) == ("j1", "prod")
+
+
+def test_a_run_that_left_nothing_never_shows_the_last_green_one(project: Path, tmp_path: Path) -> None:
+    artifacts.write(tmp_path / "shop_target", run_results=artifacts.run_results([artifacts.result("model.p.m")]))
+    ended = offdag(tmp_path, "run", "-e", "prod", *child(project, "import sys; sys.exit(2)"))
+    assert ended.code == 2
+    assert "run_results stale" in ended.err
+    [job] = jobs(tmp_path)
+    assert (job["exit_code"], job["has_results"]) == (2, False)
+    assert History(str(tmp_path / "history")).read("invocations").num_rows == 0
+
+
+def test_a_killed_dbt_is_128_plus_its_signal(project: Path, tmp_path: Path) -> None:
+    ended = offdag(tmp_path, "run", "-e", "prod", *child(project, "import os; os.kill(os.getpid(), 9)"))
+    assert ended.code == 137
+    [job] = jobs(tmp_path)
+    assert (job["exit_code"], job["signal"]) == (137, "SIGKILL")
+
+
+def test_signals_are_passed_on_and_what_is_there_is_collected(project: Path, tmp_path: Path) -> None:
+    code = WRITES.format(document=results(), code=2).replace("sys.exit(2)", "")
+    code += """
+import signal, time
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(2))
+pathlib.Path(os.environ["READY"]).touch()
+time.sleep(60)
+"""
+    ready = tmp_path / "ready"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "offdag", "run", "-e", "prod", *child(project, code)],
+        env=environ(tmp_path, {"READY": str(ready)}),
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while not ready.exists():
+        time.sleep(0.05)
+    os.kill(process.pid, signal.SIGTERM)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 2, err
+    assert "run_results partial" in err
+
+
+def test_collecting_trouble_never_changes_dbts_code(project: Path, tmp_path: Path) -> None:
+    (tmp_path / "history").write_text("a file where the folder should be")
+    ended = offdag(tmp_path, "run", "-e", "prod", *child(project, WRITES.format(document=results(), code=0)))
+    assert ended.code == 0
+    assert "could not collect this run" in ended.err
+    assert "Traceback" not in ended.err
+
+
+def test_the_last_log_lines_are_kept_without_secrets(project: Path, tmp_path: Path) -> None:
+    code = """
+import pathlib, sys
+logs = pathlib.Path("logs"); logs.mkdir(exist_ok=True)
+(logs / "dbt.log").write_text("first line\\npassword: hunter2\\nthe word s3cr3t-value\\nParsing Error in x\\n")
+sys.exit(2)
+"""
+    offdag(tmp_path, "run", "-e", "prod", *child(project, code), env={"DBT_ENV_SECRET_X": "s3cr3t-value"})
+    [job] = jobs(tmp_path)
+    assert "Parsing Error" in str(job["log_tail"])
+    assert "hunter2" not in str(job["log_tail"])
+    assert "s3cr3t-value" not in str(job["log_tail"])
+
+
+def test_slacks_secrets_do_not_reach_dbt(project: Path, tmp_path: Path) -> None:
+    code = "import os, sys; sys.exit(3 if any('xoxb' in v for v in os.environ.values()) else 0)"
+    assert offdag(tmp_path, "run", "-e", "prod", *child(project, code), env={"OFFDAG_SLACK_BOT_TOKEN": "xoxb-1"}).code == 0
+
+
+def test_the_target_folder_is_found_as_dbt_finds_it(project: Path) -> None:
+    assert DbtProject(project, {}).target_path() == project / "target"
+    (project / "dbt_project.yml").write_text("name: p\ntarget-path: built\n")
+    assert DbtProject(project, {}).target_path() == project / "built"
+    assert DbtProject(project, {"DBT_TARGET_PATH": "/elsewhere"}).target_path() == Path("/elsewhere")
+    assert DbtProject(project, {"DBT_TARGET_PATH": "/elsewhere"}).target_path(["dbt", "--target-path=told"]) == project / "told"
