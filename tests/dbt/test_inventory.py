@@ -9,12 +9,18 @@ from typing import Any
 
 import duckdb
 import pytest
-from support.command import ROOT, Ended, environ, greenery, run
 
 from greenery import facts
+from support.command import ROOT, Ended, environ, greenery, run
 
 PROJECT = ROOT / "inventory_project"
-SNAPSHOT_ALONE = ("--select", "stg_greenery__products", "product_inventory_snapshot", "--indirect-selection", "cautious")
+SNAPSHOT_ALONE = (
+    "--select",
+    "stg_greenery__products",
+    "product_inventory_snapshot",
+    "--indirect-selection",
+    "cautious",
+)
 pytestmark = pytest.mark.xdist_group("inventory")
 
 
@@ -25,7 +31,10 @@ class Shop:
         self.home = home
         self.database = home / "shop" / "inventory_prod.duckdb"
         self.env = environ(home)
-        for arguments in (["--as-of", "2023-05-08"], ["--week", "2", "--as-of", "2023-05-08", "--bad", "duplicates", "--bad", "orphans"]):
+        for arguments in (
+            ["--as-of", "2023-05-08"],
+            ["--week", "2", "--as-of", "2023-05-08", "--bad", "duplicates", "--bad", "orphans"],
+        ):
             folder = home / ("bad" if "--bad" in arguments else "raw")
             made = greenery(home, "generate", "--out", str(folder), *arguments)
             assert made.code == 0, made
@@ -47,7 +56,9 @@ class Shop:
             return connection.execute(query).fetchall()
 
     def analysis(self, name: str) -> list[tuple[Any, ...]]:
-        return self.rows((self.home / "shop_target" / "compiled" / "inventory" / "analyses" / f"{name}.sql").read_text())
+        return self.rows(
+            (self.home / "shop_target" / "compiled" / "inventory" / "analyses" / f"{name}.sql").read_text()
+        )
 
 
 @pytest.fixture(scope="module")
@@ -81,12 +92,18 @@ def test_the_funnel_has_the_published_columns_and_values(shop: Shop) -> None:
 @pytest.mark.parametrize(
     ("query", "expected"),
     [
-        ("select round(100.0 * sum(n_checkout_sessions) / sum(n_sessions), 3) from marts.f_product_weekly_funnel", 62.457),
+        (
+            "select round(100.0 * sum(n_checkout_sessions) / sum(n_sessions), 3) from marts.f_product_weekly_funnel",
+            62.457,
+        ),
         ("select count(*) from marts.dim_users", 130),
         ("select round(avg(order_count), 2) from marts.fct_hourly_activity where order_count > 0", 7.52),
         ("select round(avg(session_count), 2) from marts.fct_hourly_activity", 16.33),
         ("select round(avg(delivery_days), 2) from marts.fct_orders", 3.89),
-        ("select round(100.0 * count(*) filter (is_repeat_buyer) / count(*) filter (is_buyer), 2) from marts.dim_users", 79.84),
+        (
+            "select round(100.0 * count(*) filter (is_repeat_buyer) / count(*) filter (is_buyer), 2) from marts.dim_users",
+            79.84,
+        ),
         ("select count(*) filter (is_repeat_buyer) from marts.dim_users", 99),
         ("select count(*) filter (is_buyer) from marts.dim_users", 124),
     ],
@@ -96,7 +113,10 @@ def test_the_published_figures(shop: Shop, query: str, expected: float) -> None:
 
 
 def test_users_by_number_of_orders(shop: Shop) -> None:
-    assert dict(shop.rows("select order_count, count(*) from marts.dim_users where is_buyer group by 1")) == facts.USERS_BY_ORDERS
+    assert (
+        dict(shop.rows("select order_count, count(*) from marts.dim_users where is_buyer group by 1"))
+        == facts.USERS_BY_ORDERS
+    )
 
 
 def test_every_products_figures(shop: Shop) -> None:
@@ -105,7 +125,8 @@ def test_every_products_figures(shop: Shop) -> None:
         " round(conversion_pct, 2) from marts.fct_product_conversion"
     )
     expected = [
-        (p.product_id, p.name, p.viewed, p.carted, p.ordered, p.units, round(100 * p.ordered / p.viewed, 2)) for p in facts.PRODUCTS
+        (p.product_id, p.name, p.viewed, p.carted, p.ordered, p.units, round(100 * p.ordered / p.viewed, 2))
+        for p in facts.PRODUCTS
     ]
     assert sorted(found) == sorted(expected)
 

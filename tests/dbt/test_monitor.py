@@ -10,10 +10,10 @@ from typing import Any
 
 import duckdb
 import pytest
-from support import artifacts
-from support.command import ROOT, environ, offdag, run
 
 from offdag.history.history import History
+from support import artifacts
+from support.command import ROOT, environ, offdag, run
 
 pytestmark = pytest.mark.xdist_group("monitor")
 
@@ -21,14 +21,21 @@ pytestmark = pytest.mark.xdist_group("monitor")
 def marts(database: Path) -> dict[str, list[tuple[Any, ...]]]:
     """All tables of a monitor's database, but for the version of the files that were read."""
     with duckdb.connect(str(database), read_only=True) as connection:
-        names = [r[0] for r in connection.execute("select table_name from information_schema.tables where table_type = 'BASE TABLE'").fetchall()]
+        names = [
+            r[0]
+            for r in connection.execute(
+                "select table_name from information_schema.tables where table_type = 'BASE TABLE'"
+            ).fetchall()
+        ]
         return {name: connection.execute(f'select * from "{name}" order by all').fetchall() for name in sorted(names)}
 
 
 def build(folder: Path, day: int, *results: dict[str, Any]) -> Path:
     at = artifacts.NOW + timedelta(days=day)
     nodes = [artifacts.node("model.p.a"), artifacts.node("model.p.b", ("model.p.a",))]
-    return artifacts.write(folder, manifest=artifacts.manifest(nodes, at), run_results=artifacts.run_results(list(results), at))
+    return artifacts.write(
+        folder, manifest=artifacts.manifest(nodes, at), run_results=artifacts.run_results(list(results), at)
+    )
 
 
 def test_an_empty_history_builds_with_all_tests(tmp_path: Path) -> None:
@@ -40,7 +47,14 @@ def test_an_empty_history_builds_with_all_tests(tmp_path: Path) -> None:
 def test_plain_dbt_build_works_too(tmp_path: Path) -> None:
     assert offdag(tmp_path, "verdicts").code == 0
     env = environ(tmp_path)
-    command = [sys.executable, "-c", "from dbt.cli.main import cli; cli()", "build", "--exclude-resource-type", "unit_test"]
+    command = [
+        sys.executable,
+        "-c",
+        "from dbt.cli.main import cli; cli()",
+        "build",
+        "--exclude-resource-type",
+        "unit_test",
+    ]
     folder = str(ROOT / "monitor_project")
     built = run([*command, "--project-dir", folder, "--profiles-dir", folder], env)
     assert built.code == 0, built
@@ -49,7 +63,11 @@ def test_plain_dbt_build_works_too(tmp_path: Path) -> None:
 def test_late_files_and_a_full_rebuild_give_the_same_rows(tmp_path: Path) -> None:
     as_of = ["monitor", "--as-of", "2026-02-10T00:00:00"]
     days = {
-        day: build(tmp_path / f"day{day}", day, artifacts.result("model.p.a", "error" if day == 2 else "success", artifacts.NOW + timedelta(days=day)))
+        day: build(
+            tmp_path / f"day{day}",
+            day,
+            artifacts.result("model.p.a", "error" if day == 2 else "success", artifacts.NOW + timedelta(days=day)),
+        )
         for day in range(4)
     }
     for day in (0, 3):
@@ -80,7 +98,19 @@ def test_a_failed_start_is_an_incident_until_a_build_comes_to_an_end(tmp_path: P
     project = tmp_path / "project"
     project.mkdir()
     (project / "dbt_project.yml").write_text("name: p\n")
-    command = ["run", "-e", "prod", "--project-dir", str(project), "--no-observe", "--", sys.executable, "-c", "import sys; sys.exit(2)", "build"]
+    command = [
+        "run",
+        "-e",
+        "prod",
+        "--project-dir",
+        str(project),
+        "--no-observe",
+        "--",
+        sys.executable,
+        "-c",
+        "import sys; sys.exit(2)",
+        "build",
+    ]
     assert offdag(tmp_path, *command).code == 2
     offdag(tmp_path, "monitor")
     shown = offdag(tmp_path, "incidents", "--format", "json")
@@ -89,7 +119,12 @@ def test_a_failed_start_is_an_incident_until_a_build_comes_to_an_end(tmp_path: P
 
 def test_the_monitor_never_sees_the_shops_variables(tmp_path: Path) -> None:
     """They would send it to the other project, and its artifacts over the other project's."""
-    trap = {"DBT_TARGET": "ci", "DBT_PROJECT_DIR": "/nowhere", "DBT_PROFILES_DIR": "/nowhere", "DBT_TARGET_PATH": str(tmp_path / "theirs")}
+    trap = {
+        "DBT_TARGET": "ci",
+        "DBT_PROJECT_DIR": "/nowhere",
+        "DBT_PROFILES_DIR": "/nowhere",
+        "DBT_TARGET_PATH": str(tmp_path / "theirs"),
+    }
     ended = offdag(tmp_path, "monitor", env=trap)
     assert ended.code == 0, ended
     assert not (tmp_path / "theirs").exists()
@@ -99,7 +134,10 @@ def test_a_locked_database_is_waited_for_and_its_holder_named(tmp_path: Path) ->
     assert offdag(tmp_path, "monitor").code == 0
     code = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print('held', flush=True); sys.stdin.read()"
     with subprocess.Popen(
-        [sys.executable, "-c", code, str(tmp_path / "monitor.duckdb")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", code, str(tmp_path / "monitor.duckdb")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     ) as holder:
         assert holder.stdout is not None
         holder.stdout.readline()

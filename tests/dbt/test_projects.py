@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 import yaml
-from support.command import ROOT, environ, run
 
 from offdag.history.schemas import TABLES, arrow_schema
 from offdag.observe import read_observed_tables
+from support.command import ROOT, environ, run
 
 PROJECTS = ("inventory", "monitor")
 pytestmark = pytest.mark.xdist_group("projects")
@@ -34,7 +34,9 @@ def manifest(project: str) -> dict[str, Any]:
 
 
 def nodes(project: str, *types: str) -> list[dict[str, Any]]:
-    return [n for n in manifest(project)["nodes"].values() if n["resource_type"] in types and n["package_name"] == project]
+    return [
+        n for n in manifest(project)["nodes"].values() if n["resource_type"] in types and n["package_name"] == project
+    ]
 
 
 @pytest.mark.parametrize("project", PROJECTS)
@@ -62,7 +64,9 @@ def test_every_column_is_described(project: str) -> None:
         for column in node["columns"].values():
             assert len(column["description"]) > 8, f"{node['name']}.{column['name']}"
             # Also not a restatement of its name.
-            assert column["description"].lower().rstrip(".") != column["name"].replace("_", " "), f"{node['name']}.{column['name']}"
+            assert column["description"].lower().rstrip(".") != column["name"].replace("_", " "), (
+                f"{node['name']}.{column['name']}"
+            )
 
 
 @pytest.mark.parametrize("project", PROJECTS)
@@ -123,7 +127,10 @@ def test_a_scheduled_run_has_at_most_80_nodes_and_tests() -> None:
 
 
 def test_no_adapters_dialect_outside_macros() -> None:
-    duckdb_only = re.compile(r"\b(qualify|arg_max|arg_min|list_\w+|struct_pack|read_parquet|epoch_\w+|strptime|to_timestamp|date_diff)\s*\(|::", re.I)
+    duckdb_only = re.compile(
+        r"\b(qualify|arg_max|arg_min|list_\w+|struct_pack|read_parquet|epoch_\w+|strptime|to_timestamp|date_diff)\s*\(|::",
+        re.I,
+    )
     for path in (ROOT / "monitor_project" / "models").rglob("*.sql"):
         assert not duckdb_only.search(path.read_text()), path.name
 

@@ -28,10 +28,18 @@ def metadata(kind: str, version: int, at: datetime = NOW, **more: Any) -> dict[s
 
 
 def result(unique_id: str, status: str = "success", at: datetime = NOW, **more: Any) -> dict[str, Any]:
-    timing = [] if status == "skipped" else [
-        {"name": "compile", "started_at": instant(at - timedelta(seconds=2)), "completed_at": instant(at - timedelta(seconds=1))},
-        {"name": "execute", "started_at": instant(at - timedelta(seconds=1)), "completed_at": instant(at)},
-    ]
+    timing = (
+        []
+        if status == "skipped"
+        else [
+            {
+                "name": "compile",
+                "started_at": instant(at - timedelta(seconds=2)),
+                "completed_at": instant(at - timedelta(seconds=1)),
+            },
+            {"name": "execute", "started_at": instant(at - timedelta(seconds=1)), "completed_at": instant(at)},
+        ]
+    )
     return {
         "status": status,
         "timing": timing,
@@ -68,7 +76,11 @@ def freshness(unique_id: str, status: str = "pass", age_seconds: float = 60.0, a
         "snapshotted_at": instant(at),
         "max_loaded_at_time_ago_in_s": age_seconds,
         "status": status,
-        "criteria": {"warn_after": {"count": 1, "period": "hour"}, "error_after": {"count": 2, "period": "day"}, "filter": None},
+        "criteria": {
+            "warn_after": {"count": 1, "period": "hour"},
+            "error_after": {"count": 2, "period": "day"},
+            "filter": None,
+        },
         "adapter_response": {},
         "timing": [],
         "thread_id": "Thread-1 (worker)",

@@ -93,7 +93,11 @@ class FakeSlack:
             return self._send(request, 429, {"ok": False, "error": "ratelimited"}, {"Retry-After": "1"})
         if behaviour.startswith("error:"):
             word = behaviour.partition(":")[2]
-            return self._send(request, 404 if method == "webhook" else 200, word if method == "webhook" else {"ok": False, "error": word})
+            return self._send(
+                request,
+                404 if method == "webhook" else 200,
+                word if method == "webhook" else {"ok": False, "error": word},
+            )
         answer = self._do(method, arguments)
         if behaviour == "500_after":
             return self._send(request, 500, {"ok": False, "error": "internal_error"})

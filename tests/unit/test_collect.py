@@ -4,12 +4,12 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from support import artifacts
 
 from offdag.collect import Collection, Context, collect, find_folders, fingerprints
 from offdag.errors import UsageError
 from offdag.history.history import History
 from offdag.origin import Origin
+from support import artifacts
 
 
 @pytest.fixture
@@ -60,7 +60,11 @@ def test_nodes_grow_only_where_they_change(history: History, tmp_path: Path) -> 
     take(history, artifacts.write(tmp_path / "a", manifest=artifacts.manifest([one, two])))
     changed = {**two, "description": "now described"}
     take(history, artifacts.write(tmp_path / "b", manifest=artifacts.manifest([one, changed])))
-    assert sorted(row["unique_id"] for row in history.read("nodes").to_pylist()) == ["model.p.one", "model.p.two", "model.p.two"]
+    assert sorted(row["unique_id"] for row in history.read("nodes").to_pylist()) == [
+        "model.p.one",
+        "model.p.two",
+        "model.p.two",
+    ]
     assert history.read("manifest_nodes").num_rows == 4
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.fake_slack import TOKEN, FakeSlack
 from test_messages import due
 
 from offdag.history.history import History
@@ -18,6 +17,7 @@ from offdag.notify.delivery import Delivery, Outcome
 from offdag.notify.outbox import Outbox
 from offdag.notify.sinks import Payload, Posted, Printed, Sink
 from offdag.notify.slack import SlackBot, SlackWebhook
+from support.fake_slack import TOKEN, FakeSlack
 
 
 @pytest.fixture
@@ -78,7 +78,9 @@ def test_what_is_resolved_is_answered_in_the_thread(history: History, slack: Fak
 
 
 @pytest.mark.parametrize("fault", ["500", "500_after", "drop"])
-def test_a_lost_answer_is_looked_up_before_anything_is_posted_again(history: History, slack: FakeSlack, fault: str) -> None:
+def test_a_lost_answer_is_looked_up_before_anything_is_posted_again(
+    history: History, slack: FakeSlack, fault: str
+) -> None:
     slack.then("chat.postMessage", fault)
     outcome = deliver(history, bot(slack), due())
     assert (outcome.messages, outcome.unknown) == (1, 0)
@@ -88,13 +90,20 @@ def test_a_lost_answer_is_looked_up_before_anything_is_posted_again(history: His
 
 def test_a_lost_answer_in_a_thread_is_looked_up_in_the_thread(history: History, slack: FakeSlack) -> None:
     slack.then("chat.postMessage", "drop")
-    row = due(event="resolved", ended_at=datetime(2026, 1, 31, 7), opened_message_channel="C00000001", opened_message_ts="1.000000")
+    row = due(
+        event="resolved",
+        ended_at=datetime(2026, 1, 31, 7),
+        opened_message_channel="C00000001",
+        opened_message_ts="1.000000",
+    )
     assert deliver(history, bot(slack), row).messages == 1
     assert len(slack.posted) == 1
     assert "conversations.replies" in [method for method, _ in slack.calls]
 
 
-def test_an_answer_slower_than_the_time_out_is_looked_up(history: History, slack: FakeSlack, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_answer_slower_than_the_time_out_is_looked_up(
+    history: History, slack: FakeSlack, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(slack_module, "TIMEOUT_SECONDS", 0.2)
     slack.then("chat.postMessage", "slow")
     assert deliver(history, bot(slack), due()).messages == 1
@@ -121,7 +130,9 @@ def test_a_rate_limit_is_waited_for(history: History, slack: FakeSlack) -> None:
     assert len(slack.posted) == 1
 
 
-@pytest.mark.parametrize("word", ["channel_not_found", "not_in_channel", "invalid_auth", "token_revoked", "is_archived", "missing_scope"])
+@pytest.mark.parametrize(
+    "word", ["channel_not_found", "not_in_channel", "invalid_auth", "token_revoked", "is_archived", "missing_scope"]
+)
 def test_a_refusal_says_what_to_do_and_stays_due(history: History, slack: FakeSlack, word: str) -> None:
     slack.then("chat.postMessage", f"error:{word}")
     outcome = deliver(history, bot(slack), due())
@@ -215,15 +226,25 @@ def test_two_notifiers_at_once_send_each_message_once(history: History, slack: F
     assert sorted(receipts(history)) == sorted((f"n{i}", "delivered") for i in range(20))
 
 
-def test_two_finishers_of_one_message_post_it_once(history: History, slack: FakeSlack, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_finishers_of_one_message_post_it_once(
+    history: History, slack: FakeSlack, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with pytest.raises(Killed):
         deliver(history, KilledSink(bot(slack), after=False), due())
     original = outbox_module.Intent.is_expired
     later = datetime.now() + timedelta(hours=1)
     # The dead sender's lease is over, those of the finishers are not.
-    monkeypatch.setattr(outbox_module.Intent, "is_expired", lambda self, now: self.first_lease_is_over and original(self, later), raising=False)
     monkeypatch.setattr(
-        outbox_module.Intent, "first_lease_is_over", property(lambda self: self.lease_until == first_lease), raising=False
+        outbox_module.Intent,
+        "is_expired",
+        lambda self, now: self.first_lease_is_over and original(self, later),
+        raising=False,
+    )
+    monkeypatch.setattr(
+        outbox_module.Intent,
+        "first_lease_is_over",
+        property(lambda self: self.lease_until == first_lease),
+        raising=False,
     )
     [intent], _ = Outbox(history, "slack").intents("%23data-alerts")
     first_lease = intent.lease_until
@@ -241,7 +262,9 @@ def test_two_finishers_of_one_message_post_it_once(history: History, slack: Fake
     assert len(slack.posted) == 1
 
 
-def test_a_webhook_posts_and_marks_what_may_be_a_repeat(history: History, slack: FakeSlack, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_webhook_posts_and_marks_what_may_be_a_repeat(
+    history: History, slack: FakeSlack, monkeypatch: pytest.MonkeyPatch
+) -> None:
     hook = SlackWebhook(slack.webhook_env["OFFDAG_SLACK_WEBHOOK_URL"])
     slack.then("webhook", "500")
     first = deliver(history, hook, due())

@@ -5,10 +5,10 @@ from datetime import datetime
 from pathlib import Path
 
 import pytest
-from support import artifacts
 
 from offdag.artifacts.document import Kind, UnreadableArtifact, Verdict, parse_document
 from offdag.artifacts.timestamps import parse_instant
+from support import artifacts
 
 
 @pytest.mark.parametrize(

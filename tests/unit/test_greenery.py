@@ -55,7 +55,9 @@ def test_repeats_within_a_session(tables: Tables) -> None:
 
 
 def test_every_key_resolves(tables: Tables) -> None:
-    keys = {name: {row[f"{name[:-1]}_id"] for row in tables[name]} for name in ("users", "orders", "products", "promos")}
+    keys = {
+        name: {row[f"{name[:-1]}_id"] for row in tables[name]} for name in ("users", "orders", "products", "promos")
+    }
     keys["addresses"] = {row["address_id"] for row in tables["addresses"]}
     for child, column, parent in [
         ("users", "address_id", "addresses"), ("orders", "user_id", "users"), ("orders", "address_id", "addresses"),
@@ -67,7 +69,13 @@ def test_every_key_resolves(tables: Tables) -> None:
 
 def test_shipping_and_promos(tables: Tables) -> None:
     orders = tables["orders"]
-    assert Counter(o.get("shipping_service") for o in orders) == {"ups": 169, "fedex": 96, "usps": 60, "dhl": 10, None: 26}
+    assert Counter(o.get("shipping_service") for o in orders) == {
+        "ups": 169,
+        "fedex": 96,
+        "usps": 60,
+        "dhl": 10,
+        None: 26,
+    }
     assert Counter(o["status"] for o in orders) == {"delivered": 305, "shipped": 30, "preparing": 26}
     assert sum(o["promo_id"] is None for o in orders) == 321
     assert min(o["created_at"] for o in orders) == facts.FIRST_ORDER
@@ -102,9 +110,13 @@ def test_loading_types_the_columns_and_stamps_the_load(csv_folder: Path, tmp_pat
     counts, remarks = load_folder(csv_folder, tmp_path / "shop.duckdb", LOADED_AT, stopped=["events"])
     assert (counts["events"], remarks) == (3553, [])
     with duckdb.connect(str(tmp_path / "shop.duckdb")) as connection:
-        loaded = connection.execute("select distinct _loaded_at from raw.orders union select distinct _loaded_at from raw.events")
+        loaded = connection.execute(
+            "select distinct _loaded_at from raw.orders union select distinct _loaded_at from raw.events"
+        )
         assert sorted(row[0] for row in loaded.fetchall()) == [datetime(2026, 1, 24, 6), LOADED_AT]
-        assert connection.execute("select typeof(created_at), typeof(order_cost) from raw.orders limit 1").fetchone() == (
+        assert connection.execute(
+            "select typeof(created_at), typeof(order_cost) from raw.orders limit 1"
+        ).fetchone() == (
             "TIMESTAMP",
             "DECIMAL(18,2)",
         )

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from support.command import ROOT
 
 from offdag.errors import HistoryError
 from offdag.history.history import History, path_part
 from offdag.history.schemas import TABLES
 from offdag.history.store import Store
+from support.command import ROOT
 
 
 def test_a_new_history_has_a_file_without_rows_for_each_table(tmp_path: Path) -> None:

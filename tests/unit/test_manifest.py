@@ -5,10 +5,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from support import artifacts
-
 from offdag.artifacts.document import parse_document
 from offdag.artifacts.manifest import Manifest, read_manifest
+from support import artifacts
 
 
 def read(document: dict[str, Any], project: str | None = None) -> Manifest:
@@ -39,14 +38,18 @@ def test_equal_nodes_of_two_projects_stay_apart() -> None:
 def test_a_tests_stable_key_outlives_its_arguments() -> None:
     def values(unique_id: str, allowed: list[str]) -> dict[str, Any]:
         kwargs = {"column_name": "status", "values": allowed}
-        return artifacts.node(unique_id, test_metadata={"name": "accepted_values", "kwargs": kwargs}, attached_node="model.p.a")
+        return artifacts.node(
+            unique_id, test_metadata={"name": "accepted_values", "kwargs": kwargs}, attached_node="model.p.a"
+        )
 
     found = read(artifacts.manifest([values("test.p.values.1", ["a"]), values("test.p.values.2", ["a", "b"])]))
     assert len({row["stable_key"] for row in found.nodes}) == 1
 
 
 def test_odd_nodes_of_real_files_are_tolerated() -> None:
-    document = artifacts.manifest([artifacts.node("model.p.a", depends_on={"macros": [None], "nodes": [None, "model.p.x"]})])
+    document = artifacts.manifest(
+        [artifacts.node("model.p.a", depends_on={"macros": [None], "nodes": [None, "model.p.x"]})]
+    )
     document["sources"] = {"source.p.s.t": artifacts.node("source.p.s.t", config={"enabled": "True and True"})}
     document["nodes"]["model.p.broken"] = "no mapping"
     found = read(document)
@@ -90,7 +93,9 @@ def test_freshness_needs_a_threshold_and_a_way_to_find_the_load() -> None:
 
 def test_exposures_keep_their_owner() -> None:
     document = artifacts.manifest([])
-    exposure = artifacts.node("exposure.p.board", ("model.p.a",), owner={"name": "Ann", "email": "a@example.com"}, type="dashboard")
+    exposure = artifacts.node(
+        "exposure.p.board", ("model.p.a",), owner={"name": "Ann", "email": "a@example.com"}, type="dashboard"
+    )
     document["exposures"] = {"exposure.p.board": exposure}
     [row] = read(document).exposures
     assert (row["owner_name"], row["owner_email"], row["exposure_type"]) == ("Ann", "a@example.com", "dashboard")

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 from slack_sdk.models.blocks import Block
-from support import golden
 
 from offdag.notify.formats import block_kit, escape, plain_text
 from offdag.notify.message import MOST_PROBLEMS, build_message
+from support import golden
 
 
 def due(**more: Any) -> dict[str, Any]:
@@ -88,7 +88,13 @@ HOSTILE = '<!channel> & <@U1> <https://evil.example|click> *bold* "\u202e \x1b[3
 
 
 def test_hostile_text_can_neither_mention_nor_link() -> None:
-    row = due(title=HOSTILE, detail=HOSTILE, owner=HOSTILE, project=HOSTILE, evidence=json.dumps({"path": HOSTILE, "exposures": HOSTILE}))
+    row = due(
+        title=HOSTILE,
+        detail=HOSTILE,
+        owner=HOSTILE,
+        project=HOSTILE,
+        evidence=json.dumps({"path": HOSTILE, "exposures": HOSTILE}),
+    )
     payload = block_kit(build_message([row]))
     for block in payload["blocks"][1:]:
         text = json.dumps(block, ensure_ascii=False)

@@ -11,14 +11,16 @@ from typing import Any
 
 import duckdb
 import pytest
-from support import artifacts
 
 from offdag.dbt_project import DbtProject
 from offdag.errors import UsageError
 from offdag.history.history import History
 from offdag.observe import ObservedTable, observe, read_observed_tables
+from support import artifacts
 
-STOCK = ObservedTable("stock", "p", "snapshot.p.stock", {"product_id": "string", "units": "int64", "counted_at": "timestamp"}, 100)
+STOCK = ObservedTable(
+    "stock", "p", "snapshot.p.stock", {"product_id": "string", "units": "int64", "counted_at": "timestamp"}, 100
+)
 
 
 @pytest.fixture
@@ -32,8 +34,12 @@ def project(tmp_path: Path) -> DbtProject:
     )
     with duckdb.connect(str(folder / "shop.duckdb")) as connection:
         connection.execute("create schema snapshots")
-        connection.execute("create table snapshots.stock (product_id varchar, units integer, counted_at timestamptz, email varchar)")
-        connection.execute("insert into snapshots.stock values ('moss', 5, '2026-01-31 06:00:00+00', 'ann@example.com')")
+        connection.execute(
+            "create table snapshots.stock (product_id varchar, units integer, counted_at timestamptz, email varchar)"
+        )
+        connection.execute(
+            "insert into snapshots.stock values ('moss', 5, '2026-01-31 06:00:00+00', 'ann@example.com')"
+        )
     return DbtProject(folder, {})
 
 
@@ -87,7 +93,9 @@ def writer(project: DbtProject) -> Iterator[subprocess.Popen[str]]:
         yield process
 
 
-def test_a_locked_database_is_a_verdict_that_names_its_holder(history: History, project: DbtProject, writer: subprocess.Popen[str]) -> None:
+def test_a_locked_database_is_a_verdict_that_names_its_holder(
+    history: History, project: DbtProject, writer: subprocess.Popen[str]
+) -> None:
     verdict = look(history, project, timeout=0.5)
     assert verdict["verdict"] == "unreadable"
     assert f"process {writer.pid}" in verdict["reason"]
@@ -95,7 +103,9 @@ def test_a_locked_database_is_a_verdict_that_names_its_holder(history: History, 
     assert history.read("observed_stock").num_rows == 0
 
 
-def test_a_lock_that_is_released_in_time_is_waited_for(history: History, project: DbtProject, writer: subprocess.Popen[str]) -> None:
+def test_a_lock_that_is_released_in_time_is_waited_for(
+    history: History, project: DbtProject, writer: subprocess.Popen[str]
+) -> None:
     assert writer.stdin is not None
     timer = threading.Timer(0.7, writer.stdin.close)
     timer.start()
@@ -104,7 +114,9 @@ def test_a_lock_that_is_released_in_time_is_waited_for(history: History, project
     assert time.monotonic() - start > 0.5
 
 
-@pytest.mark.parametrize("problem", ["missing", "garbage", "no table", "no node", "no manifest", "other type", "no profile"])
+@pytest.mark.parametrize(
+    "problem", ["missing", "garbage", "no table", "no node", "no manifest", "other type", "no profile"]
+)
 def test_what_cannot_be_copied_is_a_verdict(history: History, project: DbtProject, problem: str) -> None:
     database, table = project.folder / "shop.duckdb", STOCK
     if problem == "missing":
@@ -119,7 +131,9 @@ def test_what_cannot_be_copied_is_a_verdict(history: History, project: DbtProjec
     elif problem == "no manifest":
         (project.folder / "target" / "manifest.json").unlink()
     elif problem == "other type":
-        table = ObservedTable("stock", "p", "snapshot.p.stock", {"product_id": "int64", "units": "int64", "counted_at": "timestamp"}, 100)
+        table = ObservedTable(
+            "stock", "p", "snapshot.p.stock", {"product_id": "int64", "units": "int64", "counted_at": "timestamp"}, 100
+        )
     elif problem == "no profile":
         (project.folder / "profiles.yml").write_text("q: {}\n")
     verdict = look(history, project, table)
@@ -135,10 +149,14 @@ def test_the_seed_of_the_project_can_be_used() -> None:
     assert table.schema.names[:4] == ["_project", "_environment", "_content_hash", "_observed_at"]
 
 
-@pytest.mark.parametrize("line", ["stock,p,u,id:money,5,", "a b,p,u,id:string,5,", "stock,p,u,id,5,", "stock,p,u,id:string,many,"])
+@pytest.mark.parametrize(
+    "line", ["stock,p,u,id:money,5,", "a b,p,u,id:string,5,", "stock,p,u,id,5,", "stock,p,u,id:string,many,"]
+)
 def test_a_line_of_the_seed_that_cannot_be_used_is_named(tmp_path: Path, line: str) -> None:
     (tmp_path / "seeds").mkdir()
-    (tmp_path / "seeds" / "observed_tables.csv").write_text(f"observed_table,project,unique_id,columns,max_rows,comment\n{line}\n")
+    (tmp_path / "seeds" / "observed_tables.csv").write_text(
+        f"observed_table,project,unique_id,columns,max_rows,comment\n{line}\n"
+    )
     with pytest.raises(UsageError) as caught:
         read_observed_tables(tmp_path)
     assert "line 2" in caught.value.where

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support import artifacts
 
 from offdag.artifacts.document import UnreadableArtifact, parse_document
 from offdag.artifacts.results import Results, read_results
+from support import artifacts
 
 
 def read(document: dict[str, Any]) -> Results:
@@ -58,7 +58,9 @@ def test_unknown_keys_and_versions_are_read() -> None:
 
 @pytest.mark.parametrize("rows_affected", [-1, "-1", None, "n/a", "inf"])
 def test_unknown_numbers_are_null(rows_affected: object) -> None:
-    [row] = read(artifacts.run_results([artifacts.result("model.p.m", adapter_response={"rows_affected": rows_affected})])).rows
+    [row] = read(
+        artifacts.run_results([artifacts.result("model.p.m", adapter_response={"rows_affected": rows_affected})])
+    ).rows
     assert row["rows_affected"] is None
 
 
@@ -78,7 +80,9 @@ def test_freshness_rows_have_thresholds_in_seconds() -> None:
 
 
 def test_a_freshness_query_that_broke_keeps_its_error() -> None:
-    [row] = read(artifacts.sources([{"unique_id": "source.p.s.t", "status": "runtime error", "error": "no such table"}])).rows
+    [row] = read(
+        artifacts.sources([{"unique_id": "source.p.s.t", "status": "runtime error", "error": "no such table"}])
+    ).rows
     assert (row["status"], row["message"], row["age_seconds"]) == ("runtime error", "no such table", None)
 
 

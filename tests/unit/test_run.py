@@ -11,11 +11,11 @@ import time
 from pathlib import Path
 
 import pytest
-from support import artifacts
-from support.command import ROOT, environ, offdag
 
 from offdag.dbt_project import DbtProject
 from offdag.history.history import History
+from support import artifacts
+from support.command import ROOT, environ, offdag
 
 
 @pytest.fixture
@@ -54,7 +54,14 @@ def jobs(home: Path) -> list[dict[str, object]]:
 
 @pytest.mark.parametrize("code", [0, 1])
 def test_the_exit_code_is_dbts_own(project: Path, tmp_path: Path, code: int) -> None:
-    ended = offdag(tmp_path, "run", "-e", "prod", *child(project, WRITES.format(document=results(), code=code)), env={"OFFDAG_JOB_ID": "j1"})
+    ended = offdag(
+        tmp_path,
+        "run",
+        "-e",
+        "prod",
+        *child(project, WRITES.format(document=results(), code=code)),
+        env={"OFFDAG_JOB_ID": "j1"},
+    )
     assert ended.code == code, ended
     [job] = jobs(tmp_path)
     assert (job["exit_code"], job["has_results"], job["job_id"], job["project"]) == (code, True, "j1", "p")
@@ -127,7 +134,9 @@ sys.exit(2)
 
 def test_slacks_secrets_do_not_reach_dbt(project: Path, tmp_path: Path) -> None:
     code = "import os, sys; sys.exit(3 if any('xoxb' in v for v in os.environ.values()) else 0)"
-    assert offdag(tmp_path, "run", "-e", "prod", *child(project, code), env={"OFFDAG_SLACK_BOT_TOKEN": "xoxb-1"}).code == 0
+    assert (
+        offdag(tmp_path, "run", "-e", "prod", *child(project, code), env={"OFFDAG_SLACK_BOT_TOKEN": "xoxb-1"}).code == 0
+    )
 
 
 def test_the_target_folder_is_found_as_dbt_finds_it(project: Path) -> None:
@@ -135,4 +144,7 @@ def test_the_target_folder_is_found_as_dbt_finds_it(project: Path) -> None:
     (project / "dbt_project.yml").write_text("name: p\ntarget-path: built\n")
     assert DbtProject(project, {}).target_path() == project / "built"
     assert DbtProject(project, {"DBT_TARGET_PATH": "/elsewhere"}).target_path() == Path("/elsewhere")
-    assert DbtProject(project, {"DBT_TARGET_PATH": "/elsewhere"}).target_path(["dbt", "--target-path=told"]) == project / "told"
+    assert (
+        DbtProject(project, {"DBT_TARGET_PATH": "/elsewhere"}).target_path(["dbt", "--target-path=told"])
+        == project / "told"
+    )

@@ -186,9 +186,11 @@ def _copy(
     path = Path(str(connection.get("path", "")))
     path = path if path.is_absolute() else project.folder / path
     columns = ", ".join(_quoted(name) for name in table.columns)
-    relation = f"{_quoted(node['schema_name'])}.{_quoted(node['alias'])}"
     if not path.is_file():
         raise UsageError("there is no database", str(path), "run the build first")
+    if not node["schema_name"] or not node["alias"]:
+        raise UsageError("the node has no table", table.unique_id, "mend seeds/observed_tables.csv")
+    relation = f"{_quoted(node['schema_name'])}.{_quoted(node['alias'])}"
     with open_read_only(path, "observe", lock_timeout, say) as database:
         try:
             frame = database.execute(f"select {columns} from {relation} limit {table.max_rows + 1}").to_arrow_table()

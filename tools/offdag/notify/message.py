@@ -71,7 +71,7 @@ def build_message(rows: Sequence[Row]) -> Message:
 
 def _urgency(row: Row) -> tuple[Any, ...]:
     ended = row["event"] in ("resolved", "closed")
-    return ended, row["severity"] != "error", row["started_at"], row["title"], row["signal_key"]
+    return ended, row["severity"] != "error", row["kind"], row["title"], row["signal_key"]
 
 
 def _state(row: Row) -> str:

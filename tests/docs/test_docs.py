@@ -1,0 +1,80 @@
+"""The documents say what the code does."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+
+import click
+import pytest
+import yaml
+
+from offdag.cli import cli
+from support.command import ROOT
+
+README = (ROOT / "README.md").read_text()
+SOURCES = sorted((ROOT / "tools" / "offdag").rglob("*.py"))
+
+
+@pytest.mark.parametrize("verb", sorted(cli.commands))
+def test_every_verb_has_help_with_an_example_and_stands_in_the_readme(verb: str) -> None:
+    command = cli.commands[verb]
+    text = command.get_help(click.Context(command))
+    assert f"Example: offdag {verb}" in " ".join(text.split())
+    assert f"| `offdag {verb}` |" in README
+    assert all(p.help for p in command.params if isinstance(p, click.Option) and p.name != "output")
+
+
+def test_every_variable_stands_in_the_readme_and_is_read_by_settings_alone() -> None:
+    read = set()
+    for path in SOURCES:
+        found = set(re.findall(r"\"(OFFDAG_[A-Z_]+)\"", path.read_text()))
+        if path.name in ("settings.py", "origin.py"):
+            read |= found
+        if "os.environ" in path.read_text():
+            assert path.name == "settings.py", path
+    assert read == set(re.findall(r"^\| `(OFFDAG_[A-Z_]+)` \|", README, re.M))
+
+
+def test_every_signal_has_a_section() -> None:
+    kinds = yaml.safe_load((ROOT / "monitor_project" / "dbt_project.yml").read_text())["vars"]["signal_kinds"]
+    assert re.findall(r"^## (\w+)$", (ROOT / "docs" / "alerts.md").read_text(), re.M) == kinds
+
+
+def test_every_make_target_of_the_documents_exists() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.M))
+    for path in (ROOT / "README.md", *(ROOT / "docs").glob("*.md"), *(ROOT / ".github" / "workflows").glob("*.yml")):
+        assert set(re.findall(r"`?make ([a-z-]+)", path.read_text())) - {"its", "the"} <= targets, path.name
+
+
+def test_make_lists_its_targets() -> None:
+    shown = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    for target in ("demo", "test", "build", "monitor", "build-then-monitor", "ci", "report", "lint", "golden", "clean"):
+        assert f"make {target} " in shown
+
+
+@pytest.mark.parametrize(
+    ("needle", "allowed"),
+    [("slack_sdk", "notify/slack.py"), ("json.loads(document", "artifacts/results.py"), ("import sqlmesh", "ci/")],
+)
+def test_boundaries(needle: str, allowed: str) -> None:
+    users = [p.relative_to(ROOT / "tools" / "offdag").as_posix() for p in SOURCES if needle in p.read_text()]
+    assert all(user.startswith(allowed) for user in users), users
+
+
+def test_the_lock_names_no_host_and_no_path() -> None:
+    lock = (ROOT / "requirements.lock").read_text()
+    assert not re.search(r"https?://|file:|--(extra-)?index-url|--find-links", lock)
+    pinned = re.search(r"^dbt-core==1\.(\d+)", lock, re.M)
+    assert pinned is not None
+    assert int(pinned[1]) < 12
+
+
+def test_modules_are_small() -> None:
+    assert {p.name: n for p in SOURCES if (n := len(p.read_text().splitlines())) > 400} == {}
+
+
+def test_slacks_scopes_are_those_that_the_code_needs() -> None:
+    manifest = yaml.safe_load((ROOT / "docs" / "slack-app-manifest.yml").read_text())
+    scopes = manifest["oauth_config"]["scopes"]["bot"]
+    assert sorted(scopes) == ["channels:history", "channels:read", "chat:write", "groups:history", "groups:read"]

@@ -1,0 +1,271 @@
+"""Each row of docs/errors.md happens as it says: same words, same exit code, three parts, no traceback."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from support import artifacts
+from support.command import ROOT, Ended, greenery, offdag
+from support.fake_slack import FakeSlack
+
+pytestmark = pytest.mark.xdist_group("monitor")
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of the table."""
+
+    id: str
+    words: str
+    code: int
+
+
+def rows() -> list[Row]:
+    lines = (ROOT / "docs" / "errors.md").read_text().splitlines()
+    cells = [[c.strip() for c in line.strip("|").split("|")] for line in lines if re.match(r"\| `[a-z-]+` \|", line)]
+    return [Row(c[0].strip("`"), c[1].strip("`"), int(c[2])) for c in cells]
+
+
+@dataclass
+class Place:
+    """What a scenario may use."""
+
+    home: Path
+    failure: Path
+    slack: FakeSlack
+
+
+SCENARIOS: dict[str, Callable[[Place], Ended]] = {}
+
+
+def scenario(function: Callable[[Place], Ended]) -> Callable[[Place], Ended]:
+    SCENARIOS[function.__name__.replace("_", "-")] = function
+    return function
+
+
+@scenario
+def no_such_path(place: Place) -> Ended:
+    return offdag(place.home, "collect", str(place.home / "nowhere"))
+
+
+@scenario
+def no_artifacts(place: Place) -> Ended:
+    return offdag(place.home, "collect", str(place.home))
+
+
+@scenario
+def truncated_artifact(place: Place) -> Ended:
+    (place.home / "run_results.json").write_text('{"metadata": {"dbt_schema_vers')
+    return offdag(place.home, "collect", str(place.home))
+
+
+@scenario
+def unsupported_artifact(place: Place) -> Ended:
+    (place.home / "run_results.json").write_text('{"results": []}')
+    return offdag(place.home, "collect", str(place.home))
+
+
+@scenario
+def no_dbt_project(place: Place) -> Ended:
+    return offdag(place.home, "run", "--project-dir", str(place.home), "--", "dbt", "build")
+
+
+@scenario
+def no_such_program(place: Place) -> Ended:
+    (place.home / "dbt_project.yml").write_text("name: p\n")
+    return offdag(place.home, "run", "--project-dir", str(place.home), "--", "no-such-dbt", "build")
+
+
+@scenario
+def history_path(place: Place) -> Ended:
+    return offdag(place.home, "verdicts", "--history", str(place.home / "it's [mine]"))
+
+
+@scenario
+def history_not_writable(place: Place) -> Ended:
+    (place.home / "history").write_text("a file")
+    return offdag(
+        place.home, "collect", str(artifacts.write(place.home / "target", run_results=artifacts.run_results([])))
+    )
+
+
+@scenario
+def history_newer(place: Place) -> Ended:
+    (place.home / "history").mkdir()
+    (place.home / "history" / "version").write_text("99")
+    return offdag(place.home, "verdicts")
+
+
+@scenario
+def as_of(place: Place) -> Ended:
+    return offdag(place.home, "monitor", "--as-of", "yesterday")
+
+
+@scenario
+def lock_timeout(place: Place) -> Ended:
+    return offdag(place.home, "monitor", env={"OFFDAG_LOCK_TIMEOUT": "soon"})
+
+
+@scenario
+def no_monitor_project(place: Place) -> Ended:
+    return offdag(place.home, "monitor", "--monitor-project-dir", str(place.home))
+
+
+@scenario
+def monitor_not_built(place: Place) -> Ended:
+    return offdag(place.home, "notify")
+
+
+@scenario
+def monitor_failed(place: Place) -> Ended:
+    offdag(place.home, "verdicts")
+    bad = place.home / "history" / "tables" / "invocations" / "run_date=2026-01-31" / "damaged.parquet"
+    bad.parent.mkdir()
+    bad.write_bytes(b"PAR1 no parquet")
+    return offdag(place.home, "monitor")
+
+
+@scenario
+def database_locked(place: Place) -> Ended:
+    path = place.home / "monitor.duckdb"
+    duckdb.connect(str(path)).close()
+    code = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print('held', flush=True); sys.stdin.read()"
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as holder:
+        assert holder.stdout is not None
+        holder.stdout.readline()
+        return offdag(place.home, "report", "--lock-timeout", "0.5")
+
+
+@scenario
+def database_unreadable(place: Place) -> Ended:
+    (place.home / "monitor.duckdb").write_bytes(b"of a newer version" * 1000)
+    return offdag(place.home, "incidents")
+
+
+@scenario
+def observed_tables(place: Place) -> Ended:
+    (place.home / "seeds").mkdir()
+    (place.home / "seeds" / "observed_tables.csv").write_text(
+        "observed_table,project,unique_id,columns,max_rows\nt,p,u,id:money,5\n"
+    )
+    return offdag(place.home, "verdicts", "--monitor-project-dir", str(place.home))
+
+
+@scenario
+def observed_database(place: Place) -> Ended:
+    project = artifacts.write(
+        place.home / "shop" / "target",
+        manifest=artifacts.manifest(
+            [artifacts.node("snapshot.inventory.product_inventory_snapshot")], project="inventory"
+        ),
+    ).parent
+    (project / "dbt_project.yml").write_text("name: inventory\nprofile: p\n")
+    (project / "profiles.yml").write_text("p: {target: prod, outputs: {prod: {type: duckdb, path: missing.duckdb}}}\n")
+    return offdag(
+        place.home,
+        "observe",
+        "-e",
+        "prod",
+        "--project-dir",
+        str(project),
+        env={"DBT_TARGET_PATH": str(project / "target")},
+    )
+
+
+@scenario
+def slack_channel(place: Place) -> Ended:
+    place.slack.channels.clear()
+    return offdag(place.failure, "notify", env=place.slack.env)
+
+
+@scenario
+def slack_token(place: Place) -> Ended:
+    place.slack.then("chat.postMessage", "error:token_revoked")
+    return offdag(place.failure, "notify", env=place.slack.env)
+
+
+@scenario
+def slack_down(place: Place) -> Ended:
+    return offdag(place.failure, "notify", env={**place.slack.env, "OFFDAG_SLACK_API_URL": "http://127.0.0.1:9/api/"})
+
+
+@scenario
+def slack_answer_lost(place: Place) -> Ended:
+    place.slack.then("webhook", "drop")
+    return offdag(place.failure, "notify", env=place.slack.webhook_env)
+
+
+def csv_folder(place: Place) -> Path:
+    assert greenery(place.home, "generate", "--out", str(place.home), "--week", "1").code == 0
+    return place.home / "week=1"
+
+
+@scenario
+def csv_column(place: Place) -> Ended:
+    folder = csv_folder(place)
+    path = folder / "orders.csv"
+    path.write_text(path.read_text().replace("order_total", "total", 1))
+    return greenery(place.home, "load", str(folder), "--database", str(place.home / "shop.duckdb"))
+
+
+@scenario
+def csv_file(place: Place) -> Ended:
+    folder = csv_folder(place)
+    (folder / "users.csv").unlink()
+    return greenery(place.home, "load", str(folder), "--database", str(place.home / "shop.duckdb"))
+
+
+@scenario
+def csv_value(place: Place) -> Ended:
+    folder = csv_folder(place)
+    path = folder / "promos.csv"
+    path.write_text(path.read_text().replace(",10,", ",ten,"))
+    return greenery(place.home, "load", str(folder), "--database", str(place.home / "shop.duckdb"))
+
+
+@scenario
+def csv_database(place: Place) -> Ended:
+    database = place.home / "shop.duckdb"
+    database.write_bytes(b"no database" * 1000)
+    return greenery(place.home, "load", str(csv_folder(place)), "--database", str(database))
+
+
+def test_every_row_has_a_scenario_and_every_scenario_a_row() -> None:
+    assert sorted(row.id for row in rows()) == sorted(SCENARIOS)
+
+
+@pytest.mark.parametrize("row", rows(), ids=lambda row: row.id)
+def test_it_happens_as_the_row_says(row: Row, tmp_path: Path, failure: Path, slack: FakeSlack) -> None:
+    ended = SCENARIOS[row.id](Place(tmp_path, failure, slack))
+    assert ended.code == row.code, ended
+    assert row.words in ended.err, ended
+    assert "Traceback" not in ended.err
+    assert "xoxb-of-the-test" not in ended.err + ended.out
+    assert "secret-of-the-webhook" not in ended.err + ended.out
+    if "error: " in ended.err:
+        what, where, after = (ended.err.index(part) for part in ("error: ", "where: ", "next:  "))
+        assert what < where < after
+
+
+def test_exit_codes_are_the_readmes() -> None:
+    from offdag.errors import ExitCode
+
+    table = dict(re.findall(r"^\| (\d) \| ([^|]+) \|$", (ROOT / "README.md").read_text(), re.M))
+    assert sorted(table) == sorted(str(int(code)) for code in ExitCode)
+
+
+def test_after_a_failed_delivery_it_is_still_due(failure: Path, slack: FakeSlack) -> None:
+    slack.then("chat.postMessage", "error:token_revoked")
+    assert offdag(failure, "notify", env=slack.env).code == 4
+    again = offdag(failure, "notify", env=slack.env)
+    assert (again.code, len(slack.posted)) == (0, 1), again

@@ -1,0 +1,183 @@
+"""The whole path: four weeks of the shop through real dbt builds, the monitor, and a server in Slack's shape."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from test_monitor import marts
+
+from support import golden
+from support.command import ROOT, Ended, environ, greenery, offdag
+from support.fake_slack import FakeSlack
+
+pytestmark = [pytest.mark.golden, pytest.mark.xdist_group("four_weeks")]
+
+# What each week adds to the generator's and the loader's arguments, and what dbt ends with: (freshness, build).
+WEEKS: dict[int, tuple[list[str], list[str], tuple[int, int]]] = {
+    1: ([], [], (0, 0)),
+    2: (["--bad", "duplicates", "--bad", "orphans"], [], (0, 1)),
+    3: ([], ["--stopped", "events"], (1, 0)),
+    4: ([], [], (0, 0)),
+}
+RUN = ["run", "--environment", "prod", "--project-dir", "inventory_project", "--", "dbt"]
+
+
+class Story:
+    """What happened in the four weeks."""
+
+    def __init__(self, home: Path, slack: FakeSlack) -> None:
+        self.home = home
+        self.slack = slack
+        self.posted: dict[int, list[dict[str, Any]]] = {}
+        self.incidents: dict[int, list[dict[str, Any]]] = {}
+        self.codes: dict[int, tuple[int, int]] = {}
+        self.repeats: dict[int, Ended] = {}
+
+    def offdag(self, *arguments: str) -> Ended:
+        return offdag(self.home, *arguments, env=self.slack.env)
+
+    def play(self, week: int) -> None:
+        generate, load, _ = WEEKS[week]
+        raw = self.home / "raw"
+        assert greenery(self.home, "generate", "--out", str(raw), "--week", str(week), *generate).code == 0
+        database = str(self.home / "shop" / "inventory_prod.duckdb")
+        assert greenery(self.home, "load", str(raw / f"week={week}"), "--database", database, *load).code == 0
+        freshness = self.offdag(*RUN, "source", "freshness", "--target", "prod")
+        build = self.offdag(*RUN, "build", "--target", "prod")
+        self.codes[week] = (freshness.code, build.code)
+        monitor = self.offdag("monitor")
+        assert monitor.code == 0, monitor
+        before = len(self.slack.posted)
+        notify = self.offdag("notify")
+        assert notify.code == 0, notify
+        self.posted[week] = self.slack.posted[before:]
+        self.incidents[week] = json.loads(self.offdag("incidents", "--all", "--format", "json").out)
+        self.offdag("monitor")
+        self.repeats[week] = self.offdag("notify")
+
+
+@pytest.fixture(scope="module")
+def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
+    with FakeSlack() as slack:
+        story = Story(tmp_path_factory.mktemp("four_weeks"), slack)
+        for week in WEEKS:
+            story.play(week)
+        yield story
+
+
+def opened(story: Story, week: int) -> set[str]:
+    return {row["title"] for row in story.incidents[week] if row["incident_status"] == "open"}
+
+
+def test_dbt_ends_as_the_story_says(story: Story) -> None:
+    assert story.codes == {week: codes for week, (_, _, codes) in WEEKS.items()}
+
+
+def test_incidents_open_and_end_with_the_weeks(story: Story) -> None:
+    assert opened(story, 1) == set()
+    assert opened(story, 2) == {
+        "test unique on stg_greenery__orders.order_id fails",
+        "test relationships on stg_greenery__order_items.product_id fails",
+    }
+    assert opened(story, 3) == {"source events is stale", "Pothos is out of stock", "String of pearls is out of stock"}
+    assert opened(story, 4) == set()
+    assert [row["incident_status"] for row in story.incidents[4]] == ["resolved"] * 5
+
+
+@pytest.mark.parametrize(
+    ("week", "name"), [(2, "week_2_failures"), (3, "week_3_stockouts_and_stale_source"), (4, "week_4_all_resolved")]
+)
+def test_what_slack_was_told(story: Story, week: int, name: str) -> None:
+    golden.check(f"slack/{name}.json", story.posted[week])
+
+
+def test_a_green_week_says_nothing(story: Story) -> None:
+    assert story.posted[1] == []
+
+
+def test_a_repeat_says_nothing(story: Story) -> None:
+    assert all("0 messages" in repeat.err for repeat in story.repeats.values()), story.repeats
+
+
+def test_what_was_opened_is_resolved_in_its_thread(story: Story) -> None:
+    roots = {(m["channel"], m["ts"]) for m in story.slack.posted if "thread_ts" not in m}
+    answers = [m for m in story.slack.posted if "thread_ts" in m]
+    assert len(answers) == 3
+    assert all((m["channel"], m["thread_ts"]) in roots for m in answers)
+
+
+def test_the_history_alone_rebuilds_the_same_marts(story: Story) -> None:
+    as_of = ["monitor", "--as-of", "2100-01-01T00:00:00"]
+    assert story.offdag(*as_of).code == 0
+    fresh = story.home / "fresh.duckdb"
+    assert story.offdag(*as_of, "--monitor-database", str(fresh)).code == 0
+    assert marts(story.home / "monitor.duckdb") == marts(fresh)
+
+
+def test_every_result_is_in_the_marts_once(story: Story) -> None:
+    with duckdb.connect(str(story.home / "monitor.duckdb"), read_only=True) as connection:
+        assert connection.execute("select count(*) from fct_node_executions").fetchone() == (4 * 76,)
+        assert connection.execute("select count(*) from fct_source_freshness").fetchone() == (4 * 6,)
+        assert connection.execute("select count(*), count(distinct job_id) from fct_invocations").fetchone() == (8, 8)
+
+
+def test_the_shops_build_and_the_monitor_never_stop_each_other(story: Story) -> None:
+    env = environ(story.home, story.slack.env)
+    command = [sys.executable, "-m", "offdag"]
+    for first, second in (
+        ([*RUN, "build", "--target", "prod"], ["monitor"]),
+        (["monitor"], [*RUN, "build", "--target", "prod"]),
+    ):
+        processes = []
+        for arguments in (first, second):
+            processes.append(
+                subprocess.Popen(
+                    [*command, *arguments],
+                    cwd=ROOT,
+                    env=env,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT,
+                    text=True,
+                )
+            )
+            time.sleep(1)
+        assert all(p.poll() is None for p in processes), "they do not overlap"
+        outputs = [p.communicate(timeout=120)[0] for p in processes]
+        assert [p.returncode for p in processes] == [0, 0], outputs
+
+
+def test_the_report_is_drawn_by_a_browser(story: Story) -> None:
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    if chromium is None:
+        pytest.skip("there is no Chromium on this machine")
+    assert story.offdag("report").code == 0
+    page = story.home / "report.html"
+    assert "http://" not in page.read_text().split("<script>")[0].replace("http://www.w3.org", "")
+    flags = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run"]  # fmt: skip
+    done = subprocess.run(
+        [
+            chromium,
+            *flags,
+            f"--user-data-dir={story.home / 'chromium'}",
+            "--virtual-time-budget=5000",
+            "--dump-dom",
+            page.as_uri(),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    assert done.stdout.count('class="marks"') == 3, "runs, timeline, stock"
+    assert "Pothos is out of stock" in done.stdout
+    data = json.loads(page.with_suffix(".json").read_text())
+    assert len(data["fct_incidents"]) == 5
