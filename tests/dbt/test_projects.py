@@ -42,7 +42,12 @@ def nodes(project: str, *types: str) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("project", PROJECTS)
 def test_folder_and_prefix_agree(project: str) -> None:
     # The funnel's name is the published one.
-    rules = {"staging": r"stg_[a-z]+__[a-z_]+", "marts": r"(dim|fct)_[a-z_]+|f_product_weekly_funnel", "signals": r"signal_[a-z_]+", "incidents": r"fct_[a-z_]+"}  # fmt: skip
+    rules = {
+        "staging": r"stg_[a-z]+__[a-z_]+",
+        "marts": r"(dim|fct)_[a-z_]+|f_product_weekly_funnel",
+        "signals": r"signal_[a-z_]+",
+        "incidents": r"fct_[a-z_]+",
+    }
     for node in nodes(project, "model"):
         layer = node["fqn"][1]
         assert re.fullmatch(rules[layer], node["name"]), node["original_file_path"]

@@ -48,7 +48,10 @@ def test_a_failed_build_is_monitored_and_gives_its_code(home: Path) -> None:
 def test_overlapping_calls_wait_or_leave_and_say_for_whom(home: Path) -> None:
     lock = home / ".offdag" / "build_then_monitor.lock"
     lock.parent.mkdir()
-    code = "import fcntl, os, sys; f = open(sys.argv[1], 'a+'); fcntl.flock(f, fcntl.LOCK_EX); f.write(str(os.getpid())); f.flush(); print('held', flush=True); sys.stdin.read()"
+    code = (
+        "import fcntl, os, sys; f = open(sys.argv[1], 'a+'); fcntl.flock(f, fcntl.LOCK_EX);"
+        "f.write(str(os.getpid())); f.flush(); print('held', flush=True); sys.stdin.read()"
+    )
     with subprocess.Popen(
         [sys.executable, "-c", code, str(lock)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as holder:

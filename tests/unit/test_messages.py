@@ -84,6 +84,12 @@ def test_many_problems_are_cut_visibly_and_fit_slacks_limits() -> None:
         block.validate_json()
 
 
+MISSING_RUN: dict[str, Any] = {
+    "kind": "run_missing",
+    "is_first_look": True,
+    "title": "a build is missing",
+    "evidence": "{}",
+}
 HOSTILE = '<!channel> & <@U1> <https://evil.example|click> *bold* "\u202e \x1b[31m'
 
 
@@ -133,7 +139,7 @@ def test_escape() -> None:
         ("storm_is_cut", [due(notification_id=str(i), signal_key=str(i), title=f"test {i:02d} fails") for i in range(25)]),
         ("reminder_with_mention", [due(event="reminder", mention="U1", bad_count=7)]),
         ("closed_replaced", [due(event="closed", closed_reason="replaced", ended_at=datetime(2026, 2, 1))]),
-        ("first_look", [due(is_first_look=True), due(notification_id="n2", kind="run_missing", is_first_look=True, title="a build is missing", evidence="{}")]),
+        ("first_look", [due(is_first_look=True), due(notification_id="n2", **MISSING_RUN)]),
     ],
 )  # fmt: skip
 def test_payloads(name: str, rows: list[dict[str, Any]]) -> None:

@@ -27,8 +27,10 @@ def test_a_result_becomes_a_row() -> None:
 
 @pytest.mark.parametrize(
     ("which", "is_build"),
-    [("build", True), ("run", True), ("test", True), ("seed", True), ("snapshot", True), ("clone", True)]
-    + [("retry", True), ("generate", False), ("compile", False), ("show", False), ("run-operation", False)],
+    [
+        *((command, True) for command in ("build", "run", "test", "seed", "snapshot", "clone", "retry")),
+        *((command, False) for command in ("generate", "compile", "show", "run-operation")),
+    ],
 )
 def test_only_building_commands_are_evidence(which: str, is_build: bool) -> None:
     assert read(artifacts.run_results([], which=which)).is_build is is_build

@@ -45,8 +45,9 @@ def main() -> int:
     environ = _environ()
     start = time.monotonic()
     print(
-        "The shop counts its stock once a week; the demo plays four weeks within minutes. Builds are real and happen now, so they are\n"
-        "minutes apart; the weeks live in the stock counts. Each load marks its sources as loaded now, and a stopped one as seven days old.\n"
+        "The shop counts its stock once a week; the demo plays four weeks within minutes. Builds are real and happen now, so they\n"
+        "are minutes apart; the weeks live in the stock counts. Each load marks its sources as loaded now, and one\n"
+        "that stopped as seven days old.\n"
         "Nothing leaves this machine: without a Slack token, messages are printed.",
         flush=True,
     )
