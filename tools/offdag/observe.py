@@ -176,28 +176,14 @@ def _copy(
         raise UsageError(
             f"the manifest has no node {table.unique_id}", str(document.path), "mend seeds/observed_tables.csv"
         )
-    connection = project.connection(target)
-    if connection.get("type") != "duckdb":
-        raise UsageError(
-            f"observing tables of a {connection.get('type')} database is not built yet",
-            table.unique_id,
-            "remove the line from seeds/observed_tables.csv",
-        )
-    path = Path(str(connection.get("path", "")))
-    path = path if path.is_absolute() else project.folder / path
-    columns = ", ".join(_quoted(name) for name in table.columns)
-    if not path.is_file():
-        raise UsageError("there is no database", str(path), "run the build first")
     if not node["schema_name"] or not node["alias"]:
         raise UsageError("the node has no table", table.unique_id, "mend seeds/observed_tables.csv")
-    relation = f"{_quoted(node['schema_name'])}.{_quoted(node['alias'])}"
-    with open_read_only(path, "observe", lock_timeout, say) as database:
-        try:
-            frame = database.execute(f"select {columns} from {relation} limit {table.max_rows + 1}").to_arrow_table()
-        except duckdb.Error as error:
-            raise UsageError(
-                f"the table cannot be read: {str(error).splitlines()[0]}", str(path), "dbt build, then offdag observe"
-            ) from error
+    connection = project.connection(target)
+    if connection.get("type") == "duckdb":
+        path = project.folder / str(connection.get("path", ""))
+        frame = _from_duckdb(path, node, table, lock_timeout, say)
+    else:
+        frame = _from_warehouse(project, target, node, table)
     remark = ""
     if frame.num_rows > table.max_rows:
         frame, remark = frame.slice(0, table.max_rows), f", cut at max_rows = {table.max_rows}"
@@ -209,6 +195,49 @@ def _copy(
             f"a column has another type than the seed says: {error}", table.unique_id, "mend seeds/observed_tables.csv"
         ) from error
     return pa.table(cast, schema=wanted), remark
+
+
+def _from_duckdb(
+    path: Path, node: Row, table: ObservedTable, lock_timeout: float, say: Callable[[str], None]
+) -> pa.Table:
+    """The columns of a DuckDB table; the file is open for this one query."""
+    if not path.is_file():
+        raise UsageError("there is no database", str(path), "run the build first")
+    columns = ", ".join(_quoted(name) for name in table.columns)
+    relation = f"{_quoted(node['schema_name'])}.{_quoted(node['alias'])}"
+    query = f"select {columns} from {relation} order by {columns} limit {table.max_rows + 1}"
+    with open_read_only(path, "observe", lock_timeout, say) as database:
+        try:
+            return database.execute(query).to_arrow_table()
+        except duckdb.Error as error:
+            raise _unreadable_table(error, node) from error
+
+
+def _from_warehouse(project: DbtProject, target: str | None, node: Row, table: ObservedTable) -> pa.Table:
+    """The columns of a table in any warehouse that SQLMesh can reach by a dbt profile."""
+    from sqlglot import exp
+    from sqlmesh.dbt.context import DbtContext
+    from sqlmesh.dbt.profile import Profile
+
+    relation = exp.table_(node["alias"], db=node["schema_name"], catalog=node["database_name"], quoted=True)
+    columns = [exp.column(name, quoted=True) for name in table.columns]
+    query = exp.select(*columns).from_(relation).order_by(*columns).limit(table.max_rows + 1)
+    # Drivers raise errors of their own, of many kinds; whatever it is, the last observation stands.
+    try:
+        profile = Profile.load(DbtContext(project_root=project.folder), target_name=target)
+        adapter = profile.target.to_sqlmesh().create_engine_adapter()
+        try:
+            frame = adapter.fetchdf(query)
+        finally:
+            adapter.close()
+    except Exception as error:
+        raise _unreadable_table(error, node) from error
+    return pa.Table.from_pandas(frame, preserve_index=False)
+
+
+def _unreadable_table(error: Exception, node: Row) -> UsageError:
+    reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+    return UsageError(f"the table cannot be read: {reason}", str(node["unique_id"]), "dbt build, then offdag observe")
 
 
 def _quoted(identifier: str) -> str:
