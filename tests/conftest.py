@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+pytest.register_assert_rewrite("support.golden")
+
 from support import artifacts
 from support.command import offdag
 from support.fake_slack import FakeSlack

@@ -9,14 +9,16 @@ from pathlib import Path
 
 import psycopg2
 import pytest
-from support import artifacts, postgres
 
 from offdag.dbt_project import DbtProject
 from offdag.history.history import History
 from offdag.observe import ObservedTable, observe
+from support import artifacts, postgres
 
 pytestmark = pytest.mark.xdist_group("four_weeks")
-STOCK = ObservedTable("stock", "p", "snapshot.p.stock", {"product_id": "string", "units": "int64", "counted_at": "timestamp"}, 2)
+STOCK = ObservedTable(
+    "stock", "p", "snapshot.p.stock", {"product_id": "string", "units": "int64", "counted_at": "timestamp"}, 2
+)
 
 
 @pytest.fixture(scope="module")

@@ -21,7 +21,10 @@ class Postgres:
 
     def profile(self, schema: str = "public") -> str:
         """A dbt target."""
-        return f"{{type: postgres, host: 127.0.0.1, port: {self.port}, user: {self.user}, password: none, dbname: postgres, schema: {schema}}}"
+        return (
+            f"{{type: postgres, host: 127.0.0.1, port: {self.port}, user: {self.user}, password: none, "
+            f"dbname: postgres, schema: {schema}}}"
+        )
 
 
 def binaries() -> Path | None:

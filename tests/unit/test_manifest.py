@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 from datetime import timedelta
 from pathlib import Path
@@ -99,3 +100,12 @@ def test_exposures_keep_their_owner() -> None:
     document["exposures"] = {"exposure.p.board": exposure}
     [row] = read(document).exposures
     assert (row["owner_name"], row["owner_email"], row["exposure_type"]) == ("Ann", "a@example.com", "dashboard")
+
+
+def test_a_manifest_before_v12_names_its_project_by_its_id() -> None:
+    document = artifacts.manifest([artifacts.node("model.shop.a"), artifacts.node("model.package.b")])
+    del document["metadata"]["project_name"]
+    document["metadata"]["project_id"] = hashlib.md5(b"shop").hexdigest()
+    assert read(document).project == "shop"
+    document["metadata"]["project_id"] = "unknown"
+    assert read(document).project is None

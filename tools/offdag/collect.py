@@ -6,7 +6,7 @@ import hashlib
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -165,8 +165,10 @@ class _Folder:
             return self._unreadable(path, problem, document)
 
     def _collect_manifest(self, document: Document) -> Row:
-        manifest = read_manifest(document, self._project(document))
-        self._manifest = manifest
+        around = find_project(document.path.parent)
+        told = self._context.project or document.project_name or (around.name if around else None)
+        manifest = read_manifest(document, told)
+        self._manifest = manifest = replace(manifest, project=manifest.project or UNKNOWN)
         if self._history.holds("manifest_nodes", manifest.manifest_hash):
             return self._verdict(document.path, Verdict.DUPLICATE, "holds what an earlier manifest held", document)
         self._keep_raw(document)
@@ -274,9 +276,9 @@ class _Folder:
         )
 
     def _project(self, document: Document | None) -> str:
-        if self._context.project:
-            return self._context.project
-        named = (document and document.project_name) or (self._manifest and self._manifest.project)
+        named = (
+            self._context.project or (document and document.project_name) or (self._manifest and self._manifest.project)
+        )
         if not named:
             around = find_project(self._paths[0].parent)
             named = around.name if around else None

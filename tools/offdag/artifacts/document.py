@@ -75,6 +75,7 @@ class Document:
     started_at: datetime | None
     env: dict[str, str]
     project_name: str | None
+    project_id: str | None
     adapter_type: str | None
 
 
@@ -86,6 +87,7 @@ class _Metadata(msgspec.Struct):
     invocation_started_at: Any = None
     env: Any = None
     project_name: Any = None
+    project_id: Any = None
     adapter_type: Any = None
 
 
@@ -144,6 +146,7 @@ def parse_document(path: Path, content: bytes) -> Document:
         started_at=parse_instant(metadata.invocation_started_at),
         env={str(k): str(v) for k, v in metadata.env.items()} if isinstance(metadata.env, dict) else {},
         project_name=text(metadata.project_name),
+        project_id=text(metadata.project_id),
         adapter_type=text(metadata.adapter_type),
     )
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +23,7 @@ class Manifest:
 
     Attributes:
         manifest_hash: Names what the project held: the same for manifests that differ only in metadata and order.
-        project: The root project's name; None where the metadata lacks it.
+        project: The root project's name; None where the manifest does not tell it.
         nodes: ``nodes`` rows: models, tests, seeds, snapshots, sources, exposures, unit tests and the rest.
         dependencies: ``node_dependencies`` rows.
         exposures: ``exposures`` rows.
@@ -99,7 +100,7 @@ def read_manifest(document: Document, project: str | None = None) -> Manifest:
         raw = _manifest_decoder.decode(document.content)
     except (msgspec.MsgspecError, RecursionError) as error:
         raise UnreadableArtifact(Verdict.UNREADABLE, f"is not the JSON of a manifest: {error}"[:200]) from error
-    project = project or document.project_name
+    project = project or document.project_name or _project_by_id(document.project_id, raw.nodes)
     group_owners = {k: _owner_name(mapping(g).get("owner")) for k, g in raw.groups.items()}
     nodes: dict[str, Row] = {}
     dependencies: list[Row] = []
@@ -132,8 +133,15 @@ def read_manifest(document: Document, project: str | None = None) -> Manifest:
     )
 
 
+def _project_by_id(project_id: str | None, unique_ids: Iterable[str]) -> str | None:
+    """Manifests before v12 do not name their project, but hold the MD5 of its name."""
+    packages = {unique_id.split(".")[1] for unique_id in unique_ids if unique_id.count(".") > 1}
+    named = (p for p in sorted(packages) if hashlib.md5(p.encode(), usedforsecurity=False).hexdigest() == project_id)
+    return next(named, None)
+
+
 def _hash(content: object) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()[:32]
+    return hashlib.sha256(msgspec.json.encode(content, order="sorted")).hexdigest()[:32]
 
 
 def _node_row(unique_id: str, node: _Node, group_owners: dict[str, str | None]) -> Row:

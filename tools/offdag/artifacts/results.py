@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import importlib
-import json
 import typing
 from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+from functools import cache
 from typing import Any
+
+import msgspec
 
 from offdag.artifacts.document import Document, Kind, UnreadableArtifact, Verdict
 from offdag.artifacts.timestamps import parse_instant
@@ -41,29 +45,38 @@ class Results:
         return bool(self.invocation["is_build"])
 
 
+class _File(msgspec.Struct):
+    """The parts of a run_results or sources file; the results stay bytes until the model of their version reads them."""
+
+    results: msgspec.Raw = msgspec.Raw()
+    args: Any = None
+    elapsed_time: Any = None
+
+
+_file_decoder = msgspec.json.Decoder(_File)
+
+
 def read_results(document: Document) -> Results:
     """Read every result of a run_results or sources document.
 
     Raises:
         UnreadableArtifact: The file has no list of results.
     """
-    raw = json.loads(document.content)
-    found = raw.get("results") if isinstance(raw, dict) else None
-    if not isinstance(found, list):
+    try:
+        file = _file_decoder.decode(document.content)
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise UnreadableArtifact(Verdict.UNREADABLE, f"is not the JSON of an artifact: {error}"[:200]) from error
+    raw = bytes(file.results)
+    if not raw.lstrip().startswith(b"["):
         raise UnreadableArtifact(Verdict.UNREADABLE, "has no list of results")
-    item_model = _item_model(document.kind, document.version)
+    found, tolerated = _validated(_item_type(document.kind, document.version), raw)
     to_row = _node_result if document.kind is Kind.RUN_RESULTS else _freshness
-    rows: list[Row] = []
-    tolerated = 0
-    for item in found:
-        values, was_tolerated = _validated(item_model, item)
-        tolerated += was_tolerated
-        if isinstance(values.get("unique_id"), str):
-            rows.append(to_row(values))
-    return Results(rows, _invocation(document, raw, len(found)), tolerated)
+    rows = [to_row(values) for values in found if isinstance(values.get("unique_id"), str)]
+    return Results(rows, _invocation(document, file, len(found)), tolerated)
 
 
-def _item_model(kind: Kind, version: int) -> Any:
+@cache
+def _item_type(kind: Kind, version: int) -> Any:
     """The type of one result in the parser's model of a schema version; a newer version is read by the newest model.
 
     Only the one module is imported: the parser's own entry point loads every version of every artifact.
@@ -71,33 +84,56 @@ def _item_model(kind: Kind, version: int) -> Any:
     version = min(max(version, 1), _NEWEST[kind])
     module = importlib.import_module(f"dbt_artifacts_parser.parsers.{kind.value}.{kind.value}_v{version}")
     model: type[BaseModel] = getattr(module, f"{'RunResults' if kind is Kind.RUN_RESULTS else 'Sources'}V{version}")
+    return typing.get_args(model.model_fields["results"].annotation)[0]
+
+
+@cache
+def _adapter(item_type: Any) -> Any:
     from pydantic import TypeAdapter
 
-    item_type: Any = typing.get_args(model.model_fields["results"].annotation)[0]
     return TypeAdapter(item_type)
 
 
-def _validated(item_model: Any, item: object) -> tuple[Row, bool]:
-    """One result as plain values, and whether dbt's schema had to be bent for it.
+def _validated(item_type: Any, raw: bytes) -> tuple[list[Row], int]:
+    """The fields of each result, and for how many of them dbt's schema had to be bent.
 
-    A status that the schema does not know stays as it is written: unknown, neither success nor failure.
+    A file that keeps the schema is read at once; one that does not is read result by result. A status that the schema does not know
+    stays as it is written: unknown, neither success nor failure.
     """
     from pydantic import ValidationError
 
-    if not isinstance(item, dict):
-        return {}, True
-    # dbt 2.0 capitalises freshness statuses.
-    status = item.get("status")
-    known = {**item, "status": status.lower()} if isinstance(status, str) else item
+    whole: Any = list[item_type]
     try:
-        values = item_model.dump_python(item_model.validate_python(known, extra="ignore"), mode="json", warnings=False)
+        return [vars(item) for item in _adapter(whole).validate_json(raw, extra="ignore")], 0
     except ValidationError:
-        return {**known, "status": status if isinstance(status, str) else None}, True
-    return dict(values), False
+        pass
+    found: list[Row] = []
+    tolerated = 0
+    for item in msgspec.json.decode(raw):
+        fields = mapping(item)
+        status = fields.get("status")
+        try:
+            # dbt 2.0 capitalises freshness statuses.
+            known = {**fields, "status": status.lower()} if isinstance(status, str) else fields
+            found.append(vars(_adapter(item_type).validate_python(known, extra="ignore")))
+        except ValidationError:
+            found.append(fields)
+            tolerated += 1
+    return found, tolerated
 
 
-def _invocation(document: Document, raw: Row, result_count: int) -> Row:
-    args = mapping(raw.get("args"))
+def _fields(value: object) -> Row:
+    """The fields of a nested model, or of a mapping that broke the schema."""
+    return value if isinstance(value, dict) else getattr(value, "__dict__", {})
+
+
+def _word(value: object) -> str | None:
+    """A text, also of one of the parser's enums."""
+    return text(value.value if isinstance(value, Enum) else value)
+
+
+def _invocation(document: Document, file: _File, result_count: int) -> Row:
+    args = mapping(file.args)
     command = "freshness" if document.kind is Kind.SOURCES else text(args.get("which")) or text(args.get("rpc_method"))
     written = text(args.get("invocation_command"))
     return {
@@ -107,52 +143,68 @@ def _invocation(document: Document, raw: Row, result_count: int) -> Row:
         "is_retry": command == "retry" or (written or "").split()[1:2] == ["retry"],
         "is_full_refresh": args.get("full_refresh") if isinstance(args.get("full_refresh"), bool) else None,
         "target": text(args.get("target")),
-        "selection": json.dumps({k: args[k] for k in ("select", "exclude", "selector") if args.get(k)}, sort_keys=True),
-        "elapsed_seconds": number(raw.get("elapsed_time")),
+        "selection": _json({k: args[k] for k in ("select", "exclude", "selector") if args.get(k)}),
+        "elapsed_seconds": number(file.elapsed_time),
         "result_count": result_count,
     }
 
 
 def _node_result(values: Row) -> Row:
-    timing = {mapping(t).get("name"): mapping(t) for t in items(values.get("timing"))}
-    starts = [t for t in (parse_instant(x.get("started_at")) for x in timing.values()) if t]
-    ends = [t for t in (parse_instant(x.get("completed_at")) for x in timing.values()) if t]
+    starts: list[datetime] = []
+    ends: list[datetime] = []
+    execute_started_at = None
+    for item in items(values.get("timing")):
+        step = _fields(item)
+        start, end = parse_instant(step.get("started_at")), parse_instant(step.get("completed_at"))
+        starts += [start] if start else []
+        ends += [end] if end else []
+        if step.get("name") == "execute":
+            execute_started_at = start
     response = mapping(values.get("adapter_response"))
     unique_id = str(values["unique_id"])
     return {
         "unique_id": unique_id,
         "resource_type": unique_id.split(".", 1)[0],
-        "status": text(values.get("status")),
+        "status": _word(values.get("status")),
         "message": text(values.get("message")),
         "failures": count(values.get("failures")),
         "execution_seconds": number(values.get("execution_time")),
-        "started_at": min(starts) if starts else None,
-        "execute_started_at": parse_instant(timing.get("execute", {}).get("started_at")),
-        "completed_at": max(ends) if ends else None,
+        "started_at": min(starts, default=None),
+        "execute_started_at": execute_started_at,
+        "completed_at": max(ends, default=None),
         "thread_id": text(values.get("thread_id")),
         "rows_affected": _at_least_zero(count(response.get("rows_affected"))),
         "bytes_processed": count(response.get("bytes_processed")),
         "query_id": text(response.get("query_id")) or text(response.get("job_id")),
-        "adapter_response": json.dumps(response, sort_keys=True, default=str),
+        "adapter_response": _json(response),
         "relation_name": text(values.get("relation_name")),
     }
 
 
 def _freshness(values: Row) -> Row:
-    criteria = mapping(values.get("criteria"))
+    criteria = _fields(values.get("criteria"))
     error = values.get("error")
     return {
         "unique_id": str(values["unique_id"]),
-        "status": text(values.get("status")),
+        "status": _word(values.get("status")),
         "message": None if error is None else str(error),
         "max_loaded_at": parse_instant(values.get("max_loaded_at")),
         "checked_at": parse_instant(values.get("snapshotted_at")),
         "age_seconds": number(values.get("max_loaded_at_time_ago_in_s")),
-        "warn_after_seconds": threshold_seconds(criteria.get("warn_after")),
-        "error_after_seconds": threshold_seconds(criteria.get("error_after")),
+        "warn_after_seconds": _threshold_seconds(criteria.get("warn_after")),
+        "error_after_seconds": _threshold_seconds(criteria.get("error_after")),
         "filter": text(criteria.get("filter")),
         "execution_seconds": number(values.get("execution_time")),
     }
+
+
+def _threshold_seconds(value: object) -> int | None:
+    threshold = _fields(value)
+    return threshold_seconds({"count": threshold.get("count"), "period": _word(threshold.get("period"))})
+
+
+def _json(value: object) -> str:
+    return msgspec.json.encode(value, order="sorted").decode()
 
 
 def _at_least_zero(value: int | None) -> int | None:

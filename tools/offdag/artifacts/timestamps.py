@@ -7,12 +7,20 @@ from datetime import datetime, timezone
 
 _INSTANT = re.compile(r"^(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:\.(\d+))?\s*(Z|[+-]\d\d:?\d\d)?$")
 
+_DBT_LENGTH = len("2026-01-31T06:00:00.123456Z")
+
 
 def parse_instant(text: object) -> datetime | None:
     """Naive UTC of an ISO instant; None for what is none.
 
     dbt writes microseconds with Z, ``+00:00`` for freshness, and nanoseconds from 2.0 on (cut to microseconds).
     """
+    if isinstance(text, str) and len(text) == _DBT_LENGTH and text[-1] == "Z":
+        # The form of nearly all instants, by the fast way.
+        try:
+            return datetime.fromisoformat(text[:-1])
+        except ValueError:
+            return None
     match = _INSTANT.match(text.strip()) if isinstance(text, str) else None
     if match is None:
         return None

@@ -26,7 +26,7 @@ def items(value: object) -> list[Any]:
 
 def number(value: object) -> float | None:
     """A finite number, also from text."""
-    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+    if value is None or isinstance(value, bool) or not isinstance(value, (int, float, str)):
         return None
     try:
         found = float(value)
@@ -37,6 +37,8 @@ def number(value: object) -> float | None:
 
 def count(value: object) -> int | None:
     """A whole number that fits 64 bits, also from text."""
+    if value is None:
+        return None
     found = number(value)
     return int(found) if found is not None and found == int(found) and abs(found) < 2**63 else None
 

@@ -122,7 +122,7 @@ class History:
             f"{path_part(invocation_id)}/{path_part(name)}.zst"
         )
         if not self.store.exists(path):
-            self.store.write(path, zstandard.ZstdCompressor(level=6).compress(content))
+            self.store.write(path, zstandard.ZstdCompressor(level=3).compress(content))
 
 
 def path_part(text: str) -> str:
