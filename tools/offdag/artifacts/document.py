@@ -95,6 +95,9 @@ class _Head(msgspec.Struct):
     metadata: _Metadata | None = None
 
 
+# What decoding raises on bytes that are no JSON, too deep, or no UTF-8.
+NOT_JSON = (msgspec.MsgspecError, RecursionError, UnicodeDecodeError)
+
 # Real files hold https://schemas.getdbt.com/dbt/run-results/v6.json, but also ".../run-results/v12" and
 # ".../manifest/v11/manifest.json".
 _SCHEMA = re.compile(r"/(run-results|sources|manifest)/v(\d+)(?:\.json|/|$)")
@@ -119,7 +122,7 @@ def parse_document(path: Path, content: bytes) -> Document:
     """The same from bytes at hand; ``path`` only names them."""
     try:
         head = _head_decoder.decode(content)
-    except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
+    except NOT_JSON as error:
         raise UnreadableArtifact(Verdict.UNREADABLE, _why_not_json(content, error)) from error
     metadata = head.metadata
     if metadata is None:

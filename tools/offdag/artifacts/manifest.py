@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from offdag.artifacts.document import Document, UnreadableArtifact, Verdict
+from offdag.artifacts.document import NOT_JSON, Document, UnreadableArtifact, Verdict
 from offdag.artifacts.values import Row, items, mapping, text, threshold_seconds
 
 
@@ -98,7 +98,7 @@ def read_manifest(document: Document, project: str | None = None) -> Manifest:
     """
     try:
         raw = _manifest_decoder.decode(document.content)
-    except (msgspec.MsgspecError, RecursionError) as error:
+    except NOT_JSON as error:
         raise UnreadableArtifact(Verdict.UNREADABLE, f"is not the JSON of a manifest: {error}"[:200]) from error
     project = project or document.project_name or _project_by_id(document.project_id, raw.nodes)
     group_owners = {k: _owner_name(mapping(g).get("owner")) for k, g in raw.groups.items()}
@@ -110,7 +110,7 @@ def read_manifest(document: Document, project: str | None = None) -> Manifest:
         for unique_id, content in section.items():
             try:
                 node = _node_decoder.decode(content)
-            except (msgspec.MsgspecError, RecursionError):
+            except NOT_JSON:
                 tolerated += 1
                 continue
             parents = sorted({p for p in items(mapping(node.depends_on).get("nodes")) if isinstance(p, str)})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import typing
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from offdag.artifacts.document import Document, Kind, UnreadableArtifact, Verdict
+from offdag.artifacts.document import NOT_JSON, Document, Kind, UnreadableArtifact, Verdict
 from offdag.artifacts.timestamps import parse_instant
 from offdag.artifacts.values import Row, count, items, mapping, number, text, threshold_seconds
 
@@ -64,7 +65,7 @@ def read_results(document: Document) -> Results:
     """
     try:
         file = _file_decoder.decode(document.content)
-    except (msgspec.MsgspecError, RecursionError) as error:
+    except NOT_JSON as error:
         raise UnreadableArtifact(Verdict.UNREADABLE, f"is not the JSON of an artifact: {error}"[:200]) from error
     raw = bytes(file.results)
     if not raw.lstrip().startswith(b"["):
@@ -109,8 +110,11 @@ def _validated(item_type: Any, raw: bytes) -> tuple[list[Row], int]:
         pass
     found: list[Row] = []
     tolerated = 0
-    for item in msgspec.json.decode(raw):
-        fields = mapping(item)
+    for item in msgspec.json.decode(raw, type=list[msgspec.Raw]):
+        try:
+            fields = mapping(msgspec.json.decode(item))
+        except NOT_JSON:
+            fields = {}
         status = fields.get("status")
         try:
             # dbt 2.0 capitalises freshness statuses.
@@ -204,7 +208,11 @@ def _threshold_seconds(value: object) -> int | None:
 
 
 def _json(value: object) -> str:
-    return msgspec.json.encode(value, order="sorted").decode()
+    try:
+        return msgspec.json.encode(value, order="sorted").decode()
+    except OverflowError:
+        # Whole numbers beyond 64 bits.
+        return json.dumps(value, sort_keys=True)
 
 
 def _at_least_zero(value: int | None) -> int | None:

@@ -47,4 +47,4 @@ def threshold_seconds(value: object) -> int | None:
     """Seconds of a freshness threshold ``{count, period}``; dbt knows minute, hour and day."""
     threshold = mapping(value)
     periods, period = count(threshold.get("count")), _SECONDS.get(str(threshold.get("period")))
-    return None if periods is None or period is None else periods * period
+    return None if periods is None or period is None else count(periods * period)
