@@ -175,10 +175,11 @@ class _Folder:
         day, identity, project = document.generated_at.date(), manifest.manifest_hash, {"project": manifest.project}
         known = set(self._history.read("nodes", ["node_hash"])["node_hash"].to_pylist())
         new = {row["node_hash"] for row in manifest.nodes} - known
+        # Nodes come after what belongs to them: a node that is "known" has its edges in the history.
         for table, rows in (
-            ("nodes", manifest.nodes),
             ("node_dependencies", manifest.dependencies),
             ("exposures", manifest.exposures),
+            ("nodes", manifest.nodes),
         ):
             # A file that a killed run left is complete: its rows are "known" now, and must not be replaced by none.
             if not self._history.has(table, day, identity):
