@@ -12,11 +12,11 @@ from pathlib import Path
 
 import boto3
 import pytest
-from support import artifacts
-from support.command import BIN, offdag
 
 from offdag.history.history import History
 from offdag.history.store import Store
+from support import artifacts
+from support.command import BIN, offdag
 
 pytestmark = pytest.mark.xdist_group("build_then_monitor")
 KEYS = {"AWS_ACCESS_KEY_ID": "of-the-test", "AWS_SECRET_ACCESS_KEY": "of-the-test", "AWS_DEFAULT_REGION": "us-east-1"}

@@ -9,12 +9,12 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from support import artifacts
-from support.command import ROOT, environ
 
 from offdag.collect import Context, collect, find_folders
 from offdag.history.history import History
 from offdag.history.store import Store
+from support import artifacts
+from support.command import ROOT, environ
 
 
 class Killed(BaseException):

@@ -11,12 +11,11 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from support import artifacts
 
 from offdag.artifacts.document import Kind
 from offdag.collect import Context, collect, find_folders
 from offdag.history.history import History
-
+from support import artifacts
 
 VALID: dict[str, Callable[[], dict[str, Any]]] = {
     "run_results": lambda: artifacts.run_results(
