@@ -9,6 +9,8 @@ TARGET ?= $(or $(DBT_TARGET),dev)
 ENVIRONMENT ?= $(TARGET)
 WEEK ?= 4
 DATABASE := inventory_project/data/inventory_$(TARGET).duckdb
+# A target without a database gets the sample data, so that the first build has something to build; never prod.
+SAMPLE := $(if $(filter prod,$(TARGET)),,$(DATABASE))
 OFFDAG := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/offdag
 RUN := $(OFFDAG) run --environment $(ENVIRONMENT) --project-dir inventory_project --
 SQL := inventory_project/models inventory_project/analyses inventory_project/tests monitor_project/models monitor_project/tests
@@ -24,14 +26,13 @@ demo: $(VENV)/.installed ## Four weeks of the shop: builds, failures, Slack mess
 test: $(VENV)/.installed ## All tests of both dbt projects and of offdag
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n 2 --dist loadgroup $(PYTEST_ARGS)
 
-build: $(VENV)/.installed $(DATABASE) ## Build the shop and collect the run; TARGET=dev|ci|prod
+build: $(VENV)/.installed $(SAMPLE) ## Build the shop and collect the run; TARGET=dev|ci|prod
 	@$(RUN) dbt build --target $(TARGET)
 
 load: $(VENV)/.installed ## Load a week of sample data into a target; WEEK=1..4 TARGET=dev|ci|prod
 	@$(BIN)/python -m greenery generate --out .offdag/raw --week $(WEEK)
 	@$(BIN)/python -m greenery load .offdag/raw/week=$(WEEK) --target $(TARGET)
 
-# A target without a database gets the sample data, so that the first build has something to build.
 $(DATABASE): | $(VENV)/.installed
 	@echo "There is no $@ yet: loading the sample data of week $(WEEK)."
 	@$(MAKE) --no-print-directory load TARGET=$(TARGET) WEEK=$(WEEK)
@@ -41,7 +42,8 @@ monitor: $(VENV)/.installed ## Build the monitor, say what is new, show what is 
 	@$(OFFDAG) notify
 	@$(OFFDAG) incidents
 
-build-then-monitor: $(VENV)/.installed $(DATABASE) ## What a scheduler calls: freshness, build, monitor, notify, report; ends with the build's code
+build-then-monitor: TARGET = $(or $(DBT_TARGET),prod)
+build-then-monitor: $(VENV)/.installed ## What a scheduler calls: freshness, build, monitor, notify, report; ends with the build's code
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tools/build_then_monitor.py --target $(TARGET) --environment $(ENVIRONMENT)
 
 ci: ## The same build in a database of its own: target ci, environment ci
