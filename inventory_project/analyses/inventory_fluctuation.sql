@@ -23,10 +23,10 @@ final as (
 
     select
         product_id,
-        product_name,
+        max(product_name) as product_name,
         sum(moved_unit_count) as moved_unit_count
     from moves
-    group by product_id, product_name
+    group by product_id
     having sum(moved_unit_count) > 0
 
 )

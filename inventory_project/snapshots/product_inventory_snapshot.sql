@@ -18,15 +18,34 @@ products as (
 
 ),
 
--- An older count loaded again must not close a newer one: only counts at or after the latest known go in.
+-- An extract that is older than what is known must change nothing, and a count must not close itself: only counts that are later than
+-- their product's latest known go in, and only from an extract that is not older than the latest known of all.
+{% set known = adapter.get_relation(this.database, this.schema, this.identifier) if execute else none %}
+known as (
+
+    {% if known is none %}
+    select
+        cast(null as {{ dbt.type_string() }}) as product_id,
+        cast(null as {{ dbt.type_timestamp() }}) as counted_at
+    {% else %}
+    select
+        product_id,
+        max(dbt_valid_from) as counted_at
+    from {{ this }}
+    group by product_id
+    {% endif %}
+
+),
+
 latest_known as (
 
-    {% set known = adapter.get_relation(this.database, this.schema, this.identifier) if execute else none %}
-    {% if known is none %}
-    select cast(null as {{ dbt.type_timestamp() }}) as counted_at
-    {% else %}
-    select max(dbt_valid_from) as counted_at from {{ this }}
-    {% endif %}
+    select max(counted_at) as counted_at from known
+
+),
+
+latest_count as (
+
+    select max(counted_at) as counted_at from products
 
 ),
 
@@ -39,7 +58,12 @@ final as (
         products.counted_at
     from products
     cross join latest_known
-    where latest_known.counted_at is null or products.counted_at >= latest_known.counted_at
+    cross join latest_count
+    left join known
+        on products.product_id = known.product_id
+    where
+        (latest_known.counted_at is null or latest_count.counted_at >= latest_known.counted_at)
+        and (known.counted_at is null or products.counted_at > known.counted_at)
 
 )
 

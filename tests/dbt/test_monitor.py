@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +41,7 @@ def build(folder: Path, day: int, *results: dict[str, Any]) -> Path:
 def test_an_empty_history_builds_with_all_tests(tmp_path: Path) -> None:
     ended = offdag(tmp_path, "monitor", "--all-tests")
     assert ended.code == 0, ended
-    assert "0 incidents open, 0 ended" in ended.err
+    assert "incidents: 0 open, 0 ended" in ended.err
 
 
 def test_plain_dbt_build_works_too(tmp_path: Path) -> None:
@@ -76,7 +76,7 @@ def test_late_files_and_a_full_rebuild_give_the_same_rows(tmp_path: Path) -> Non
     for day in (2, 1):
         assert offdag(tmp_path, "collect", "-e", "prod", str(days[day])).code == 0
     late = offdag(tmp_path, *as_of)
-    assert "0 incidents open, 1 ended" in late.err, late
+    assert "incidents: 0 open, 1 ended" in late.err, late
     fresh = offdag(tmp_path, *as_of, "--monitor-database", str(tmp_path / "fresh.duckdb"))
     assert fresh.code == 0, fresh
     found, expected = marts(tmp_path / "monitor.duckdb"), marts(tmp_path / "fresh.duckdb")
@@ -92,6 +92,29 @@ def test_rows_that_a_compaction_shows_twice_count_once(tmp_path: Path) -> None:
     ended = offdag(tmp_path, "monitor", "--all-tests")
     assert ended.code == 0, ended
     assert len(marts(tmp_path / "monitor.duckdb")["fct_node_executions"]) == 1
+
+
+def test_odd_artifacts_of_one_project_never_silence_another(tmp_path: Path) -> None:
+    """Every test of the monitor's on collected data only warns in a scheduled run: what has to be told is told."""
+    at = artifacts.NOW
+    twice = {"invocation_id": "the-same-on-two-days"}
+    odd = [
+        artifacts.run_results([artifacts.result("model.q.a"), artifacts.result("model.q.a"), {"unique_id": None}], at),
+        artifacts.run_results([artifacts.result("model.q.a")], at, **twice),
+        artifacts.run_results([artifacts.result("model.q.a")], at + timedelta(days=1), **twice),
+        artifacts.run_results([artifacts.result("model.q.a")], datetime(1970, 1, 1, 1)),
+    ]
+    for number, document in enumerate(odd):
+        folder = artifacts.write(tmp_path / f"odd{number}", run_results=document)
+        assert offdag(tmp_path, "collect", "-e", "dev", "--project", "q", str(folder)).code == 0
+    offdag(
+        tmp_path, "collect", "-e", "prod", str(build(tmp_path / "target", 0, artifacts.result("model.p.a", "error")))
+    )
+    ended = offdag(tmp_path, "monitor", "--as-of", "2026-02-01T00:00:00")
+    assert ended.code == 0, ended
+    assert "incidents: 1 open" in ended.err
+    with_all_tests = offdag(tmp_path, "monitor", "--all-tests")
+    assert with_all_tests.code == 0, with_all_tests
 
 
 def test_a_failed_start_is_an_incident_until_a_build_comes_to_an_end(tmp_path: Path) -> None:
@@ -160,6 +183,6 @@ def test_a_run_is_recorded_with_its_seeds(tmp_path: Path) -> None:
 
 def test_problems_can_be_an_exit_code(tmp_path: Path, failure: Path) -> None:
     assert offdag(failure, "incidents").code == 0
-    assert offdag(failure, "incidents", "--fail-on", "open").code == 1
+    assert offdag(failure, "incidents", "--fail-on", "incidents").code == 1
     assert offdag(failure, "monitor", "--fail-on", "incidents").code == 1
     assert offdag(tmp_path, "monitor", "--fail-on", "incidents").code == 0

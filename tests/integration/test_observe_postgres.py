@@ -57,8 +57,8 @@ def test_a_table_of_postgres_is_copied_cut_and_known_again(
             ('moss', 5, '2026-01-31 06:00:00', 'a'), ('fern', null, '2026-01-31 06:00:00', 'b'), ('palm', 1, '2026-01-31 06:00:00', 'c')"""
         )
     connection.close()
-    [first] = observe(history, [STOCK], project, "prod", None, 5.0)
-    [second] = observe(history, [STOCK], project, "prod", None, 5.0)
+    [first] = observe(history, [STOCK], project, project.target_path(), "prod", None, 5.0)
+    [second] = observe(history, [STOCK], project, project.target_path(), "prod", None, 5.0)
     assert (first["verdict"], second["verdict"]) == ("accepted", "duplicate"), (first, second)
     assert "cut at max_rows = 2" in first["reason"]
     rows = history.read("observed_stock").to_pylist()
@@ -70,7 +70,7 @@ def test_a_table_of_postgres_is_copied_cut_and_known_again(
 
 def test_a_table_that_is_not_there_is_a_verdict(project: DbtProject, history: History) -> None:
     absent = ObservedTable("stock", "p", "snapshot.p.stock", {"no_such_column": "string"}, 2)
-    [verdict] = observe(history, [absent], project, "prod", None, 5.0)
+    [verdict] = observe(history, [absent], project, project.target_path(), "prod", None, 5.0)
     assert verdict["verdict"] == "unreadable"
     assert "cannot be read" in verdict["reason"]
 
@@ -79,6 +79,6 @@ def test_a_server_that_is_down_is_a_verdict(project: DbtProject, history: Histor
     (project.folder / "profiles.yml").write_text(
         "p: {target: prod, outputs: {prod: {type: postgres, host: 127.0.0.1, port: 9, user: u, password: hidden, dbname: d, schema: s}}}\n"
     )
-    [verdict] = observe(history, [STOCK], project, "prod", None, 5.0)
+    [verdict] = observe(history, [STOCK], project, project.target_path(), "prod", None, 5.0)
     assert verdict["verdict"] == "unreadable"
     assert "hidden" not in verdict["reason"]

@@ -18,7 +18,8 @@ class FakeSlack:
 
     Attributes:
         behaviours: What the next calls of a method do, in order; then all is well. One of: ok, 500, 500_after (accepted all the same),
-            drop (accepted, and the connection is closed without an answer), slow (accepted, answered after a second), 429, or
+            drop (accepted, and the connection is closed without an answer), short (accepted, the answer is
+            cut), slow (accepted, answered after a second), 429, or
             error:<word>.
         posted: Messages that arrived, in order.
         calls: (method, arguments) of all calls.
@@ -107,7 +108,7 @@ class FakeSlack:
             return None
         if behaviour == "slow":
             time.sleep(1)
-        return self._send(request, 200, answer)
+        return self._send(request, 200, answer, {"X-Cut": "1"} if behaviour == "short" else None)
 
     def _do(self, method: str, arguments: dict[str, Any]) -> Any:
         if method == "webhook":
@@ -139,10 +140,12 @@ class FakeSlack:
     @staticmethod
     def _send(request: BaseHTTPRequestHandler, status: int, answer: Any, headers: dict[str, str] | None = None) -> None:
         body = (answer if isinstance(answer, str) else json.dumps(answer)).encode()
+        missing = 100 if headers and "X-Cut" in headers else 0
         request.send_response(status)
         request.send_header("Content-Type", "text/plain" if isinstance(answer, str) else "application/json")
-        request.send_header("Content-Length", str(len(body)))
+        request.send_header("Content-Length", str(len(body) + missing))
         for name, value in (headers or {}).items():
             request.send_header(name, value)
         request.end_headers()
         request.wfile.write(body)
+        request.close_connection = bool(missing)

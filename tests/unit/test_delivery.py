@@ -154,6 +154,38 @@ def test_a_slack_that_is_down_refuses_for_certain(history: History) -> None:
     assert receipts(history) == [("n1", "failed")]
 
 
+def test_an_answer_cut_short_is_looked_up(history: History, slack: FakeSlack) -> None:
+    slack.then("chat.postMessage", "short")
+    assert deliver(history, bot(slack), due()).messages == 1
+    assert len(slack.posted) == 1
+
+
+def test_what_may_have_arrived_is_never_sent_again_unmarked(
+    history: History, slack: FakeSlack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hook = SlackWebhook(slack.webhook_env["OFFDAG_SLACK_WEBHOOK_URL"])
+    slack.then("webhook", "drop", "error:no_service")
+    assert deliver(history, hook, due()).unknown == 1
+    expire(monkeypatch)
+    # The refusal in between does not make the first attempt undone.
+    finished = deliver(history, hook, due())
+    assert (finished.unknown, finished.messages) == (1, 1)
+    assert ["Possible repeat" in str(m) for m in slack.posted] == [False, True]
+
+
+def test_a_thread_that_is_gone_is_answered_in_the_channel_and_stops_nothing(history: History, slack: FakeSlack) -> None:
+    gone = due(
+        notification_id="n0",
+        event="resolved",
+        ended_at=datetime(2026, 1, 31, 7),
+        opened_message_channel="C99999999",
+        opened_message_ts="1.000000",
+    )
+    outcome = deliver(history, bot(slack), gone, due())
+    assert (outcome.notifications, outcome.failures) == (2, [])
+    assert all("thread_ts" not in message for message in slack.posted)
+
+
 class Killed(BaseException):
     """The process ends here."""
 

@@ -133,6 +133,23 @@ def test_values_that_json_writers_differ_on(tmp_path: Path, name: str) -> None:
     assert verdict in ("accepted", "unreadable")
 
 
+@pytest.mark.parametrize(
+    "old",
+    ['"generated_at": "2026-01-31T06:00:00.000000Z"', '"env": {}', "/v6.json", '"failures": null'],
+)
+def test_values_of_any_size(tmp_path: Path, old: str) -> None:
+    news = {
+        '"env": {}': '"env": {"OFFDAG_ENVIRONMENT": "' + "x" * 4000 + '"}',
+        "/v6.json": "/v" + "9" * 40 + ".json",
+        '"failures": null': '"failures": ' + "9" * 5000,
+        '"generated_at": "2026-01-31T06:00:00.000000Z"': '"generated_at": "1970-01-01T00:00:00.000000Z"',
+    }
+    text = json.dumps(artifacts.run_results([artifacts.result("model.p.a")]))
+    assert old in text
+    [verdict] = collected(tmp_path, {"run_results": text.replace(old, news[old], 1).encode()}).values()
+    assert verdict in ("accepted", "unreadable", "unsupported")
+
+
 def test_a_folder_in_an_artifacts_place_and_one_without_rights(tmp_path: Path) -> None:
     (tmp_path / "target" / "manifest.json").mkdir(parents=True)
     assert find_folders([tmp_path / "target"], False) == []

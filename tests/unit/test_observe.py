@@ -50,7 +50,7 @@ def history(tmp_path: Path) -> History:
 
 def look(history: History, project: DbtProject, table: ObservedTable = STOCK, timeout: float = 5.0) -> dict[str, Any]:
     said: list[str] = []
-    [verdict] = observe(history, [table], project, "prod", None, timeout, say=said.append)
+    [verdict] = observe(history, [table], project, project.target_path(), "prod", None, timeout, say=said.append)
     return {**verdict, "said": said}
 
 
@@ -79,7 +79,7 @@ def test_rows_beyond_the_bound_are_cut_and_told(history: History, project: DbtPr
 
 def test_tables_of_other_projects_are_passed_over(history: History, project: DbtProject) -> None:
     other = ObservedTable("stock", "another", "snapshot.p.stock", STOCK.columns, 100)
-    assert observe(history, [other], project, "prod", None, 1.0) == []
+    assert observe(history, [other], project, project.target_path(), "prod", None, 1.0) == []
 
 
 @pytest.fixture

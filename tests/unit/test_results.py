@@ -49,6 +49,13 @@ def test_one_bad_result_never_voids_the_file() -> None:
     assert found.rows[1]["status"] == "exploded"
     assert found.rows[1]["failures"] is None
     assert found.tolerated == 3
+    assert found.invocation["result_count"] == 2
+
+
+def test_a_node_that_comes_twice_counts_once() -> None:
+    found = read(artifacts.run_results([artifacts.result("model.p.m", "error"), artifacts.result("model.p.m")]))
+    assert [row["status"] for row in found.rows] == ["success"]
+    assert (found.invocation["result_count"], found.tolerated) == (1, 1)
 
 
 def test_unknown_keys_and_versions_are_read() -> None:

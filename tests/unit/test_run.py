@@ -14,6 +14,8 @@ import pytest
 
 from offdag.dbt_project import DbtProject
 from offdag.history.history import History
+from offdag.run import _redacted, _subcommand
+from offdag.settings import Settings
 from support import artifacts
 from support.command import ROOT, environ, offdag
 
@@ -116,6 +118,77 @@ def test_collecting_trouble_never_changes_dbts_code(project: Path, tmp_path: Pat
     assert ended.code == 0
     assert "could not collect this run" in ended.err
     assert "Traceback" not in ended.err
+
+
+def test_signals_reach_dbt_below_a_wrapper(project: Path, tmp_path: Path) -> None:
+    ready, ended = tmp_path / "ready", tmp_path / "ended"
+    inner = (
+        f"import pathlib, signal, sys, time\n"
+        f"def end(*_): pathlib.Path({str(ended)!r}).touch(); sys.exit(2)\n"
+        f"signal.signal(signal.SIGTERM, end); pathlib.Path({str(ready)!r}).touch(); time.sleep(60)"
+    )
+    wrapper = f"import subprocess, sys; sys.exit(subprocess.call([sys.executable, '-c', {inner!r}]))"
+    command = [sys.executable, "-m", "offdag", "run", "-e", "prod", *child(project, wrapper)]
+    with subprocess.Popen(command, env=environ(tmp_path), cwd=ROOT, stderr=subprocess.DEVNULL) as process:
+        while not ready.exists():
+            time.sleep(0.05)
+        process.terminate()
+        process.wait(30)
+    deadline = time.monotonic() + 10
+    while not ended.exists():
+        assert time.monotonic() < deadline, "dbt was left running"
+        time.sleep(0.05)
+
+
+def test_results_that_another_collector_took_show_that_dbt_started(project: Path, tmp_path: Path) -> None:
+    code = WRITES.format(document=results(), code=1).replace(
+        "sys.exit(1)",
+        "import subprocess; subprocess.run([sys.executable, '-m', 'offdag', 'collect', '-e', 'prod', str(target)]); sys.exit(1)",
+    )
+    assert offdag(tmp_path, "run", "-e", "prod", *child(project, code)).code == 1
+    [job] = jobs(tmp_path)
+    assert job["has_results"] is True
+    assert job["invocation_id"] is not None
+
+
+def test_without_a_word_the_environment_is_the_target(project: Path, tmp_path: Path) -> None:
+    command = child(project, "import sys; sys.exit(2)")
+    offdag(tmp_path, "run", *command, "--target", "prod")
+    assert [job["environment"] for job in jobs(tmp_path)] == ["prod"]
+
+
+@pytest.mark.parametrize(
+    ("command", "verb"),
+    [
+        ("dbt build", "build"),
+        ("dbt --quiet build --target prod", "build"),
+        ("uv run dbt source freshness", "source"),
+        ("poetry run dbt ls", "ls"),
+        ("/opt/dbt/bin/dbt ls --select test", "ls"),
+        ("dbt run-operation build", "run-operation"),
+        ("dbtf build", "build"),
+        ("true", None),
+    ],
+)
+def test_dbts_verb_is_found_behind_wrappers(command: str, verb: str | None) -> None:
+    assert _subcommand(command.split()) == verb
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "password: hunter2",
+        "dbt build --password hunter2",
+        "https://hunter2@host/x",
+        "https://user:hunter2@host/x",
+        "Authorization: Bearer hunter2",
+        '"api_key": "hunter2 hunter2"',
+        "AccountKey=hunter2",
+        "passphrase=hunter2",
+    ],
+)
+def test_what_looks_like_a_secret_is_hidden(text: str) -> None:
+    assert "hunter2" not in _redacted(text, Settings.load({}, {}))
 
 
 def test_the_last_log_lines_are_kept_without_secrets(project: Path, tmp_path: Path) -> None:

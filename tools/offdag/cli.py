@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import update_wrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ from offdag.errors import ExitCode, OffdagError, UsageError
 from offdag.settings import Settings, process_environ
 
 if TYPE_CHECKING:
+    from offdag.dbt_project import DbtProject
     from offdag.history.history import History
 
 _COMMON = (
@@ -33,6 +34,8 @@ _COMMON = (
         "--lock-timeout", type=float, help="Seconds to wait for a locked database. [OFFDAG_LOCK_TIMEOUT; 300]"
     ),
 )
+# Older marts are not announced: what they say may be long over.
+_STALEST = timedelta(days=1)
 _FORMAT = click.option("--format", "output", type=click.Choice(["table", "json"]), default="table", show_default=True)
 _PROJECT_DIR = click.option(
     "--project-dir",
@@ -132,7 +135,7 @@ def run(settings: Settings, project_dir: Path, no_observe: bool, command: tuple[
         observed: list[str] = []
         if ended.was_build and collection.invocations and not no_observe:
             environment = str(collection.invocations[-1]["environment"])
-            observed = _observe(settings, history, project_dir, environment, ended.target, ended.job_id)
+            observed = _observe(settings, history, ended.project, ended.target_path, environment, ended.target)
         _say(
             f"offdag: dbt ended with {ended.exit_code}; artifacts: {found or 'none'}"
             + (f"; observed: {', '.join(observed)}" if observed else "")
@@ -141,24 +144,28 @@ def run(settings: Settings, project_dir: Path, no_observe: bool, command: tuple[
     except OffdagError as error:
         # The build's result counts, not the monitor's trouble.
         _say(f"offdag could not collect this run\n{error}")
+    except Exception:
+        import traceback
+
+        _say(f"offdag could not collect this run, by a fault of its own\n{traceback.format_exc()}")
     return ended.exit_code
 
 
 def _observe(
-    settings: Settings, history: History, project_dir: Path, environment: str, target: str | None, job_id: str | None
+    settings: Settings, history: History, project: DbtProject, target_path: Path, environment: str, target: str | None
 ) -> list[str]:
-    from offdag.dbt_project import DbtProject
     from offdag.observe import observe as observe_tables
     from offdag.observe import read_observed_tables
 
     verdicts = observe_tables(
         history,
         read_observed_tables(settings.monitor_project_dir),
-        DbtProject(project_dir, settings.environ),
+        project,
+        target_path,
         environment,
         target,
         settings.lock_timeout,
-        job_id,
+        settings.job_id,
         _say,
     )
     return [f"{row['path']} {row['verdict']} ({row['reason']})" for row in verdicts]
@@ -211,8 +218,11 @@ def observe(settings: Settings, project_dir: Path, target: str | None) -> int:
     """Copy the tables of seeds/observed_tables.csv into the history; `run` does it after each build."""
     if not (project_dir / "dbt_project.yml").is_file():
         raise UsageError("there is no dbt project", str(project_dir), "offdag observe --project-dir inventory_project")
+    from offdag.dbt_project import DbtProject
+
     environment = settings.environment or target or "unknown"
-    lines = _observe(settings, _open_history(settings), project_dir, environment, target, settings.job_id)
+    project = DbtProject(project_dir, settings.environ)
+    lines = _observe(settings, _open_history(settings), project, project.target_path(), environment, target)
     for line in lines:
         _say(line)
     _say(f"observed {len(lines)} tables into {settings.history}")
@@ -244,7 +254,7 @@ def monitor(settings: Settings, as_of: str | None, all_tests: bool, fail_on: str
     ]
     open_count = sum(row["incident_status"] == "open" for row in incidents)
     _say(
-        f"monitored as of {computed_for:%Y-%m-%d %H:%M:%S} UTC: {open_count} incidents open, {len(incidents) - open_count} ended"
+        f"monitored as of {computed_for:%Y-%m-%d %H:%M:%S} UTC: incidents: {open_count} open, {len(incidents) - open_count} ended"
     )
     return ExitCode.PROBLEMS if fail_on == "incidents" and open_count else ExitCode.OK
 
@@ -256,7 +266,14 @@ def notify(settings: Settings, dry_run: bool) -> int:
     from offdag.marts import Marts
     from offdag.notify.delivery import Delivery, sink_for
 
-    due = Marts(settings.monitor_database, "notify", settings.lock_timeout, _say).read("fct_notifications_due")
+    due = Marts(settings.monitor_database, "notify", settings.lock_timeout, _say).read(
+        "fct_notifications_due", "dim_monitor"
+    )
+    as_of = due["dim_monitor"][0]["as_of"]
+    if not dry_run and settings.now - as_of > _STALEST:
+        raise UsageError(
+            f"the marts are as of {as_of:%Y-%m-%d %H:%M} UTC: too old to be told", "dim_monitor", "offdag monitor"
+        )
     sink = sink_for(settings, click.echo)
     delivery = Delivery(_open_history(settings), sink, _say)
     if dry_run:
@@ -268,8 +285,8 @@ def notify(settings: Settings, dry_run: bool) -> int:
     for failure in outcome.failures:
         _say(str(failure))
     _say(
-        f"notified {sink.name}: {outcome.messages} messages with {outcome.notifications} notifications delivered, "
-        f"{len(outcome.failures)} failed, {outcome.pending} left to another sender or a later run"
+        f"notified {sink.name}: messages delivered: {outcome.messages} (notifications: {outcome.notifications}), "
+        f"refused: {len(outcome.failures)}, left to another sender or a later run: {outcome.pending}"
     )
     return ExitCode.UNDELIVERED if outcome.failures or outcome.unknown else ExitCode.OK
 
@@ -294,7 +311,7 @@ def report(settings: Settings, report_path: str | None) -> int:
 @click.option("--all", "show_all", is_flag=True, help="Also those that ended.")
 @click.option(
     "--fail-on",
-    type=click.Choice(["open", "none"]),
+    type=click.Choice(["incidents", "none"]),
     default="none",
     show_default=True,
     help="Exit with 1 if any is open.",
@@ -304,15 +321,16 @@ def incidents(settings: Settings, show_all: bool, fail_on: str, output: str) -> 
     """Show what is open, as the last monitor run found it."""
     from offdag.marts import Marts
 
-    rows = Marts(settings.monitor_database, "incidents", settings.lock_timeout, _say).read("fct_incidents")[
-        "fct_incidents"
-    ]
+    marts = Marts(settings.monitor_database, "incidents", settings.lock_timeout, _say).read(
+        "fct_incidents", "dim_monitor"
+    )
+    rows, as_of = marts["fct_incidents"], marts["dim_monitor"][0]["as_of"]
     open_rows = [row for row in rows if row["incident_status"] == "open"]
     shown = sorted(rows if show_all else open_rows, key=lambda row: row["started_at"], reverse=True)
     columns = ["incident_status", "severity", "project", "environment", "title", "detail", "started_at", "ended_at"]
     _print_rows(shown, columns, output, "no incidents are open")
-    _say(f"{len(open_rows)} incidents open, {len(rows) - len(open_rows)} ended")
-    return ExitCode.PROBLEMS if fail_on == "open" and open_rows else ExitCode.OK
+    _say(f"incidents: {len(open_rows)} open, {len(rows) - len(open_rows)} ended, as of {as_of:%Y-%m-%d %H:%M:%S} UTC")
+    return ExitCode.PROBLEMS if fail_on == "incidents" and open_rows else ExitCode.OK
 
 
 @_verb("offdag verdicts --format json", "history", "monitor_project_dir")

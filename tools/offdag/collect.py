@@ -11,6 +11,8 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
 from offdag.artifacts.document import Document, Kind, UnreadableArtifact, Verdict, read_document
 from offdag.artifacts.manifest import Manifest, read_manifest
 from offdag.artifacts.results import read_results
@@ -163,6 +165,10 @@ class _Folder:
             )
         except UnreadableArtifact as problem:
             return self._unreadable(path, problem, document)
+        except (ValueError, OverflowError, RecursionError, pa.ArrowException) as error:
+            # Values that no table can hold, such as numbers of a thousand digits.
+            reason = f"holds a value that cannot be kept: {error}"[:200]
+            return self._unreadable(path, UnreadableArtifact(Verdict.UNREADABLE, reason), document)
 
     def _collect_manifest(self, document: Document) -> Row:
         around = find_project(document.path.parent)

@@ -49,7 +49,14 @@ def build_monitor(settings: Settings, history: History, all_tests: bool, say: Ca
         )
     as_of, started_at = settings.now, _now()
     database = settings.monitor_database.absolute()
-    database.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        database.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(
+            f"the monitor's database cannot be made: {error.strerror}",
+            str(database),
+            "choose another --monitor-database",
+        ) from error
     work = database.parent / "monitor_target"
     command = [
         sys.executable,
@@ -68,6 +75,8 @@ def build_monitor(settings: Settings, history: History, all_tests: bool, say: Ca
     environ |= {
         "OFFDAG_HISTORY": settings.history,
         "OFFDAG_MONITOR_DATABASE": str(database),
+        # A test that fails must not silence the alerts that come after it: outside of --all-tests it warns.
+        "OFFDAG_TEST_SEVERITY": "error" if all_tests else "warn",
         "OFFDAG_AS_OF": as_of.isoformat(sep=" ", timespec="microseconds"),
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
     }
@@ -125,7 +134,10 @@ def _run_when_free(
 def _seeds(project: Path) -> str:
     """The seeds as they were, as JSON by file name: a run can be repeated as of then."""
     return json.dumps(
-        {path.name: path.read_text(encoding="utf-8") for path in sorted((project / "seeds").glob("*.csv"))}
+        {
+            path.name: path.read_text(encoding="utf-8", errors="replace")
+            for path in sorted((project / "seeds").glob("*.csv"))
+        }
     )
 
 

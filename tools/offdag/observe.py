@@ -70,27 +70,28 @@ def read_observed_tables(monitor_project_dir: Path) -> list[ObservedTable]:
     path = monitor_project_dir / "seeds" / "observed_tables.csv"
     if not path.is_file():
         return []
+    try:
+        lines = list(csv.DictReader(path.read_text(encoding="utf-8-sig").splitlines()))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise UsageError(f"the observed tables cannot be read: {error}", str(path), "save the file as UTF-8") from error
     tables = []
-    with path.open(newline="", encoding="utf-8") as file:
-        for number, line in enumerate(csv.DictReader(file), start=2):
-            try:
-                columns = dict(pair.strip().split(":", 1) for pair in line["columns"].split("|"))
-                unknown = set(columns.values()) - set(TYPE_WORDS)
-                if unknown or not line["observed_table"].isidentifier():
-                    raise ValueError(
-                        f"unknown type {', '.join(unknown)}" if unknown else "observed_table is no plain name"
-                    )
-                tables.append(
-                    ObservedTable(
-                        line["observed_table"], line["project"], line["unique_id"], columns, int(line["max_rows"])
-                    )
+    for number, line in enumerate(lines, start=2):
+        try:
+            columns = dict(pair.strip().split(":", 1) for pair in line["columns"].split("|"))
+            unknown = set(columns.values()) - set(TYPE_WORDS)
+            if unknown or not line["observed_table"].isidentifier():
+                raise ValueError(f"unknown type {', '.join(unknown)}" if unknown else "observed_table is no plain name")
+            tables.append(
+                ObservedTable(
+                    line["observed_table"], line["project"], line["unique_id"], columns, int(line["max_rows"])
                 )
-            except (KeyError, ValueError, TypeError, AttributeError) as error:
-                raise UsageError(
-                    f"a line of the observed tables cannot be used: {error}",
-                    f"{path}, line {number}",
-                    "write it like: stock,shop,model.shop.stock,id:string|count:int64,10000,why",
-                ) from error
+            )
+        except (KeyError, ValueError, TypeError, AttributeError) as error:
+            raise UsageError(
+                f"a line of the observed tables cannot be used: {error}",
+                f"{path}, line {number}",
+                "write it like: stock,shop,model.shop.stock,id:string|count:int64,10000,why",
+            ) from error
     return tables
 
 
@@ -98,6 +99,7 @@ def observe(
     history: History,
     tables: Iterable[ObservedTable],
     project: DbtProject,
+    target_path: Path,
     environment: str,
     target: str | None,
     lock_timeout: float,
@@ -110,6 +112,7 @@ def observe(
         history: Opened with the schemas of the tables.
         tables: What to observe; lines of other projects are passed over.
         project: The dbt project whose profile leads to the database.
+        target_path: Where the manifest lies.
         environment: Recorded with each row.
         target: Target of the profile; None for its default.
         lock_timeout: Longest wait for a locked database, in seconds.
@@ -132,7 +135,7 @@ def observe(
             "kind": f"observed_{table.name}",
         }
         try:
-            frame, remark = _copy(table, project, target, lock_timeout, say)
+            frame, remark = _copy(table, project, target_path, target, lock_timeout, say)
             verdict |= _keep(history, table, environment, frame, remark, now)
         except OffdagError as error:
             verdict |= {"verdict": Verdict.UNREADABLE.value, "reason": f"{error.what} ({error.where})"}
@@ -167,10 +170,15 @@ def _keep(history: History, table: ObservedTable, environment: str, frame: pa.Ta
 
 
 def _copy(
-    table: ObservedTable, project: DbtProject, target: str | None, lock_timeout: float, say: Callable[[str], None]
+    table: ObservedTable,
+    project: DbtProject,
+    target_path: Path,
+    target: str | None,
+    lock_timeout: float,
+    say: Callable[[str], None],
 ) -> tuple[pa.Table, str]:
     """The rows of a node, and a remark where some were cut."""
-    document = read_document(project.target_path() / f"{Kind.MANIFEST.value}.json")
+    document = read_document(target_path / f"{Kind.MANIFEST.value}.json")
     node = next((n for n in read_manifest(document).nodes if n["unique_id"] == table.unique_id), None)
     if node is None:
         raise UsageError(

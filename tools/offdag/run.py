@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
+from offdag.artifacts.document import Kind, Verdict
 from offdag.artifacts.results import BUILD_COMMANDS
 from offdag.collect import Collection, Context, collect, fingerprints
 from offdag.dbt_project import DbtProject, command_flag
@@ -23,8 +24,18 @@ from offdag.settings import Settings
 # dbt's exit code where it was stopped or could not start; 1 is a failure that it handled.
 _UNHANDLED = 2
 _LOG_LINES = 20
-_SECRET_WORD = re.compile(
-    r"(?i)\b(\w*(?:password|passwd|secret|token|api[_-]?key)\w*['\"]?\s*[:=]\s*)\S+|(?<=://)[^/\s:@]+:[^/\s@]+(?=@)"
+_VERBS = BUILD_COMMANDS | {
+    "source", "freshness", "compile", "docs", "ls", "list", "parse", "show", "run-operation", "deps", "debug", "clean", "init",
+}  # fmt: skip
+_TELLTALE = (
+    r"[\w-]*(?:password|passwd|passphrase|secret|token|credential|api[_-]?key|account[_-]?key|private[_-]?key)[\w-]*"
+)
+_SECRETS = (
+    # name: value, name=value, --name value; the value in quotes or to the next space
+    re.compile(rf"""(?i)({_TELLTALE}["']?(?:\s*[:=]\s*|\s+))("[^"]*"|'[^']*'|[^\s,;]+)"""),
+    re.compile(r"(?i)\b(bearer\s+|basic\s+)(\S+)"),
+    # user and password, or a token alone, in a URL
+    re.compile(r"(://)([^/\s@]+)(?=@)"),
 )
 
 
@@ -39,7 +50,8 @@ class Ended:
 
     job_run_id: str
     job_id: str
-    project: str | None
+    project: DbtProject
+    environment: str | None
     command: str
     started_at: datetime
     ended_at: datetime
@@ -64,23 +76,26 @@ def run_dbt(settings: Settings, project_dir: Path, command: Sequence[str]) -> En
     Raises:
         UsageError: The folder or the program does not exist.
     """
-    if not (project_dir / "dbt_project.yml").is_file():
+    inner = command_flag(command, "--project-dir") or settings.environ.get("DBT_PROJECT_DIR")
+    project = DbtProject(project_dir / inner if inner else project_dir, settings.environ)
+    if not (project.folder / "dbt_project.yml").is_file():
         raise UsageError(
             "there is no dbt project",
-            str(project_dir / "dbt_project.yml"),
+            str(project.folder / "dbt_project.yml"),
             "offdag run --project-dir inventory_project -- dbt build",
         )
     origin = _with_git(settings.origin, project_dir)
     job_id = settings.job_id or uuid.uuid4().hex
-    inner = command_flag(command, "--project-dir") or settings.environ.get("DBT_PROJECT_DIR")
-    project = DbtProject(project_dir / inner if inner else project_dir, settings.environ)
     target_path = project.target_path(command)
     before = fingerprints(target_path)
+    target = command_flag(command, "--target") or command_flag(command, "-t") or settings.environ.get("DBT_TARGET")
+    # Without a word from the user, the target's name is the environment's.
+    environment = settings.environment or target
     started_at = _now()
     try:
         # A session of its own: Ctrl-C then reaches dbt once, through us.
         process = subprocess.Popen(
-            list(command), cwd=project_dir, env=_environ(settings, job_id, origin), start_new_session=True
+            list(command), cwd=project_dir, env=_environ(settings, job_id, environment, origin), start_new_session=True
         )
     except OSError as error:
         raise UsageError(
@@ -89,7 +104,8 @@ def run_dbt(settings: Settings, project_dir: Path, command: Sequence[str]) -> En
             "pip install dbt-core, or give dbt's full path",
         ) from error
     previous = {
-        number: signal.signal(number, lambda received, _frame: process.send_signal(received))
+        # The whole group: dbt may run below a wrapper such as uv or make.
+        number: signal.signal(number, lambda received, _frame: os.killpg(process.pid, received))
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     }
     try:
@@ -100,14 +116,15 @@ def run_dbt(settings: Settings, project_dir: Path, command: Sequence[str]) -> En
     return Ended(
         job_run_id=uuid.uuid4().hex,
         job_id=job_id,
-        project=settings.project or project.name,
+        project=project,
+        environment=environment,
         command=" ".join(command),
         started_at=started_at,
         ended_at=_now(),
         exit_code=code if code >= 0 else 128 - code,
         signal_name=signal.Signals(-code).name if code < 0 else None,
         was_build=_subcommand(command) in BUILD_COMMANDS,
-        target=command_flag(command, "--target") or command_flag(command, "-t"),
+        target=target,
         target_path=target_path,
         log_path=project.folder / "logs" / "dbt.log",
         before=before,
@@ -122,16 +139,23 @@ def collect_run(history: History, settings: Settings, ended: Ended) -> Collectio
         HistoryError: The history cannot be written.
     """
     context = Context(
-        project=ended.project,
-        environment=settings.environment,
+        project=settings.project or ended.project.name,
+        environment=ended.environment,
         job_id=ended.job_id,
         origin=ended.origin,
-        was_interrupted=ended.signal_name is not None or ended.exit_code == _UNHANDLED,
+        # A wrapper gives 128 + n for the signal that ended dbt below it.
+        was_interrupted=ended.exit_code == _UNHANDLED or ended.exit_code > 128,
         before=ended.before,
     )
     paths = list(fingerprints(ended.target_path))
     collection = collect(history, [paths] if paths else [], context)
-    invocation = collection.invocations[-1] if collection.invocations else None
+    # Also what another collector took first, or nobody can read, shows that dbt came to its end.
+    left = [
+        row
+        for row in collection.verdicts
+        if row["kind"] != Kind.MANIFEST.value and row["verdict"] != Verdict.STALE.value
+    ]
+    invocation = next((row for row in left if row["invocation_id"]), None)
     history.put(
         "job_runs",
         ended.started_at.date(),
@@ -140,21 +164,21 @@ def collect_run(history: History, settings: Settings, ended: Ended) -> Collectio
             {
                 "job_run_id": ended.job_run_id,
                 "job_id": ended.job_id,
-                "project": ended.project,
-                "environment": settings.environment or (invocation["environment"] if invocation else None) or "unknown",
+                "project": settings.project or ended.project.name,
+                "environment": ended.environment or (invocation["environment"] if invocation else None) or "unknown",
                 "command": _redacted(ended.command, settings),
                 "is_build": ended.was_build,
                 "started_at": ended.started_at,
                 "ended_at": ended.ended_at,
                 "exit_code": ended.exit_code,
                 "signal": ended.signal_name,
-                "has_results": invocation is not None,
+                "has_results": bool(left),
                 "invocation_id": invocation["invocation_id"] if invocation else None,
                 "git_sha": ended.origin.git_sha,
                 "git_branch": ended.origin.git_branch,
                 "actor": ended.origin.actor,
                 "ci_url": ended.origin.ci_url,
-                "log_tail": _log_tail(ended, settings) if ended.exit_code and invocation is None else None,
+                "log_tail": _log_tail(ended, settings) if ended.exit_code and not left else None,
             }
         ],
     )
@@ -165,10 +189,10 @@ def _now() -> datetime:
     return datetime.now(timezone.utc).replace(tzinfo=None)
 
 
-def _environ(settings: Settings, job_id: str, origin: Origin) -> dict[str, str]:
+def _environ(settings: Settings, job_id: str, environment: str | None, origin: Origin) -> dict[str, str]:
     handed = {
         "JOB_ID": job_id,
-        "ENVIRONMENT": settings.environment,
+        "ENVIRONMENT": environment,
         "GIT_SHA": origin.git_sha,
         "GIT_BRANCH": origin.git_branch,
         "ACTOR": origin.actor,
@@ -198,9 +222,10 @@ def _with_git(origin: Origin, folder: Path) -> Origin:
 
 
 def _subcommand(command: Sequence[str]) -> str | None:
-    """The first word after the program that is no flag: dbt's command."""
-    words = [w for w in command[1:] if not w.startswith("-")]
-    return next((w for w in words if w in BUILD_COMMANDS), words[0] if words else None)
+    """The verb of dbt: the first that it knows behind the word dbt, which may follow a wrapper such as `uv run`."""
+    names = [Path(word).name for word in command]
+    start = next((i for i, name in enumerate(names) if name.startswith("dbt")), 0)
+    return next((word for word in command[start + 1 :] if word in _VERBS), None)
 
 
 def _log_tail(ended: Ended, settings: Settings) -> str | None:
@@ -218,7 +243,12 @@ def _log_tail(ended: Ended, settings: Settings) -> str | None:
 
 def _redacted(text: str, settings: Settings) -> str:
     """The text without known secrets, and without what looks like one."""
-    hidden = [v for k, v in settings.environ.items() if k.startswith("DBT_ENV_SECRET") and len(v) > 3]
+    named = re.compile(_TELLTALE, re.I)
+    hidden = [
+        v for k, v in settings.environ.items() if len(v) > 3 and (named.fullmatch(k) or k.startswith("DBT_ENV_SECRET"))
+    ]
     for secret in (*settings.secrets, *hidden):
         text = text.replace(secret, "***")
-    return _SECRET_WORD.sub(lambda m: f"{m[1] or ''}***", text)
+    for pattern in _SECRETS:
+        text = pattern.sub(r"\1***", text)
+    return text

@@ -124,13 +124,14 @@ def _monitor_project() -> Path:
 
 
 def _checked_history(history: str) -> str:
-    if _BREAKS_GLOBBING.search(history):
+    whole = history if "://" in history else str(Path(history).absolute())
+    if _BREAKS_GLOBBING.search(whole):
         raise UsageError(
             "the history's path must not hold * ? [ ] ' or a key=value folder, which break reading its files",
-            f"--history / OFFDAG_HISTORY = {history}",
+            f"--history / OFFDAG_HISTORY = {whole}",
             "choose another path, such as: export OFFDAG_HISTORY=.offdag/history",
         )
-    return history if "://" in history else str(Path(history).absolute())
+    return whole
 
 
 def _parsed_instant(text: str | None) -> datetime | None:
@@ -138,11 +139,11 @@ def _parsed_instant(text: str | None) -> datetime | None:
         return None
     try:
         instant = datetime.fromisoformat(text.replace("Z", "+00:00"))
-    except ValueError as error:
+        return instant.astimezone(timezone.utc).replace(tzinfo=None) if instant.tzinfo else instant
+    except (ValueError, OverflowError) as error:
         raise UsageError(
             "as_of is not an ISO time", f"--as-of / OFFDAG_AS_OF = {text}", "offdag monitor --as-of 2026-01-31T06:00:00"
         ) from error
-    return instant.astimezone(timezone.utc).replace(tzinfo=None) if instant.tzinfo else instant
 
 
 def _parsed_seconds(text: str) -> float:

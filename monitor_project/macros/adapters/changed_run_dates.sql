@@ -33,6 +33,6 @@
         cast(regexp_extract(file, 'run_date=([0-9-]+)', 1) as date) as run_date,
         md5(string_agg(parse_filename(file), '|' order by file)) as run_date_version
     from glob('{{ pattern }}')
-    where file not like '%/run_date=1970-01-01/%'
+    where parse_filename(file) not like '\_schema-%' escape '\'
     group by 1
 {%- endmacro %}

@@ -4,5 +4,7 @@
 {%- endmacro %}
 
 {% macro default__without_literals(text) -%}
-    regexp_replace({{ text }}, '''[^'']*''', '''...''', 'g')
+    regexp_replace(
+        regexp_replace(regexp_replace({{ text }}, '''[^'']*''', '''...''', 'g'), '"[^"]*"', '"..."', 'g'), '[0-9]{4,}', '...', 'g'
+    )
 {%- endmacro %}

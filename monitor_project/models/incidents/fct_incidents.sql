@@ -1,5 +1,6 @@
 -- Islands of bad observations of a signal. An island ends at the next observation that is not bad: good resolves it, null (no longer
--- there) closes it. Without one it is closed where its node is gone or nobody looks any more, else open.
+-- there) closes it. It also ends where nobody looked for close_after_days; what is bad after that is another incident. Without an end
+-- it is closed where its node is gone, else open.
 with
 
 observations as (
@@ -21,11 +22,44 @@ watched as (
 
 ),
 
--- Good after bad where both are of one instant. The number of ends before it names an observation's island.
+-- Good after bad where both are of one instant.
+sequenced as (
+
+    select
+        *,
+        lag(observed_at) over (
+            partition by signal_key
+            order by observed_at, case when is_bad then 0 else 1 end, invocation_id
+        ) as previous_observed_at
+    from watched
+
+),
+
+gapped as (
+
+    select
+        *,
+        case
+            when
+                kind not in ({% for kind in var('clock_signal_kinds') %}'{{ kind }}'{{ ', ' if not loop.last }}{% endfor %})
+                and observed_at > {{ dbt.dateadd('day', var('close_after_days'), 'previous_observed_at') }}
+                then 1
+            else 0
+        end as is_after_gap
+    from sequenced
+
+),
+
+-- The number of ends and of gaps before it names an observation's island.
 numbered as (
 
     select
         *,
+        sum(is_after_gap) over (
+            partition by signal_key
+            order by observed_at, case when is_bad then 0 else 1 end, invocation_id
+            rows between unbounded preceding and current row
+        ) as gap_number,
         sum(case when is_bad then 0 else 1 end) over (
             partition by signal_key
             order by observed_at, case when is_bad then 0 else 1 end, invocation_id
@@ -34,9 +68,8 @@ numbered as (
         row_number() over (
             partition by signal_key
             order by observed_at, case when is_bad then 0 else 1 end, invocation_id
-        ) as observation_number,
-        max(observed_at) over (partition by signal_key) as last_observed_at
-    from watched
+        ) as observation_number
+    from gapped
 
 ),
 
@@ -45,12 +78,12 @@ bad as (
     select
         *,
         row_number() over (
-            partition by signal_key, island_number
+            partition by signal_key, island_number, gap_number
             order by observation_number desc
         ) as latest_number,
-        min(observed_at) over (partition by signal_key, island_number) as started_at,
-        max(observed_at) over (partition by signal_key, island_number) as last_bad_at,
-        count(*) over (partition by signal_key, island_number) as bad_count
+        min(observed_at) over (partition by signal_key, island_number, gap_number) as started_at,
+        max(observed_at) over (partition by signal_key, island_number, gap_number) as last_bad_at,
+        count(*) over (partition by signal_key, island_number, gap_number) as bad_count
     from numbered
     where is_bad
 
@@ -69,6 +102,7 @@ ends as (
     select
         signal_key,
         island_number,
+        gap_number,
         observed_at,
         is_bad
     from numbered
@@ -132,12 +166,13 @@ judged as (
         and nodes.node_id is null
         and manifests.manifest_at > islands.last_bad_at as is_node_gone,
         successors.node_id is not null as has_successor,
-        {{ dbt.dateadd('day', var('close_after_days'), 'islands.last_observed_at') }} as unobserved_at
+        {{ dbt.dateadd('day', var('close_after_days'), 'islands.last_bad_at') }} as unobserved_at
     from islands
     left join ends
         on
             islands.signal_key = ends.signal_key
             and islands.island_number + 1 = ends.island_number
+            and islands.gap_number = ends.gap_number
     left join nodes
         on
             islands.project = nodes.project

@@ -120,8 +120,10 @@ said as (
     select
         routed.incident_id,
         routed.sink,
-        max(case when delivered.event = 'opened' then 1 else 0 end) = 1 as is_opened_said,
-        max(case when delivered.event in ('resolved', 'closed') then 1 else 0 end) = 1 as is_end_said,
+        max(case when delivered.event = 'opened' then delivered.delivered_at end) as opened_said_at,
+        max(case when delivered.event = 'opened' and delivered.severity = 'error' then 1 else 0 end) = 1 as is_error_said,
+        max(case when delivered.event in ('resolved', 'closed') then delivered.delivered_at end) as end_said_at,
+        max(case when delivered.event in ('resolved', 'closed') then delivered.incident_last_bad_at end) as end_said_last_bad_at,
         max(case when delivered.event in ('opened', 'reminder') then delivered.delivered_at end) as last_said_at,
         max(case when delivered.event = 'opened' then delivered.channel end) as said_channel,
         max(case when delivered.event = 'opened' then delivered.message_channel end) as opened_message_channel,
@@ -137,36 +139,76 @@ said as (
 
 ),
 
+-- "Opened" holds until an end was said and the thing was bad again after it.
+known as (
+
+    select
+        *,
+        opened_said_at is not null and (end_said_at is null or opened_said_at > end_said_at) as is_opened_said
+    from said
+
+),
+
+-- Things whose open incident was said: late artifacts may have split an end off it, and it is not over.
+still_open as (
+
+    select distinct
+        routed.signal_key,
+        routed.sink
+    from routed
+    inner join known
+        on
+            routed.incident_id = known.incident_id
+            and routed.sink = known.sink
+    where
+        routed.incident_status = 'open'
+        and known.is_opened_said
+
+),
+
 judged as (
 
     select
         routed.*,
-        said.said_channel,
-        said.opened_message_channel,
-        said.opened_message_ts,
-        said.last_said_at,
+        known.said_channel,
+        known.opened_message_channel,
+        known.opened_message_ts,
+        known.last_said_at,
+        known.end_said_at,
         case
             when
                 routed.incident_status = 'open'
-                and not coalesce(said.is_opened_said, false)
+                and not coalesce(known.is_opened_said, false)
+                and (known.end_said_last_bad_at is null or routed.last_bad_at > known.end_said_last_bad_at)
                 and routed.last_bad_at >= {{ dbt.dateadd('day', '-' ~ var('announce_max_age_days'), as_of()) }}
+                then 'opened'
+            -- A warning that grew to an error is news.
+            when
+                routed.incident_status = 'open'
+                and known.is_opened_said
+                and routed.severity = 'error'
+                and not known.is_error_said
                 then 'opened'
             when
                 routed.incident_status = 'open'
-                and said.is_opened_said
-                and said.last_said_at <= {{ dbt.dateadd('hour', '-routed.reminder_hours', as_of()) }}
+                and known.is_opened_said
+                and known.last_said_at <= {{ dbt.dateadd('hour', '-routed.reminder_hours', as_of()) }}
                 then 'reminder'
             when
                 routed.incident_status in ('resolved', 'closed')
-                and said.is_opened_said
-                and not said.is_end_said
+                and known.is_opened_said
+                and still_open.signal_key is null
                 then routed.incident_status
         end as event
     from routed
-    left join said
+    left join known
         on
-            routed.incident_id = said.incident_id
-            and routed.sink = said.sink
+            routed.incident_id = known.incident_id
+            and routed.sink = known.sink
+    left join still_open
+        on
+            routed.signal_key = still_open.signal_key
+            and routed.sink = still_open.sink
 
 ),
 
@@ -174,7 +216,7 @@ final as (
 
     select
         {{ surrogate_key(
-            ['signal_key', 'event', 'started_at', 'sink', "case when event = 'reminder' then last_said_at end"]
+            ['signal_key', 'event', 'severity', 'started_at', 'sink', 'end_said_at', "case when event = 'reminder' then last_said_at end"]
         ) }} as notification_id,
         sink,
         -- What was announced in a channel ends there, whatever the routes say now.

@@ -9,6 +9,7 @@ builds as (
         is_build
         and not is_retry
         and invocation_id is not null
+        and invocation_status not in ('interrupted', 'empty')
 
 ),
 
@@ -41,6 +42,30 @@ spaced as (
 
 ),
 
+-- Cadences that say since when, and of which no build ever came.
+never_built as (
+
+    select
+        cadences.project,
+        cadences.environment,
+        cadences.every_hours,
+        cast(cadences.since as {{ dbt.type_timestamp() }}) as since_at,
+        {{ dbt.dateadd(
+            'second',
+            'cast((cadences.every_hours + cadences.grace_hours) * 3600 as bigint)',
+            'cast(cadences.since as ' ~ dbt.type_timestamp() ~ ')'
+        ) }} as due_at
+    from cadences
+    left join builds
+        on
+            cadences.project = builds.project
+            and cadences.environment = builds.environment
+    where
+        builds.run_id is null
+        and cadences.since is not null
+
+),
+
 -- One good observation at each build, one bad where the next came too late or has not come.
 moments as (
 
@@ -67,6 +92,19 @@ moments as (
     from spaced
     where due_at < coalesce(next_ended_at, {{ as_of() }})
 
+    union all
+
+    select
+        project,
+        environment,
+        cast(null as {{ dbt.type_string() }}) as run_id,
+        every_hours,
+        cast(null as {{ dbt.type_timestamp() }}) as last_build_at,
+        due_at as observed_at,
+        true as is_bad
+    from never_built
+    where due_at < {{ as_of() }}
+
 ),
 
 observed as (
@@ -81,7 +119,10 @@ observed as (
         is_bad,
         'error' as severity,
         'a build is missing' as title,
-        'last build ' || cast({{ dbt.date_trunc('minute', 'last_build_at') }} as {{ dbt.type_string() }}) || ' UTC; one is expected every '
+        coalesce(
+            'last build ' || cast({{ dbt.date_trunc('minute', 'last_build_at') }} as {{ dbt.type_string() }}) || ' UTC',
+            'none ever came'
+        ) || '; one is expected every '
         || cast(every_hours as {{ dbt.type_string() }}) || ' hours' as detail,
         cast(null as {{ dbt.type_string() }}) as node_id,
         cast(null as {{ dbt.type_string() }}) as owner,

@@ -31,12 +31,14 @@ observed as (
         case
             when not checks.is_empty
                 then 'last load ' || cast({{ dbt.date_trunc('minute', 'checks.max_loaded_at') }} as {{ dbt.type_string() }}) || ' UTC, '
-                    || cast(cast(floor(checks.age_seconds / 3600) as bigint) as {{ dbt.type_string() }}) || ' hours before the check; allowed are '
-                    || cast(cast(floor(
-                        case when checks.outcome = 'warning' then checks.warn_after_seconds
+                    || cast(round(cast(checks.age_seconds / 3600.0 as decimal(18, 4)), 1) as {{ dbt.type_string() }})
+                    || ' hours before the check; allowed are '
+                    || cast(round(cast(
+                        case
+                            when checks.outcome = 'warning' then checks.warn_after_seconds
                             else coalesce(checks.error_after_seconds, checks.warn_after_seconds)
-                        end / 3600.0
-                    ) as bigint) as {{ dbt.type_string() }})
+                        end / 3600.0 as decimal(18, 4)
+                    ), 1) as {{ dbt.type_string() }})
         end as detail,
         checks.node_id,
         nodes.owner,

@@ -100,7 +100,7 @@ NOT_JSON = (msgspec.MsgspecError, RecursionError, UnicodeDecodeError)
 
 # Real files hold https://schemas.getdbt.com/dbt/run-results/v6.json, but also ".../run-results/v12" and
 # ".../manifest/v11/manifest.json".
-_SCHEMA = re.compile(r"/(run-results|sources|manifest)/v(\d+)(?:\.json|/|$)")
+_SCHEMA = re.compile(r"/(run-results|sources|manifest)/v(\d{1,9})(?:\.json|/|$)")
 _PLAIN_ID = re.compile(r"^[0-9A-Za-z][0-9A-Za-z_-]{7,63}$")
 _head_decoder = msgspec.json.Decoder(_Head)
 
@@ -140,7 +140,7 @@ def parse_document(path: Path, content: bytes) -> Document:
         content=content,
         sha256=sha256,
         kind=Kind(match[1].replace("-", "_")),
-        version=int(match[2]),
+        version=min(int(match[2]), 99),
         dbt_version=text(metadata.dbt_version),
         invocation_id=written_id
         if isinstance(written_id, str) and _PLAIN_ID.match(written_id)

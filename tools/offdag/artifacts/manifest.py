@@ -154,8 +154,9 @@ def _node_row(unique_id: str, node: _Node, group_owners: dict[str, str | None]) 
     freshness = mapping(node.freshness) or mapping(config.get("freshness"))
     resource_type = text(node.resource_type) or unique_id.split(".", 1)[0]
     is_test = resource_type in ("test", "unit_test")
-    # Tests of sources have no attached_node.
-    attached = text(node.attached_node) or (parents[0] if is_test and test and parents else None)
+    # Tests of sources have no attached_node; a unit test's one parent is its model.
+    has_one = bool(test) or resource_type == "unit_test" or len(parents) == 1
+    attached = text(node.attached_node) or (parents[0] if is_test and parents and has_one else None)
     column = text(node.column_name) or text(kwargs.get("column_name"))
     return {
         "unique_id": unique_id,

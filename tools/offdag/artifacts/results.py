@@ -72,8 +72,12 @@ def read_results(document: Document) -> Results:
         raise UnreadableArtifact(Verdict.UNREADABLE, "has no list of results")
     found, tolerated = _validated(_item_type(document.kind, document.version), raw)
     to_row = _node_result if document.kind is Kind.RUN_RESULTS else _freshness
-    rows = [to_row(values) for values in found if isinstance(values.get("unique_id"), str)]
-    return Results(rows, _invocation(document, file, len(found)), tolerated)
+    # A result without an id, or a second one of an id, can't be kept: the last one of each id stands.
+    kept = {values["unique_id"]: values for values in found if text(values.get("unique_id"))}
+    rows = [to_row(values) for values in kept.values()]
+    if found and not rows:
+        raise UnreadableArtifact(Verdict.UNREADABLE, f"none of its {len(found)} results can be read")
+    return Results(rows, _invocation(document, file, len(rows)), max(tolerated, len(found) - len(rows)))
 
 
 @cache

@@ -26,6 +26,8 @@ from offdag.history.store import Store
 
 Row = dict[str, Any]
 
+# File systems allow 255 bytes.
+_LONGEST_PART = 100
 _NO_ROWS_DATE = date(1970, 1, 1)
 
 
@@ -93,10 +95,12 @@ class History:
         frames = []
         for name in self.store.glob(f"tables/{table}/*/*.parquet"):
             try:
-                frame = pq.read_table(io.BytesIO(self.store.read(name)), partitioning=None)
+                frame = pq.read_table(io.BytesIO(self.store.read(name)), partitioning=None, use_threads=False)
             except pa.ArrowException as error:
                 raise HistoryError(
-                    f"a file of the history is damaged: {error}", self.store.path(name), "offdag rebuild"
+                    f"a file of the history is damaged: {error}",
+                    self.store.path(name),
+                    "move the file away, then offdag collect the artifacts again",
                 ) from error
             # An older offdag wrote fewer columns.
             have = set(frame.column_names)
@@ -127,7 +131,10 @@ class History:
 
 def path_part(text: str) -> str:
     """A text as one safe part of a path: no separators, no dots alone, nothing that globbing reads."""
-    return quote(text, safe=" ").replace(" ", "_").replace("~", "%7E").strip(".") or "%2E"
+    part = quote(text, safe=" ", errors="replace").replace(" ", "_").replace("~", "%7E").strip(".") or "%2E"
+    if len(part) > _LONGEST_PART:
+        part = f"{part[:_LONGEST_PART]}-{hashlib.sha256(text.encode(errors='replace')).hexdigest()[:12]}"
+    return part
 
 
 def _file_name(table: str, run_date: date, identity: str) -> str:

@@ -181,6 +181,7 @@ _TABLES: Mapping[str, Mapping[str, str]] = {
         "notification_id": "string",
         "signal_key": "string",
         "event": "string",
+        "severity": "string",
         "incident_started_at": "timestamp",
         "incident_last_bad_at": "timestamp",
         "sink": "string",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
@@ -90,17 +90,15 @@ class Delivery:
                 channels.setdefault(row["channel"], []).append(row)
         return dict(sorted(channels.items()))
 
-    def _envelopes(self, channel: str, rows: Sequence[Row]) -> list[tuple[list[Row], Row]]:
+    def _envelopes(
+        self, channel: str, rows: Sequence[Row], threadless: Set[str] = frozenset()
+    ) -> list[tuple[list[Row], Row]]:
         """Split a channel's rows into messages: one for all that is new, one for each thread that is answered."""
         threads: dict[tuple[str, str] | None, list[Row]] = {}
         for row in rows:
-            answers = row["event"] != "opened" and row["opened_message_ts"] and row["opened_message_channel"]
-            key = (
-                (row["opened_message_channel"], row["opened_message_ts"])
-                if answers and self._sink.has_threads
-                else None
-            )
-            threads.setdefault(key, []).append(row)
+            thread = (row["opened_message_channel"], row["opened_message_ts"])
+            answers = row["event"] != "opened" and all(thread) and row["notification_id"] not in threadless
+            threads.setdefault(thread if answers and self._sink.has_threads else None, []).append(row)
         return [
             (group, self._sink.payload(build_message(group), channel, Posted(*key) if key else None))
             for key, group in sorted(threads.items(), key=lambda item: item[0] or ("", ""))
@@ -108,24 +106,30 @@ class Delivery:
 
     def _deliver_channel(self, channel: str, rows: Sequence[Row], outcome: Outcome) -> None:
         folder = path_part(channel)
+        # Refused in a thread: said in the channel instead. Refused there too: not tried again in this run.
+        threadless: set[str] = set()
+        refused: set[str] = set()
         while True:
-            outcomes = self._outbox.outcomes()
             intents, number = self._outbox.intents(folder)
-            fresh = _unclaimed(rows, intents, outcomes)
-            # What was tried in this run and refused is not tried again in it.
-            refused = {f.where for f in outcome.failures}
-            if not fresh or channel in refused:
-                outcome.pending += sum(
-                    told["notification_id"] in {row["notification_id"] for row in rows}
-                    for intent in intents
-                    if intent.envelope_id not in outcomes
-                    for told in intent.notifications
-                )
+            outcomes = self._outbox.outcomes()
+            fresh = [r for r in _unclaimed(rows, intents, outcomes) if r["notification_id"] not in refused]
+            if not fresh:
+                mine = {row["notification_id"] for row in rows}
+                open_intents = (i for i in intents if i.envelope_id not in outcomes)
+                outcome.pending += sum(t["notification_id"] in mine for i in open_intents for t in i.notifications)
                 return
-            group, payload = self._envelopes(channel, fresh)[0]
+            group, payload = self._envelopes(channel, fresh, threadless)[0]
             intent = self._outbox.claim(folder, number + 1, group, channel, payload, _now())
-            if intent is not None:
-                self._send(intent, outcome)
+            if intent is None:
+                continue
+            ids = {row["notification_id"] for row in group}
+            in_thread = "thread_ts" in payload
+            problem = self._send(intent, outcome)
+            if problem is not None and in_thread:
+                threadless |= ids
+            elif problem is not None:
+                refused |= ids
+                outcome.failures.append(problem)
 
     def _finish(self, folder: str, outcome: Outcome) -> None:
         """Take over what senders left that were killed, or never got an answer."""
@@ -138,25 +142,26 @@ class Delivery:
             taken = self._outbox.take_over(folder, number + 1, left[0], _now())
             if taken is not None:
                 self._say(f"notify finishes a message to {taken.channel} that another sender left")
-                self._send(taken, outcome, look_first=True)
+                problem = self._send(taken, outcome, look_first=True)
+                outcome.failures += [problem] if problem else []
 
-    def _send(self, intent: Intent, outcome: Outcome, look_first: bool = False) -> None:
+    def _send(self, intent: Intent, outcome: Outcome, look_first: bool = False) -> DeliveryError | None:
+        """Post and record; gives the error where the sink refused it."""
         try:
             posted = self._look_or_post(intent) if look_first else self._post(intent)
         except Refused as problem:
             self._outbox.receipt(intent, "failed", _now(), problem.reason)
-            outcome.failures.append(
-                DeliveryError(f"Slack refused a message: {problem.reason}", intent.channel, problem.next_command)
-            )
+            return DeliveryError(f"Slack refused a message: {problem.reason}", intent.channel, problem.next_command)
         except Unknown as problem:
             outcome.unknown += 1
             self._say(
-                f"nobody knows whether a message to {intent.channel} arrived: {problem}; the next notify looks for it"
+                f"nobody knows whether a message to {intent.channel} arrived: {problem}; a later notify looks for it"
             )
         else:
             self._outbox.receipt(intent, "delivered", _now(), posted=posted)
             outcome.messages += 1
             outcome.notifications += len(intent.notifications)
+        return None
 
     def _post(self, intent: Intent) -> Posted:
         try:
@@ -177,7 +182,11 @@ class Delivery:
             if not may_mark:
                 raise
             message = build_message([_with_instants(row) for row in intent.rows])
-            return self._sink.post(self._sink.marked(intent.payload, message), intent.envelope_id)
+            try:
+                return self._sink.post(self._sink.marked(intent.payload, message), intent.envelope_id)
+            except Refused as problem:
+                # This attempt did not arrive; the one before it may have.
+                raise Unknown(problem.reason) from problem
         return found or self._sink.post(intent.payload, intent.envelope_id)
 
 

@@ -11,6 +11,7 @@ MOST_BLOCKS = 50
 _HEADER_LENGTH = 150
 _TEXT_LENGTH = 3000
 
+_LOOK_ALIKES = str.maketrans({"*": "\u2217", "~": "\u223c", "`": "'"})
 _REPEAT = "Possible repeat: an earlier attempt to send this may have arrived."
 
 
@@ -23,10 +24,13 @@ def block_kit(message: Message) -> dict[str, Any]:
         }
     ]
     for problem in message.problems:
-        blocks.append({"type": "section", "text": {"type": "mrkdwn", "text": _cut(_headline(problem), _TEXT_LENGTH)}})
+        headline = {"type": "mrkdwn", "text": _cut(_headline(problem), _TEXT_LENGTH), "verbatim": True}
+        blocks.append({"type": "section", "text": headline})
         if problem.facts:
-            lines = "\n".join(f"{label}: {escape(text)}" for label, text in problem.facts)
-            blocks.append({"type": "context", "elements": [{"type": "mrkdwn", "text": _cut(lines, _TEXT_LENGTH)}]})
+            # Plain text: nothing in it can mention, link or format.
+            lines = "\n".join(f"{label}: {text}" for label, text in problem.facts)
+            element = {"type": "plain_text", "text": _cut(lines, _TEXT_LENGTH), "emoji": False}
+            blocks.append({"type": "context", "elements": [element]})
     remarks = [_hidden(message)] if message.hidden_count else []
     remarks += [_REPEAT] if message.is_possible_repeat else []
     if remarks:
@@ -48,8 +52,8 @@ def plain_text(message: Message) -> str:
 
 
 def escape(text: str) -> str:
-    """A text that Slack shows as it is: nothing in it can mention, link or format a reference."""
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    """A text for mrkdwn that can neither mention nor link; what would format it is replaced by look-alikes."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").translate(_LOOK_ALIKES)
 
 
 def _headline(problem: Problem) -> str:

@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from offdag.errors import HistoryError
 from offdag.history.history import History, path_part
 from offdag.notify.sinks import Posted
 
@@ -22,7 +23,7 @@ Row = dict[str, Any]
 
 # Far longer than sending can take: Slack's time-outs and rate-limit pauses add up to about five minutes.
 LEASE = timedelta(minutes=10)
-_TOLD_COLUMNS = ("notification_id", "signal_key", "event", "started_at", "last_bad_at")
+_TOLD_COLUMNS = ("notification_id", "signal_key", "event", "severity", "started_at", "last_bad_at")
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,14 @@ class Outbox:
         names = self._history.store.glob(f"intents/{path_part(self._sink)}/{folder}/*.json")
         latest: dict[str, Intent] = {}
         for name in names:
-            intent = Intent(**json.loads(self._history.store.read(name)))
+            try:
+                intent = Intent(**json.loads(self._history.store.read(name)))
+            except (ValueError, TypeError) as error:
+                raise HistoryError(
+                    f"an intent is damaged: {error}",
+                    self._history.store.path(name),
+                    "move the file away, then offdag notify",
+                ) from error
             latest[intent.envelope_id] = intent
         return list(latest.values()), int(re.sub(r"\D", "", names[-1].rsplit("/", 1)[1])) if names else 0
 
@@ -118,6 +126,7 @@ class Outbox:
                     "notification_id": told["notification_id"],
                     "signal_key": told["signal_key"],
                     "event": told["event"],
+                    "severity": told["severity"],
                     "incident_started_at": datetime.fromisoformat(told["started_at"]),
                     "incident_last_bad_at": datetime.fromisoformat(told["last_bad_at"]),
                     "sink": self._sink,

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import socket
 from collections.abc import Iterator
 from datetime import datetime, timezone
+from http.client import HTTPException
 from typing import Any
 from urllib.error import URLError
 
@@ -112,7 +114,7 @@ class SlackBot:
             answer = self._client.api_call(method, http_verb=http_verb, **given)
         except SlackApiError as error:
             raise _judged(error) from None
-        except (SlackClientError, OSError, ValueError) as error:
+        except (SlackClientError, HTTPException, OSError, ValueError) as error:
             raise _lost(error) from None
         data = answer.data
         if not isinstance(data, dict):
@@ -141,7 +143,7 @@ class SlackWebhook:
             answer = self._client.send(
                 text=payload["text"], blocks=payload["blocks"], unfurl_links=False, unfurl_media=False
             )
-        except (SlackClientError, OSError, ValueError) as error:
+        except (SlackClientError, HTTPException, OSError, ValueError) as error:
             raise _lost(error) from None
         if answer.status_code >= 500:
             raise Unknown(f"Slack answered {answer.status_code}")
@@ -183,8 +185,6 @@ def _judged(error: SlackApiError) -> Refused | Unknown:
 def _lost(error: Exception) -> Refused | Unknown:
     """A connection that was refused or not found sent nothing; of all others nobody knows."""
     cause = error.reason if isinstance(error, URLError) else error
-    import socket
-
     if isinstance(cause, (ConnectionRefusedError, socket.gaierror)):
         return Refused("Slack cannot be reached", "mend the network, then: offdag notify")
     return Unknown(f"the answer was lost ({type(cause).__name__})")

@@ -19,6 +19,9 @@ _COLORS = {
     "unknown": "#7b4fa3",
 }
 _LATEST_RUNS = 60
+_LONGEST_NODES = 1000
+# The data is cut above where it is large; Altair's own limit would raise instead.
+alt.data_transformers.disable_max_rows()
 
 # The version that Altair's charts are written for, as vl-convert names it.
 VEGA_LITE = ".".join(alt.SCHEMA_VERSION.split(".")[:2])
@@ -71,6 +74,8 @@ def timeline(executions: list[Row], invocation_id: str) -> alt.Chart | None:
     if not ran:
         return None
     begin = min(row["started_at"] for row in ran)
+    cut = f", its {_LONGEST_NODES} longest nodes of {len(ran)}" if len(ran) > _LONGEST_NODES else ""
+    ran = sorted(ran, key=lambda row: row["execution_seconds"] or 0.0, reverse=True)[:_LONGEST_NODES]
     rows = [
         {
             "thread": row["thread_id"] or "?",
@@ -85,7 +90,7 @@ def timeline(executions: list[Row], invocation_id: str) -> alt.Chart | None:
     ]
     frame = pd.DataFrame(rows)
     chart: alt.Chart = (
-        alt.Chart(frame, height=alt.Step(26), width="container", title="The last build by thread")
+        alt.Chart(frame, height=alt.Step(26), width="container", title=f"The last build by thread{cut}")
         .mark_bar(stroke="white", strokeWidth=0.5)
         .encode(
             x=alt.X("start:Q", title="seconds from the start of the first node"),

@@ -8,11 +8,13 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from offdag.errors import UsageError
 from offdag.report import charts
 
 Row = dict[str, Any]
 
 REPORT_MARTS = (
+    "dim_monitor",
     "fct_incidents",
     "fct_invocations",
     "fct_node_executions",
@@ -31,7 +33,10 @@ def write_report(marts: dict[str, list[Row]], path: Path, now: datetime) -> Path
         now: Time to show as the time of drawing, naive UTC.
 
     Returns:
-        The JSON file beside it.
+        The JSON file beside it: the marts, of node executions those of the last builds.
+
+    Raises:
+        UsageError: A file cannot be written.
     """
     import vl_convert
     from jinja2 import Environment
@@ -52,6 +57,8 @@ def write_report(marts: dict[str, list[Row]], path: Path, now: datetime) -> Path
     )
     page = template.render(
         now=now,
+        as_of=marts["dim_monitor"][0]["as_of"],
+        without_results=[run for run in last if not run["result_count"]],
         incidents=sorted(
             marts["fct_incidents"], key=lambda r: (r["incident_status"] != "open", -r["started_at"].timestamp())
         ),
@@ -62,10 +69,26 @@ def write_report(marts: dict[str, list[Row]], path: Path, now: datetime) -> Path
         specs={name: _inline(spec) for name, spec in specs.items()},
         vega=vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", charts.VEGA_LITE) if specs else "",
     )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(page, encoding="utf-8")
     data = path.with_suffix(".json")
-    data.write_text(json.dumps({"drawn_at": now, **marts}, default=str, indent=1), encoding="utf-8")
+    if data == path:
+        raise UsageError(
+            "the report is HTML; its data goes beside it as .json", str(path), "offdag report --out report.html"
+        )
+    shown = {run["run_id"] for run in last}
+    drawn_rows = {
+        **marts,
+        "fct_node_executions": [r for r in marts["fct_node_executions"] if r["invocation_id"] in shown],
+    }
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(page, encoding="utf-8")
+        data.write_text(json.dumps({"drawn_at": now, **drawn_rows}, default=str, indent=1), encoding="utf-8")
+    except OSError as error:
+        raise UsageError(
+            f"the report cannot be written: {error.strerror}",
+            str(path),
+            "choose another file: offdag report --out report.html",
+        ) from error
     return data
 
 

@@ -27,7 +27,7 @@ judged as (
 final as (
 
     select
-        {{ surrogate_key(['project', 'environment', 'invocation_id', 'unique_id']) }} as source_check_id,
+        {{ surrogate_key(['project', 'environment', 'invocation_id', 'unique_id', 'run_date']) }} as source_check_id,
         project,
         environment,
         invocation_id,

@@ -1,4 +1,4 @@
--- Recursion over the edges of the nodes that failed only; a failed test takes down what is below the node that it tests.
+-- Recursion over the edges of the nodes that failed only.
 with recursive
 
 failures as (
@@ -7,6 +7,7 @@ failures as (
     where
         is_build
         and outcome = 'failure'
+        and generated_at <= {{ as_of() }}
 
 ),
 
@@ -45,6 +46,7 @@ dependencies as (
 
 ),
 
+-- A node takes down what is below it; a test what is below the node that it is attached to, or below all that it reads.
 starts as (
 
     select
@@ -52,14 +54,41 @@ starts as (
         failures.project,
         failures.environment,
         failures.invocation_id,
-        failures.node_id,
-        coalesce(nodes.attached_node_id, failures.node_id) as start_id
+        failures.resource_type,
+        case when failures.resource_type in ('test', 'unit_test') then nodes.attached_node_id else failures.node_id end as start_id
     from failures
     left join nodes
         on
             failures.project = nodes.project
             and failures.environment = nodes.environment
             and failures.node_id = nodes.node_id
+    where
+        failures.resource_type not in ('test', 'unit_test')
+        or nodes.attached_node_id is not null
+
+    union
+
+    select
+        failures.node_execution_id,
+        failures.project,
+        failures.environment,
+        failures.invocation_id,
+        failures.resource_type,
+        dependencies.parent_id as start_id
+    from failures
+    inner join nodes
+        on
+            failures.project = nodes.project
+            and failures.environment = nodes.environment
+            and failures.node_id = nodes.node_id
+    inner join dependencies
+        on
+            failures.project = dependencies.project
+            and failures.environment = dependencies.environment
+            and failures.node_id = dependencies.child_id
+    where
+        failures.resource_type in ('test', 'unit_test')
+        and nodes.attached_node_id is null
 
 ),
 
@@ -106,14 +135,20 @@ downstream as (
             reached.project = nodes.project
             and reached.environment = nodes.environment
             and reached.reached_id = nodes.node_id
-    where reached.reached_id != starts.start_id
+    -- A unit test stops the very model that it tests; what any other start is itself, is not downstream of it.
+    where
+        starts.resource_type = 'unit_test'
+        or reached.reached_id not in (
+            select own.start_id from starts as own
+            where own.node_execution_id = reached.node_execution_id
+        )
 
 ),
 
 counted as (
 
     select
-        starts.node_execution_id,
+        failures.node_execution_id,
         sum(case when downstream.resource_type in ('model', 'snapshot', 'seed') then 1 else 0 end) as downstream_model_count,
         sum(case when downstream.resource_type = 'exposure' then 1 else 0 end) as exposure_count,
         sum(
@@ -124,34 +159,34 @@ counted as (
             "', '",
             "order by downstream.node_name"
         ) }} as exposure_names
-    from starts
+    from failures
     left join downstream
-        on starts.node_execution_id = downstream.node_execution_id
+        on failures.node_execution_id = downstream.node_execution_id
     left join skips
         on
-            starts.project = skips.project
-            and starts.environment = skips.environment
-            and starts.invocation_id = skips.invocation_id
+            failures.project = skips.project
+            and failures.environment = skips.environment
+            and failures.invocation_id = skips.invocation_id
             and downstream.node_id = skips.node_id
-    group by starts.node_execution_id
+    group by failures.node_execution_id
 
 ),
 
 final as (
 
     select
-        starts.node_execution_id,
-        starts.project,
-        starts.environment,
-        starts.invocation_id,
-        starts.node_id,
+        failures.node_execution_id,
+        failures.project,
+        failures.environment,
+        failures.invocation_id,
+        failures.node_id,
         cast(counted.downstream_model_count as bigint) as downstream_model_count,
         cast(counted.skipped_model_count as bigint) as skipped_model_count,
         cast(counted.exposure_count as bigint) as exposure_count,
         counted.exposure_names
-    from starts
+    from failures
     inner join counted
-        on starts.node_execution_id = counted.node_execution_id
+        on failures.node_execution_id = counted.node_execution_id
 
 )
 

@@ -64,7 +64,8 @@ judged as (
 final as (
 
     select
-        {{ surrogate_key(['judged.project', 'judged.environment', 'judged.invocation_id', 'judged.unique_id']) }} as node_execution_id,
+        {{ surrogate_key(['judged.project', 'judged.environment', 'judged.invocation_id', 'judged.unique_id', 'judged.run_date']) }}
+            as node_execution_id,
         judged.project,
         judged.environment,
         judged.invocation_id,

@@ -32,27 +32,53 @@ newest_looks as (
 
 ),
 
--- A version is the same in all contents that hold it.
-distinct_versions as (
+contents as (
+
+    select
+        project,
+        environment,
+        content_hash,
+        max(collected_at) as last_collected_at
+    from looks
+    group by project, environment, content_hash
+
+),
+
+-- Of a version that several contents hold, the one seen last counts: it may be corrected. A count that is null is none.
+numbered_versions as (
 
     select
         versions.project,
         versions.environment,
         versions.product_id,
+        coalesce(versions.product_name, versions.product_id) as product_name,
         versions.dbt_valid_from as counted_at,
-        max(versions.product_name) as product_name,
-        max(versions.inventory_count) as inventory_count
+        versions.inventory_count,
+        row_number() over (
+            partition by versions.project, versions.environment, versions.product_id, versions.dbt_valid_from
+            order by contents.last_collected_at desc, versions.dbt_valid_to desc, contents.content_hash asc
+        ) as content_number
     from versions
-    inner join looks
+    inner join contents
         on
-            versions.project = looks.project
-            and versions.environment = looks.environment
-            and versions.content_hash = looks.content_hash
-    group by
-        versions.project,
-        versions.environment,
-        versions.product_id,
-        versions.dbt_valid_from
+            versions.project = contents.project
+            and versions.environment = contents.environment
+            and versions.content_hash = contents.content_hash
+    where versions.inventory_count is not null
+
+),
+
+distinct_versions as (
+
+    select
+        project,
+        environment,
+        product_id,
+        product_name,
+        counted_at,
+        inventory_count
+    from numbered_versions
+    where content_number = 1
 
 ),
 

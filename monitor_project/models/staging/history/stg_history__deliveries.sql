@@ -17,6 +17,7 @@ final as (
         notification_id,
         signal_key,
         event,
+        severity,
         incident_started_at,
         incident_last_bad_at,
         sink,

@@ -5,7 +5,8 @@ source as (
     select *
     from {{ without_copies(
         source('history', 'invocations'),
-        ['project', 'environment', 'invocation_id']
+        ['project', 'environment', 'invocation_id'],
+        within_run_date=false
     ) }} as copies
 
 ),

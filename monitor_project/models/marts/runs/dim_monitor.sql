@@ -1,0 +1,3 @@
+select
+    cast(1 as bigint) as monitor_id,
+    {{ as_of() }} as as_of
