@@ -125,6 +125,17 @@ def monitor_not_built(place: Place) -> Ended:
 
 
 @scenario
+def marts_too_old(place: Place) -> Ended:
+    assert offdag(place.home, "monitor", "--as-of", "2026-01-01T00:00:00").code == 0
+    return offdag(place.home, "notify")
+
+
+@scenario
+def report_file(place: Place) -> Ended:
+    return offdag(place.failure, "report", "--out", str(place.home / "report.json"))
+
+
+@scenario
 def monitor_failed(place: Place) -> Ended:
     offdag(place.home, "verdicts")
     bad = place.home / "history" / "tables" / "invocations" / "run_date=2026-01-31" / "damaged.parquet"
@@ -166,7 +177,8 @@ def observed_database(place: Place) -> Ended:
     project = artifacts.write(
         place.home / "shop" / "target",
         manifest=artifacts.manifest(
-            [artifacts.node("snapshot.inventory.product_inventory_snapshot")], project="inventory"
+            [artifacts.node("snapshot.inventory.product_inventory_snapshot", schema="s", alias="stock")],
+            project="inventory",
         ),
     ).parent
     (project / "dbt_project.yml").write_text("name: inventory\nprofile: p\n")

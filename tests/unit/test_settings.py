@@ -14,6 +14,7 @@ def test_a_flag_wins_over_the_variable_and_the_variable_over_the_default() -> No
     assert Settings.load({"history": "s3://bucket/of-the-flag"}, environ).history == "s3://bucket/of-the-flag"
     assert Settings.load({"history": None}, environ).history == "s3://bucket/of-the-variable"
     assert Settings.load({}, {}).history.endswith(".offdag/history")
+    assert Settings.load({"history": "file:///srv/history"}, {}).history == "/srv/history"
 
 
 @pytest.mark.parametrize("path", ["a*b", "a?b", "a[b", "a]b", "it's", "x/run_date=1/y", "year=2026"])

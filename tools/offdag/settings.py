@@ -124,6 +124,7 @@ def _monitor_project() -> Path:
 
 
 def _checked_history(history: str) -> str:
+    history = history.removeprefix("file://")
     whole = history if "://" in history else str(Path(history).absolute())
     if _BREAKS_GLOBBING.search(whole):
         raise UsageError(
