@@ -20,20 +20,24 @@ if TYPE_CHECKING:
     from offdag.dbt_project import DbtProject
     from offdag.history.history import History
 
-_COMMON = (
-    click.option("--history", help="Folder or URL of the history. [OFFDAG_HISTORY; .offdag/history]"),
-    click.option("--project", help="dbt project to record. [OFFDAG_PROJECT; found in the artifacts]"),
-    click.option(
-        "--environment", "-e", help="Environment to record, such as prod. [OFFDAG_ENVIRONMENT; found in the artifacts]"
+_COMMON = {
+    "history": click.option("--history", help="Folder or URL of the history. [OFFDAG_HISTORY; .offdag/history]"),
+    "project": click.option("--project", help="dbt project to record. [OFFDAG_PROJECT; found in the artifacts]"),
+    "environment": click.option(
+        "--environment",
+        "-e",
+        help="Environment to record, such as prod. [OFFDAG_ENVIRONMENT; the dbt target, where told]",
     ),
-    click.option(
+    "monitor_project_dir": click.option(
         "--monitor-project-dir", help="The dbt project with the rules. [OFFDAG_MONITOR_PROJECT_DIR; monitor_project]"
     ),
-    click.option("--monitor-database", help="Its DuckDB file. [OFFDAG_MONITOR_DATABASE; .offdag/monitor.duckdb]"),
-    click.option(
+    "monitor_database": click.option(
+        "--monitor-database", help="Its DuckDB file. [OFFDAG_MONITOR_DATABASE; .offdag/monitor.duckdb]"
+    ),
+    "lock_timeout": click.option(
         "--lock-timeout", type=float, help="Seconds to wait for a locked database. [OFFDAG_LOCK_TIMEOUT; 300]"
     ),
-)
+}
 # Older marts are not announced: what they say may be long over.
 _STALEST = timedelta(days=1)
 _FORMAT = click.option("--format", "output", type=click.Choice(["table", "json"]), default="table", show_default=True)
@@ -57,10 +61,8 @@ def _verb(example: str, *names: str) -> Callable[[Callable[..., int]], click.Com
             return function(settings, **{k: v for k, v in flags.items() if k in own})
 
         wrapped = update_wrapper(call, function)
-        for option in reversed(_COMMON):
-            option_name = option(lambda: None).__click_params__[0].name  # type: ignore[attr-defined]
-            if option_name in names:
-                wrapped = option(wrapped)
+        for name in reversed(names):
+            wrapped = _COMMON[name](wrapped)
         return cli.command(epilog=f"Example: {example}")(wrapped)
 
     return decorate
@@ -77,6 +79,11 @@ def _open_history(settings: Settings) -> History:
 
     tables = read_observed_tables(settings.monitor_project_dir)
     return History(settings.history, {table.name: table.schema for table in tables})
+
+
+def _hint_environment(verdicts: list[dict[str, Any]]) -> None:
+    if any(row["environment"] == "unknown" for row in verdicts):
+        _say("the environment is unknown, and incidents exist only for known ones: give --environment prod next time")
 
 
 def _print_rows(rows: list[dict[str, Any]], columns: list[str], output: str, empty: str) -> None:
@@ -130,12 +137,15 @@ def run(settings: Settings, project_dir: Path, no_observe: bool, command: tuple[
         history = _open_history(settings)
         collection = collect_run(history, settings, ended)
         found = ", ".join(f"{row['kind']} {row['verdict']}" for row in collection.verdicts)
+        _hint_environment(collection.verdicts)
         for row in collection.unreadable:
             _say(f"offdag: {row['path']} {row['reason']}")
         observed: list[str] = []
         if ended.was_build and collection.invocations and not no_observe:
             environment = str(collection.invocations[-1]["environment"])
-            observed = _observe(settings, history, ended.project, ended.target_path, environment, ended.target)
+            observed = _observe(
+                settings, history, ended.project, ended.target_path, environment, ended.target, ended.job_id
+            )
         _say(
             f"offdag: dbt ended with {ended.exit_code}; artifacts: {found or 'none'}"
             + (f"; observed: {', '.join(observed)}" if observed else "")
@@ -152,7 +162,13 @@ def run(settings: Settings, project_dir: Path, no_observe: bool, command: tuple[
 
 
 def _observe(
-    settings: Settings, history: History, project: DbtProject, target_path: Path, environment: str, target: str | None
+    settings: Settings,
+    history: History,
+    project: DbtProject,
+    target_path: Path,
+    environment: str,
+    target: str | None,
+    job_id: str | None,
 ) -> list[str]:
     from offdag.observe import observe as observe_tables
     from offdag.observe import read_observed_tables
@@ -165,7 +181,7 @@ def _observe(
         environment,
         target,
         settings.lock_timeout,
-        settings.job_id,
+        job_id,
         _say,
     )
     return [f"{row['path']} {row['verdict']} ({row['reason']})" for row in verdicts]
@@ -198,8 +214,7 @@ def collect(settings: Settings, recursive: bool, paths: tuple[Path, ...]) -> int
             ", ".join(map(str, paths)),
             "run dbt first, or look below with: offdag collect --recursive",
         )
-    if any(row["environment"] == "unknown" for row in collection.verdicts):
-        _say("the environment is unknown: incidents exist only for known ones; give --environment prod next time")
+    _hint_environment(collection.verdicts)
     counts = ", ".join(f"{count} {verdict}" for verdict, count in sorted(collection.counts.items()))
     _say(f"collected {len(collection.verdicts)} artifacts ({counts}) into {settings.history}")
     return ExitCode.UNREADABLE if collection.unreadable else ExitCode.OK
@@ -222,7 +237,9 @@ def observe(settings: Settings, project_dir: Path, target: str | None) -> int:
 
     environment = settings.environment or target or "unknown"
     project = DbtProject(project_dir, settings.environ)
-    lines = _observe(settings, _open_history(settings), project, project.target_path(), environment, target)
+    lines = _observe(
+        settings, _open_history(settings), project, project.target_path(), environment, target, settings.job_id
+    )
     for line in lines:
         _say(line)
     _say(f"observed {len(lines)} tables into {settings.history}")

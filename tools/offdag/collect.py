@@ -7,7 +7,6 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,7 @@ import pyarrow as pa
 from offdag.artifacts.document import Document, Kind, UnreadableArtifact, Verdict, read_document
 from offdag.artifacts.manifest import Manifest, read_manifest
 from offdag.artifacts.results import read_results
+from offdag.clock import utc_now
 from offdag.dbt_project import find_project
 from offdag.errors import UsageError
 from offdag.history.history import History
@@ -127,7 +127,7 @@ def collect(
         invocations += folder.invocations
         on_group()
     if verdicts and keep_verdicts:
-        now = datetime.now(timezone.utc).replace(tzinfo=None)
+        now = utc_now()
         history.put(
             "artifact_verdicts", now.date(), uuid.uuid4().hex, ({"collected_at": now, **row} for row in verdicts)
         )
@@ -266,7 +266,7 @@ class _Folder:
         except OSError:
             return row
         row["sha256"] = hashlib.sha256(content).hexdigest()
-        today = datetime.now(timezone.utc).date()
+        today = utc_now().date()
         self._history.keep_raw(
             row["project"], row["environment"], today, f"unreadable-{row['sha256'][:32]}", path.name, content
         )

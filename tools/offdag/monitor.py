@@ -8,10 +8,11 @@ import sys
 import time
 import uuid
 from collections.abc import Callable
-from datetime import datetime, timezone
+from datetime import datetime
 from pathlib import Path
 
 from offdag import __version__
+from offdag.clock import utc_now
 from offdag.database import is_lock_message, wait_until_free
 from offdag.errors import DatabaseLocked, MonitorError, UsageError
 from offdag.history.history import History
@@ -47,7 +48,7 @@ def build_monitor(settings: Settings, history: History, all_tests: bool, say: Ca
             str(project / "dbt_project.yml"),
             "offdag monitor --monitor-project-dir monitor_project",
         )
-    as_of, started_at = settings.now, _now()
+    as_of, started_at = settings.now, utc_now()
     database = settings.monitor_database.absolute()
     try:
         database.parent.mkdir(parents=True, exist_ok=True)
@@ -90,7 +91,7 @@ def build_monitor(settings: Settings, history: History, all_tests: bool, say: Ca
                 "monitor_run_id": identity,
                 "as_of": as_of,
                 "started_at": started_at,
-                "ended_at": _now(),
+                "ended_at": utc_now(),
                 "exit_code": exit_code,
                 "offdag_version": __version__,
                 "seeds": _seeds(project),
@@ -139,7 +140,3 @@ def _seeds(project: Path) -> str:
             for path in sorted((project / "seeds").glob("*.csv"))
         }
     )
-
-
-def _now() -> datetime:
-    return datetime.now(timezone.utc).replace(tzinfo=None)

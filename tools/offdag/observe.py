@@ -10,7 +10,7 @@ import hashlib
 import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 
 from offdag.artifacts.document import Kind, UnreadableArtifact, Verdict, read_document
 from offdag.artifacts.manifest import read_manifest
+from offdag.clock import utc_now
 from offdag.database import open_read_only
 from offdag.dbt_project import DbtProject
 from offdag.errors import OffdagError, UsageError
@@ -124,7 +125,7 @@ def observe(
     """
     mine = [table for table in tables if table.project == project.name]
     verdicts = []
-    now = datetime.now(timezone.utc).replace(tzinfo=None)
+    now = utc_now()
     for table in mine:
         verdict: Row = {
             "collected_at": now,

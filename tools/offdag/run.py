@@ -14,6 +14,7 @@ from pathlib import Path
 
 from offdag.artifacts.document import Kind, Verdict
 from offdag.artifacts.results import BUILD_COMMANDS
+from offdag.clock import utc_now
 from offdag.collect import Collection, Context, collect, fingerprints
 from offdag.dbt_project import DbtProject, command_flag
 from offdag.errors import UsageError
@@ -91,7 +92,7 @@ def run_dbt(settings: Settings, project_dir: Path, command: Sequence[str]) -> En
     target = command_flag(command, "--target") or command_flag(command, "-t") or settings.environ.get("DBT_TARGET")
     # Without a word from the user, the target's name is the environment's.
     environment = settings.environment or target
-    started_at = _now()
+    started_at = utc_now()
     try:
         # A session of its own: Ctrl-C then reaches dbt once, through us.
         process = subprocess.Popen(
@@ -120,7 +121,7 @@ def run_dbt(settings: Settings, project_dir: Path, command: Sequence[str]) -> En
         environment=environment,
         command=" ".join(command),
         started_at=started_at,
-        ended_at=_now(),
+        ended_at=utc_now(),
         exit_code=code if code >= 0 else 128 - code,
         signal_name=signal.Signals(-code).name if code < 0 else None,
         was_build=_subcommand(command) in BUILD_COMMANDS,
@@ -183,10 +184,6 @@ def collect_run(history: History, settings: Settings, ended: Ended) -> Collectio
         ],
     )
     return collection
-
-
-def _now() -> datetime:
-    return datetime.now(timezone.utc).replace(tzinfo=None)
 
 
 def _environ(settings: Settings, job_id: str, environment: str | None, origin: Origin) -> dict[str, str]:

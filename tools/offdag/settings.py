@@ -10,6 +10,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from offdag.clock import utc_now
 from offdag.errors import UsageError
 from offdag.origin import Origin
 
@@ -56,7 +57,7 @@ class Settings:
     @property
     def now(self) -> datetime:
         """``as_of``, or this moment: naive UTC."""
-        return self.as_of or datetime.now(timezone.utc).replace(tzinfo=None)
+        return self.as_of or utc_now()
 
     def at(self, as_of: str) -> Settings:
         """These settings for another instant, given as ISO time.

@@ -31,26 +31,6 @@ observed as (
         {{ json_object({'run_id': 'run_id', 'ci_url': 'ci_url', 'git_sha': 'git_sha'}) }} as evidence
     from builds
 
-),
-
-final as (
-
-    select
-        signal_key,
-        kind,
-        project,
-        environment,
-        observed_at,
-        invocation_id,
-        is_bad,
-        severity,
-        cast(substring(title, 1, 120) as varchar) as title,
-        detail,
-        node_id,
-        owner,
-        evidence
-    from observed
-
 )
 
-select * from final
+{{ signal_columns('observed') }}

@@ -129,26 +129,6 @@ observed as (
         {{ json_object({'last_build_at': 'cast(last_build_at as ' ~ dbt.type_string() ~ ')'}) }} as evidence
     from moments
 
-),
-
-final as (
-
-    select
-        signal_key,
-        kind,
-        project,
-        environment,
-        observed_at,
-        invocation_id,
-        is_bad,
-        severity,
-        cast(substring(title, 1, 120) as varchar) as title,
-        detail,
-        node_id,
-        owner,
-        evidence
-    from observed
-
 )
 
-select * from final
+{{ signal_columns('observed') }}

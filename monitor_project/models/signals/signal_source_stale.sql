@@ -54,26 +54,6 @@ observed as (
             and checks.environment = nodes.environment
             and checks.node_id = nodes.node_id
 
-),
-
-final as (
-
-    select
-        signal_key,
-        kind,
-        project,
-        environment,
-        observed_at,
-        invocation_id,
-        is_bad,
-        severity,
-        cast(substring(title, 1, 120) as varchar) as title,
-        detail,
-        node_id,
-        owner,
-        evidence
-    from observed
-
 )
 
-select * from final
+{{ signal_columns('observed') }}

@@ -68,26 +68,6 @@ observed as (
             and moments.environment = nodes.environment
             and nodes.node_id = 'snapshot.' || moments.project || '.product_inventory_snapshot'
 
-),
-
-final as (
-
-    select
-        signal_key,
-        kind,
-        project,
-        environment,
-        observed_at,
-        invocation_id,
-        is_bad,
-        severity,
-        cast(substring(title, 1, 120) as varchar) as title,
-        detail,
-        node_id,
-        owner,
-        evidence
-    from observed
-
 )
 
-select * from final
+{{ signal_columns('observed') }}

@@ -82,26 +82,6 @@ observed as (
     left join impacts
         on named.node_execution_id = impacts.node_execution_id
 
-),
-
-final as (
-
-    select
-        signal_key,
-        kind,
-        project,
-        environment,
-        observed_at,
-        invocation_id,
-        is_bad,
-        severity,
-        cast(substring(title, 1, 120) as varchar) as title,
-        detail,
-        node_id,
-        owner,
-        evidence
-    from observed
-
 )
 
-select * from final
+{{ signal_columns('observed') }}

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import datetime
 from typing import Any
 
+from offdag.clock import utc_now
 from offdag.errors import DeliveryError
 from offdag.history.history import History, path_part
 from offdag.notify.message import build_message
@@ -119,7 +120,7 @@ class Delivery:
                 outcome.pending += sum(t["notification_id"] in mine for i in open_intents for t in i.notifications)
                 return
             group, payload = self._envelopes(channel, fresh, threadless)[0]
-            intent = self._outbox.claim(folder, number + 1, group, channel, payload, _now())
+            intent = self._outbox.claim(folder, number + 1, group, channel, payload, utc_now())
             if intent is None:
                 continue
             ids = {row["notification_id"] for row in group}
@@ -136,10 +137,10 @@ class Delivery:
         while True:
             outcomes = self._outbox.outcomes()
             intents, number = self._outbox.intents(folder)
-            left = [i for i in intents if i.envelope_id not in outcomes and i.is_expired(_now())]
+            left = [i for i in intents if i.envelope_id not in outcomes and i.is_expired(utc_now())]
             if not left:
                 return
-            taken = self._outbox.take_over(folder, number + 1, left[0], _now())
+            taken = self._outbox.take_over(folder, number + 1, left[0], utc_now())
             if taken is not None:
                 self._say(f"notify finishes a message to {taken.channel} that another sender left")
                 problem = self._send(taken, outcome, look_first=True)
@@ -150,7 +151,7 @@ class Delivery:
         try:
             posted = self._look_or_post(intent) if look_first else self._post(intent)
         except Refused as problem:
-            self._outbox.receipt(intent, "failed", _now(), problem.reason)
+            self._outbox.receipt(intent, "failed", utc_now(), problem.reason)
             return DeliveryError(f"Slack refused a message: {problem.reason}", intent.channel, problem.next_command)
         except Unknown as problem:
             outcome.unknown += 1
@@ -158,7 +159,7 @@ class Delivery:
                 f"nobody knows whether a message to {intent.channel} arrived: {problem}; a later notify looks for it"
             )
         else:
-            self._outbox.receipt(intent, "delivered", _now(), posted=posted)
+            self._outbox.receipt(intent, "delivered", utc_now(), posted=posted)
             outcome.messages += 1
             outcome.notifications += len(intent.notifications)
         return None
@@ -203,7 +204,3 @@ def _unclaimed(rows: Sequence[Row], intents: Sequence[Intent], outcomes: dict[st
 
 def _with_instants(row: Row) -> Row:
     return {**row, **{k: datetime.fromisoformat(row[k]) for k in _INSTANTS if row[k]}}
-
-
-def _now() -> datetime:
-    return datetime.now(timezone.utc).replace(tzinfo=None)

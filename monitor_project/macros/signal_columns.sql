@@ -1,0 +1,18 @@
+{#- Documented in _macros.yml. -#}
+{% macro signal_columns(relation) -%}
+    select
+        signal_key,
+        kind,
+        project,
+        environment,
+        observed_at,
+        invocation_id,
+        is_bad,
+        severity,
+        cast(substring(title, 1, 120) as {{ dbt.type_string() }}) as title,
+        detail,
+        node_id,
+        owner,
+        evidence
+    from {{ relation }}
+{%- endmacro %}
