@@ -104,7 +104,6 @@ def collect(
     history: History,
     groups: Iterable[Sequence[Path]],
     context: Context,
-    keep_verdicts: bool = True,
     on_group: Callable[[], None] = lambda: None,
 ) -> Collection:
     """Judge and keep the artifacts, folder by folder.
@@ -113,7 +112,6 @@ def collect(
         history: Where to.
         groups: Artifacts of one folder each, as found by :func:`find_folders`.
         context: What the caller knows.
-        keep_verdicts: Write the verdicts too.
         on_group: Called after each folder.
 
     Raises:
@@ -126,7 +124,7 @@ def collect(
         verdicts += folder.collect()
         invocations += folder.invocations
         on_group()
-    if verdicts and keep_verdicts:
+    if verdicts:
         now = utc_now()
         history.put(
             "artifact_verdicts", now.date(), uuid.uuid4().hex, ({"collected_at": now, **row} for row in verdicts)
