@@ -19,8 +19,8 @@ class FakeSlack:
     Attributes:
         behaviours: What the next calls of a method do, in order; then all is well. One of: ok, 500, 500_after (accepted all the same),
             drop (accepted, and the connection is closed without an answer), short (accepted, the answer is
-            cut), slow (accepted, answered after a second), 429, or
-            error:<word>.
+            cut), slow (accepted, answered after a second), 429
+            (with :<seconds> to wait), or error:<word>.
         posted: Messages that arrived, in order.
         calls: (method, arguments) of all calls.
     """
@@ -90,8 +90,9 @@ class FakeSlack:
             behaviour = "error:invalid_auth"
         if behaviour == "500":
             return self._send(request, 500, {"ok": False, "error": "internal_error"})
-        if behaviour == "429":
-            return self._send(request, 429, {"ok": False, "error": "ratelimited"}, {"Retry-After": "1"})
+        if behaviour.startswith("429"):
+            pause = behaviour.partition(":")[2] or "1"
+            return self._send(request, 429, {"ok": False, "error": "ratelimited"}, {"Retry-After": pause})
         if behaviour.startswith("error:"):
             word = behaviour.partition(":")[2]
             return self._send(

@@ -130,6 +130,13 @@ def test_a_rate_limit_is_waited_for(history: History, slack: FakeSlack) -> None:
     assert len(slack.posted) == 1
 
 
+def test_a_pause_beyond_the_lease_is_a_refusal_that_stays_due(history: History, slack: FakeSlack) -> None:
+    slack.then("chat.postMessage", "429:3600")
+    outcome = deliver(history, bot(slack), due())
+    assert "ratelimited" in outcome.failures[0].what
+    assert deliver(history, bot(slack), due()).messages == 1
+
+
 @pytest.mark.parametrize(
     "word", ["channel_not_found", "not_in_channel", "invalid_auth", "token_revoked", "is_archived", "missing_scope"]
 )

@@ -12,6 +12,7 @@ from urllib.error import URLError
 
 from slack_sdk import WebClient, WebhookClient
 from slack_sdk.errors import SlackApiError, SlackClientError
+from slack_sdk.http_retry import HttpRequest, HttpResponse, RetryHandler, RetryState
 from slack_sdk.http_retry.builtin_handlers import RateLimitErrorRetryHandler
 
 from offdag.notify.sinks import Payload, Posted, Refused, Unknown, slack_payload
@@ -19,6 +20,7 @@ from offdag.notify.sinks import Payload, Posted, Refused, Unknown, slack_payload
 # One request takes at most this long; with the retries of the rate-limit handler a message stays well within its lease.
 TIMEOUT_SECONDS = 15
 _RATE_LIMIT_RETRIES = 2
+_LONGEST_PAUSE_SECONDS = 60
 _EVENT_TYPE = "offdag_notifications"
 _CHANNEL_ID = re.compile(r"^[CDG][A-Z0-9]{6,}$")
 # Slack's clock and ours may differ.
@@ -40,6 +42,29 @@ _ADVICE = {
 }
 
 
+class _BoundedRateLimit(RateLimitErrorRetryHandler):
+    """Waits as Slack asks, but never beyond what the lease allows: a longer pause is a refusal, and the message stays due."""
+
+    def _can_retry(
+        self,
+        *,
+        state: RetryState,
+        request: HttpRequest,
+        response: HttpResponse | None = None,
+        error: Exception | None = None,
+    ) -> bool:
+        if response is None or response.status_code != 429:
+            return False
+        asked = next((v for k, v in response.headers.items() if k.lower() == "retry-after"), "")
+        seconds = str(asked[0] if isinstance(asked, list) else asked)
+        return seconds.isdigit() and int(seconds) <= _LONGEST_PAUSE_SECONDS
+
+
+def _handlers() -> list[RetryHandler]:
+    """Only for the rate limit: slack-sdk's default handlers post again after a lost answer."""
+    return [_BoundedRateLimit(max_retry_count=_RATE_LIMIT_RETRIES)]
+
+
 class SlackBot:
     """Posts with a bot token, in threads where there is one, and can look whether a message is there.
 
@@ -52,9 +77,7 @@ class SlackBot:
     has_threads = True
 
     def __init__(self, token: str, base_url: str) -> None:
-        # Only the rate-limit handler: the default ones post again after a lost answer.
-        handlers = [RateLimitErrorRetryHandler(max_retry_count=_RATE_LIMIT_RETRIES)]
-        self._client = WebClient(token=token, base_url=base_url, timeout=TIMEOUT_SECONDS, retry_handlers=list(handlers))
+        self._client = WebClient(token=token, base_url=base_url, timeout=TIMEOUT_SECONDS, retry_handlers=_handlers())
         self._channel_ids: dict[str, str] | None = None
 
     payload = staticmethod(slack_payload)
@@ -133,8 +156,7 @@ class SlackWebhook:
     has_threads = False
 
     def __init__(self, url: str) -> None:
-        handlers = [RateLimitErrorRetryHandler(max_retry_count=_RATE_LIMIT_RETRIES)]
-        self._client = WebhookClient(url, timeout=TIMEOUT_SECONDS, retry_handlers=list(handlers))
+        self._client = WebhookClient(url, timeout=TIMEOUT_SECONDS, retry_handlers=_handlers())
 
     payload = staticmethod(slack_payload)
 
