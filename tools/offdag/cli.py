@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from offdag import __version__
-from offdag.errors import ExitCode, OffdagError, UsageError
+from offdag.errors import ExitCode, OffdagError, UsageError, three_parts
 from offdag.settings import Settings, process_environ
 
 if TYPE_CHECKING:
+    from offdag.collect import Collection
     from offdag.dbt_project import DbtProject
     from offdag.history.history import History
 
@@ -81,6 +82,12 @@ def _open_history(settings: Settings) -> History:
     return History(settings.history, {table.name: table.schema for table in tables})
 
 
+def _say_unreadable(collection: Collection) -> None:
+    for row in collection.unreadable:
+        what = f"{row['kind']} is {row['verdict']}: it {row['reason']}"
+        _say(three_parts(what, row["path"], f"dbt build, then: offdag collect {row['path']}"))
+
+
 def _hint_environment(verdicts: list[dict[str, Any]]) -> None:
     if any(row["environment"] == "unknown" for row in verdicts):
         _say("the environment is unknown, and incidents exist only for known ones: give --environment prod next time")
@@ -138,8 +145,10 @@ def run(settings: Settings, project_dir: Path, no_observe: bool, command: tuple[
         collection = collect_run(history, settings, ended)
         found = ", ".join(f"{row['kind']} {row['verdict']}" for row in collection.verdicts)
         _hint_environment(collection.verdicts)
-        for row in collection.unreadable:
-            _say(f"offdag: {row['path']} {row['reason']}")
+        _say_unreadable(collection)
+        if ended.exit_code and not collection.left:
+            what = f"dbt ended with {ended.signal_name or ended.exit_code} and left no results"
+            _say(three_parts(what, str(ended.target_path), "dbt parse"))
         observed: list[str] = []
         if ended.was_build and collection.invocations and not no_observe:
             environment = str(collection.invocations[-1]["environment"])
@@ -184,6 +193,10 @@ def _observe(
         job_id,
         _say,
     )
+    for row in verdicts:
+        if row["verdict"] == "unreadable":
+            what = f"{row['path']} was not observed: {row['reason']}"
+            _say(three_parts(what, str(project.folder), f"offdag observe --project-dir {project.folder}"))
     return [f"{row['path']} {row['verdict']} ({row['reason']})" for row in verdicts]
 
 
@@ -206,8 +219,7 @@ def collect(settings: Settings, recursive: bool, paths: tuple[Path, ...]) -> int
     context = Context(settings.project, settings.environment, settings.job_id)
     with click.progressbar(length=len(groups), label="collecting", file=sys.stderr, hidden=len(groups) < 2) as bar:
         collection = collect_artifacts(history, groups, context, on_group=lambda: bar.update(1))
-    for row in collection.unreadable:
-        _say(f"{row['verdict']}: {row['path']} {row['reason']}")
+    _say_unreadable(collection)
     if not collection.verdicts:
         raise UsageError(
             "there are no artifacts",

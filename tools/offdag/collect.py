@@ -66,6 +66,11 @@ class Collection:
         return Counter(row["verdict"] for row in self.verdicts)
 
     @property
+    def left(self) -> list[Row]:
+        """Verdicts of what dbt left of its own: also what another collector took first, or nobody can read, shows that it ran."""
+        return [r for r in self.verdicts if r["kind"] != Kind.MANIFEST.value and r["verdict"] != Verdict.STALE.value]
+
+    @property
     def unreadable(self) -> list[Row]:
         """Verdicts of artifacts that gave no rows."""
         return [r for r in self.verdicts if r["verdict"] in (Verdict.UNREADABLE.value, Verdict.UNSUPPORTED.value)]

@@ -23,7 +23,13 @@ __all__ = [
     "MonitorError",
     "OffdagError",
     "UsageError",
+    "three_parts",
 ]
+
+
+def three_parts(what: str, where: str, next_command: str) -> str:
+    """The form of every error that people read: what failed, where, and the next command to type."""
+    return f"error: {what}\nwhere: {where}\nnext:  {next_command}"
 
 
 class ExitCode(IntEnum):
@@ -55,7 +61,7 @@ class OffdagError(Exception):
         self.next_command = next_command
 
     def __str__(self) -> str:
-        return f"error: {self.what}\nwhere: {self.where}\nnext:  {self.next_command}"
+        return three_parts(self.what, self.where, self.next_command)
 
 
 class UsageError(OffdagError):

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
-from offdag.artifacts.document import Kind, Verdict
 from offdag.artifacts.results import BUILD_COMMANDS
 from offdag.clock import utc_now
 from offdag.collect import Collection, Context, collect, fingerprints
@@ -150,13 +149,7 @@ def collect_run(history: History, settings: Settings, ended: Ended) -> Collectio
     )
     paths = list(fingerprints(ended.target_path))
     collection = collect(history, [paths] if paths else [], context)
-    # Also what another collector took first, or nobody can read, shows that dbt came to its end.
-    left = [
-        row
-        for row in collection.verdicts
-        if row["kind"] != Kind.MANIFEST.value and row["verdict"] != Verdict.STALE.value
-    ]
-    invocation = next((row for row in left if row["invocation_id"]), None)
+    invocation = next((row for row in collection.left if row["invocation_id"]), None)
     history.put(
         "job_runs",
         ended.started_at.date(),
@@ -173,13 +166,13 @@ def collect_run(history: History, settings: Settings, ended: Ended) -> Collectio
                 "ended_at": ended.ended_at,
                 "exit_code": ended.exit_code,
                 "signal": ended.signal_name,
-                "has_results": bool(left),
+                "has_results": bool(collection.left),
                 "invocation_id": invocation["invocation_id"] if invocation else None,
                 "git_sha": ended.origin.git_sha,
                 "git_branch": ended.origin.git_branch,
                 "actor": ended.origin.actor,
                 "ci_url": ended.origin.ci_url,
-                "log_tail": _log_tail(ended, settings) if ended.exit_code and not left else None,
+                "log_tail": _log_tail(ended, settings) if ended.exit_code and not collection.left else None,
             }
         ],
     )

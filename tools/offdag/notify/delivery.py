@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from offdag.clock import utc_now
-from offdag.errors import DeliveryError
+from offdag.errors import DeliveryError, three_parts
 from offdag.history.history import History, path_part
 from offdag.notify.message import build_message
 from offdag.notify.outbox import Intent, Outbox
@@ -155,8 +155,9 @@ class Delivery:
             return DeliveryError(f"Slack refused a message: {problem.reason}", intent.channel, problem.next_command)
         except Unknown as problem:
             outcome.unknown += 1
+            what = f"nobody knows whether a message arrived: {problem}"
             self._say(
-                f"nobody knows whether a message to {intent.channel} arrived: {problem}; a later notify looks for it"
+                three_parts(what, intent.channel, "offdag notify, in ten minutes: it looks for the message first")
             )
         else:
             self._outbox.receipt(intent, "delivered", utc_now(), posted=posted)
