@@ -208,7 +208,6 @@ class KilledSink:
         self._after = after
         self.payload = inner.payload
         self.find = inner.find
-        self.marked = inner.marked
 
     def post(self, payload: Payload, envelope_id: str) -> Posted:
         if self._after:

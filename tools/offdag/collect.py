@@ -7,6 +7,7 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -174,8 +175,7 @@ class _Folder:
             return self._unreadable(path, UnreadableArtifact(Verdict.UNREADABLE, reason), document)
 
     def _collect_manifest(self, document: Document) -> Row:
-        around = find_project(document.path.parent)
-        told = self._context.project or document.project_name or (around.name if around else None)
+        told = self._context.project or document.project_name or self._project_around
         manifest = read_manifest(document, told)
         self._manifest = manifest = replace(manifest, project=manifest.project or UNKNOWN)
         if self._history.holds("manifest_nodes", manifest.manifest_hash):
@@ -289,10 +289,13 @@ class _Folder:
         named = (
             self._context.project or (document and document.project_name) or (self._manifest and self._manifest.project)
         )
-        if not named:
-            around = find_project(self._paths[0].parent)
-            named = around.name if around else None
-        return named or UNKNOWN
+        return named or self._project_around or UNKNOWN
+
+    @cached_property
+    def _project_around(self) -> str | None:
+        """The name in the dbt_project.yml that the folder lies below, read once."""
+        around = find_project(self._paths[0].parent)
+        return around.name if around else None
 
     def _environment(self, document: Document | None, target: str | None) -> str:
         told = document.env.get("OFFDAG_ENVIRONMENT") if document else None

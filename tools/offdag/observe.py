@@ -124,6 +124,15 @@ def observe(
         ``artifact_verdicts`` rows, one per table. What could not be copied leaves the last observation in place.
     """
     mine = [table for table in tables if table.project == project.name]
+    if not mine:
+        return []
+    manifest_path = target_path / f"{Kind.MANIFEST.value}.json"
+    nodes: dict[str, Row] = {}
+    manifest_problem = None
+    try:
+        nodes = {node["unique_id"]: node for node in read_manifest(read_document(manifest_path)).nodes}
+    except UnreadableArtifact as problem:
+        manifest_problem = f"the manifest {problem.reason}"
     verdicts = []
     now = utc_now()
     for table in mine:
@@ -136,15 +145,15 @@ def observe(
             "kind": f"observed_{table.name}",
         }
         try:
-            frame, remark = _copy(table, project, target_path, target, lock_timeout, say)
+            if manifest_problem or table.unique_id not in nodes:
+                what = manifest_problem or f"the manifest has no node {table.unique_id}"
+                raise UsageError(what, str(manifest_path), "mend seeds/observed_tables.csv, or build first")
+            frame, remark = _copy(table, nodes[table.unique_id], project, target, lock_timeout, say)
             verdict |= _keep(history, table, environment, frame, remark, now)
         except OffdagError as error:
             verdict |= {"verdict": Verdict.UNREADABLE.value, "reason": f"{error.what} ({error.where})"}
-        except UnreadableArtifact as problem:
-            verdict |= {"verdict": Verdict.UNREADABLE.value, "reason": f"the manifest {problem.reason}"}
         verdicts.append(verdict)
-    if verdicts:
-        history.put("artifact_verdicts", now.date(), uuid.uuid4().hex, verdicts)
+    history.put("artifact_verdicts", now.date(), uuid.uuid4().hex, verdicts)
     return verdicts
 
 
@@ -172,19 +181,13 @@ def _keep(history: History, table: ObservedTable, environment: str, frame: pa.Ta
 
 def _copy(
     table: ObservedTable,
+    node: Row,
     project: DbtProject,
-    target_path: Path,
     target: str | None,
     lock_timeout: float,
     say: Callable[[str], None],
 ) -> tuple[pa.Table, str]:
     """The rows of a node, and a remark where some were cut."""
-    document = read_document(target_path / f"{Kind.MANIFEST.value}.json")
-    node = next((n for n in read_manifest(document).nodes if n["unique_id"] == table.unique_id), None)
-    if node is None:
-        raise UsageError(
-            f"the manifest has no node {table.unique_id}", str(document.path), "mend seeds/observed_tables.csv"
-        )
     if not node["schema_name"] or not node["alias"]:
         raise UsageError("the node has no table", table.unique_id, "mend seeds/observed_tables.csv")
     connection = project.connection(target)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -117,7 +117,7 @@ class Delivery:
             if not fresh:
                 mine = {row["notification_id"] for row in rows}
                 open_intents = (i for i in intents if i.envelope_id not in outcomes)
-                outcome.pending += sum(t["notification_id"] in mine for i in open_intents for t in i.notifications)
+                outcome.pending += sum(t["notification_id"] in mine for i in open_intents for t in i.rows)
                 return
             group, payload = self._envelopes(channel, fresh, threadless)[0]
             intent = self._outbox.claim(folder, number + 1, group, channel, payload, utc_now())
@@ -162,7 +162,7 @@ class Delivery:
         else:
             self._outbox.receipt(intent, "delivered", utc_now(), posted=posted)
             outcome.messages += 1
-            outcome.notifications += len(intent.notifications)
+            outcome.notifications += len(intent.rows)
         return None
 
     def _post(self, intent: Intent) -> Posted:
@@ -183,9 +183,11 @@ class Delivery:
         except Unknown:
             if not may_mark:
                 raise
-            message = build_message([_with_instants(row) for row in intent.rows])
+            message = replace(build_message([_with_instants(row) for row in intent.rows]), is_possible_repeat=True)
+            thread_ts = intent.payload.get("thread_ts")
+            thread = Posted(intent.payload["channel"], thread_ts) if thread_ts else None
             try:
-                return self._sink.post(self._sink.marked(intent.payload, message), intent.envelope_id)
+                return self._sink.post(self._sink.payload(message, intent.channel, thread), intent.envelope_id)
             except Refused as problem:
                 # This attempt did not arrive; the one before it may have.
                 raise Unknown(problem.reason) from problem
@@ -198,7 +200,7 @@ def _unclaimed(rows: Sequence[Row], intents: Sequence[Intent], outcomes: dict[st
         told["notification_id"]
         for intent in intents
         if outcomes.get(intent.envelope_id) != "failed"
-        for told in intent.notifications
+        for told in intent.rows
     }
     return [row for row in rows if row["notification_id"] not in held]
 

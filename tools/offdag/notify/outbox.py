@@ -23,7 +23,6 @@ Row = dict[str, Any]
 
 # Far longer than sending can take: Slack's time-outs and rate-limit pauses add up to about five minutes.
 LEASE = timedelta(minutes=10)
-_TOLD_COLUMNS = ("notification_id", "signal_key", "event", "severity", "started_at", "last_bad_at")
 
 
 @dataclass(frozen=True)
@@ -32,7 +31,7 @@ class Intent:
 
     Attributes:
         envelope_id: Key of the message.
-        notifications: For each: id, signal_key, event, and the incident's times as they were known.
+        rows: The rows of ``fct_notifications_due`` in it, as they were known; instants as ISO texts.
         payload: Frozen content.
         first_created_at: When the envelope was first claimed: a look into Slack begins there (naive UTC, ISO).
         lease_until: Naive UTC, ISO.
@@ -41,7 +40,6 @@ class Intent:
     envelope_id: str
     sink: str
     channel: str
-    notifications: list[Row]
     payload: Row
     rows: list[Row]
     first_created_at: str
@@ -94,7 +92,6 @@ class Outbox:
             envelope_id=hashlib.sha256(key.encode()).hexdigest()[:32],
             sink=self._sink,
             channel=channel,
-            notifications=[{c: _plain(row[c]) for c in _TOLD_COLUMNS} for row in rows],
             payload=payload,
             rows=[{k: _plain(v) for k, v in row.items()} for row in rows],
             first_created_at=now.isoformat(),
@@ -137,7 +134,7 @@ class Outbox:
                     "message_channel": posted.channel if posted else None,
                     "message_ts": posted.ts if posted else None,
                 }
-                for told in intent.notifications
+                for told in intent.rows
             ),
         )
 

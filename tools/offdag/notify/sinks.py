@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -71,10 +71,6 @@ class Sink(Protocol):
         """
         ...
 
-    def marked(self, payload: Payload, message: Message) -> Payload:
-        """The payload with the remark that it may be a repeat."""
-        ...
-
 
 class Printed:
     """Prints messages where Slack is not set up. Its receipts count for itself alone: a token set later announces what is open."""
@@ -94,9 +90,6 @@ class Printed:
 
     def find(self, payload: Payload, envelope_id: str, since: datetime) -> Posted | None:
         raise Unknown("nobody can tell what a terminal showed")
-
-    def marked(self, payload: Payload, message: Message) -> Payload:
-        return {**payload, "text": f"{payload['channel']}\n{plain_text(replace(message, is_possible_repeat=True))}"}
 
 
 def slack_payload(message: Message, channel: str, thread: Posted | None) -> Payload:

@@ -108,9 +108,6 @@ class SlackBot:
             raise Unknown(f"cannot look in {payload['channel']}: {problem.reason}") from problem
         return None
 
-    def marked(self, payload: Payload, message: Any) -> Payload:
-        return _marked(payload, message)
-
     def _channel_id(self, channel: str) -> str:
         if _CHANNEL_ID.match(channel):
             return channel
@@ -176,17 +173,6 @@ class SlackWebhook:
 
     def find(self, payload: Payload, envelope_id: str, since: datetime) -> Posted | None:
         raise Unknown("a webhook cannot look in its channel")
-
-    def marked(self, payload: Payload, message: Any) -> Payload:
-        return _marked(payload, message)
-
-
-def _marked(payload: Payload, message: Any) -> Payload:
-    from dataclasses import replace
-
-    from offdag.notify.formats import block_kit
-
-    return {**payload, **block_kit(replace(message, is_possible_repeat=True))}
 
 
 def _judged(error: SlackApiError) -> Refused | Unknown:
