@@ -117,6 +117,23 @@ def manifest(nodes: list[dict[str, Any]], at: datetime = NOW, project: str = "p"
     }
 
 
+def catalog(relations: dict[str, dict[str, str]], at: datetime = NOW, **more: Any) -> dict[str, Any]:
+    """A catalog from the types of columns, by node and column."""
+    nodes = {
+        unique_id: {
+            "unique_id": unique_id,
+            "metadata": {"type": "BASE TABLE", "schema": "main", "name": unique_id.rsplit(".", 1)[-1]},
+            "columns": {
+                name: {"name": name, "type": data_type, "index": i}
+                for i, (name, data_type) in enumerate(columns.items())
+            },
+            "stats": {},
+        }
+        for unique_id, columns in relations.items()
+    }
+    return {"metadata": metadata("catalog", 1, at, **more), "nodes": nodes, "sources": {}, "errors": None}
+
+
 def write(folder: Path, **documents: dict[str, Any]) -> Path:
     """Write artifacts such as ``run_results=...`` into a target folder."""
     folder.mkdir(parents=True, exist_ok=True)

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from offdag.collect import Collection, Context, collect, find_folders, fingerprints
+from offdag.collect.collection import Collection, collect
+from offdag.collect.context import Context
+from offdag.collect.places import find_artifacts, fingerprints
 from offdag.errors import UsageError
 from offdag.history.history import History
 from offdag.origin import Origin
@@ -18,7 +20,7 @@ def history(tmp_path: Path) -> History:
 
 
 def take(history: History, *paths: Path, recursive: bool = False, context: Context | None = None) -> Collection:
-    return collect(history, find_folders(paths, recursive), context or Context(environment="prod"))
+    return collect(history, find_artifacts([str(p) for p in paths], recursive), context or Context(environment="prod"))
 
 
 def build(folder: Path, **more: object) -> Path:
@@ -124,7 +126,7 @@ def test_two_projects_with_equal_nodes_never_mix(history: History, tmp_path: Pat
 def test_trees_are_searched_where_asked(history: History, tmp_path: Path) -> None:
     for day in range(3):
         build(tmp_path / "archive" / f"day{day}" / "target", at=artifacts.NOW + timedelta(days=day))
-    assert find_folders([tmp_path / "archive"], recursive=False) == []
+    assert find_artifacts([str(tmp_path / "archive")], recursive=False) == []
     assert take(history, tmp_path / "archive", recursive=True).counts["accepted"] == 4
     assert history.read("invocations").num_rows == 3
 
@@ -137,4 +139,4 @@ def test_a_single_file_is_read_with_the_manifest_beside_it(history: History, tmp
 
 def test_a_path_that_does_not_exist_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError):
-        find_folders([tmp_path / "nowhere"], recursive=False)
+        find_artifacts([str(tmp_path / "nowhere")], recursive=False)

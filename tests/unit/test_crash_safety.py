@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from offdag.collect import Context, collect, find_folders
+from offdag.collect.collection import collect
+from offdag.collect.context import Context
+from offdag.collect.places import find_artifacts
 from offdag.history.history import History
 from offdag.history.store import Store
 from support import artifacts
@@ -40,7 +42,7 @@ def archive(folder: Path) -> Path:
 
 
 def take(folder: Path, history: Path) -> None:
-    collect(History(str(history)), find_folders([folder], recursive=True), Context("p", "prod"))
+    collect(History(str(history)), find_artifacts([str(folder)], recursive=True), Context("p", "prod"))
 
 
 def files(history: Path) -> dict[str, bytes]:

@@ -46,7 +46,7 @@ def test_metadata_names_the_artifact() -> None:
         (b"<<<<<<< HEAD\n{}", Verdict.UNREADABLE, "merge conflict"),
         (b"[1, 2]}", Verdict.UNREADABLE, "is not the JSON"),
         (b"{}", Verdict.UNSUPPORTED, "before 0.19"),
-        (b'{"metadata": {"dbt_schema_version": "https://x/catalog/v1.json"}}', Verdict.UNSUPPORTED, "unknown schema"),
+        (b'{"metadata": {"dbt_schema_version": "https://x/semantic/v1.json"}}', Verdict.UNSUPPORTED, "unknown schema"),
         (b"[" * 100_000, Verdict.UNREADABLE, "is"),
     ],
 )
@@ -61,10 +61,10 @@ def test_what_is_no_artifact_gets_a_verdict(content: bytes, verdict: Verdict, re
 def test_odd_schema_urls_of_real_files_are_understood(url: str) -> None:
     document = artifacts.run_results([])
     document["metadata"]["dbt_schema_version"] = url
-    assert parse_document(Path("x"), json.dumps(document).encode()).kind is Kind.RUN_RESULTS
+    assert parse_document("x", json.dumps(document).encode()).kind is Kind.RUN_RESULTS
 
 
 def test_an_invocation_id_that_is_no_plain_id_never_names_a_file() -> None:
     document = artifacts.run_results([])
     document["metadata"]["invocation_id"] = "../../etc/passwd"
-    assert parse_document(Path("x"), json.dumps(document).encode()).invocation_id.startswith("content-")
+    assert parse_document("x", json.dumps(document).encode()).invocation_id.startswith("content-")

@@ -13,7 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from offdag.artifacts.document import Kind
-from offdag.collect import Context, collect, find_folders
+from offdag.collect.collection import collect_files
+from offdag.collect.context import Context
+from offdag.collect.places import find_artifacts
 from offdag.history.history import History
 from support import artifacts
 
@@ -24,6 +26,11 @@ VALID: dict[str, Callable[[], dict[str, Any]]] = {
     "sources": lambda: artifacts.sources(
         [artifacts.freshness("source.p.s.t"), {"unique_id": "source.p.s.u", "status": "runtime error", "error": "x"}]
     ),
+    "freshness": lambda: {
+        **artifacts.sources([{**artifacts.freshness("model.p.a", "Pass"), "resource_type": "model"}]),
+        "metadata": artifacts.metadata("freshness", 0),
+    },
+    "catalog": lambda: artifacts.catalog({"model.p.a": {"id": "BIGINT", "name": "VARCHAR"}}),
     "manifest": lambda: {
         **artifacts.manifest([artifacts.node("model.p.a"), artifacts.node("test.p.t", ("model.p.a",))]),
         "exposures": {"exposure.p.e": artifacts.node("exposure.p.e", ("model.p.a",), owner={"name": "n"})},
@@ -79,11 +86,13 @@ def collected(folder: Path, content: dict[str, bytes]) -> dict[str, str]:
     for name, data in content.items():
         (target / f"{name}.json").write_bytes(data)
     before = {p for p in folder.rglob("*") if p.is_file()}
-    found = collect(History(str(folder / "history")), find_folders([target], False), Context(environment="prod"))
+    found = collect_files(
+        History(str(folder / "history")), find_artifacts([str(target)], False), Context(environment="prod")
+    )
     written = {p for p in folder.rglob("*") if p.is_file()} - before
     assert all(p.is_relative_to(folder / "history") for p in written)
     assert not [p for p in written if p.suffix == ".tmp"]
-    return {Path(row["path"]).stem: row["verdict"] for row in found.verdicts}
+    return {Path(item.verdict["path"]).stem: item.verdict["verdict"] for item in found}
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
@@ -152,4 +161,4 @@ def test_values_of_any_size(tmp_path: Path, old: str) -> None:
 
 def test_a_folder_in_an_artifacts_place_and_one_without_rights(tmp_path: Path) -> None:
     (tmp_path / "target" / "manifest.json").mkdir(parents=True)
-    assert find_folders([tmp_path / "target"], False) == []
+    assert find_artifacts([str(tmp_path / "target")], False) == []

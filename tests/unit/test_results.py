@@ -12,7 +12,7 @@ from support import artifacts
 
 
 def read(document: dict[str, Any]) -> Results:
-    return read_results(parse_document(Path("x.json"), json.dumps(document).encode()))
+    return read_results(parse_document("x.json", json.dumps(document).encode()))
 
 
 def test_a_result_becomes_a_row() -> None:
@@ -82,7 +82,7 @@ def test_skipped_nodes_have_no_times() -> None:
 def test_freshness_rows_have_thresholds_in_seconds() -> None:
     found = read(artifacts.sources([artifacts.freshness("source.p.s.t", "Warn", 7200)]))
     [row] = found.rows
-    assert (row["status"], row["age_seconds"]) == ("warn", 7200)
+    assert (row["status"], row["age_seconds"]) == ("Warn", 7200)
     assert (row["warn_after_seconds"], row["error_after_seconds"]) == (3600, 172800)
     assert found.invocation["command"] == "freshness"
     assert not found.is_build

@@ -18,7 +18,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from offdag.artifacts.document import Kind, UnreadableArtifact, Verdict, read_document
+from offdag.artifacts.document import Kind, UnreadableArtifact, Verdict, parse_document
 from offdag.artifacts.manifest import read_manifest
 from offdag.clock import utc_now
 from offdag.database import open_read_only
@@ -130,9 +130,14 @@ def observe(
     nodes: dict[str, Row] = {}
     manifest_problem = None
     try:
-        nodes = {node["unique_id"]: node for node in read_manifest(read_document(manifest_path)).nodes}
+        nodes = {
+            node["unique_id"]: node
+            for node in read_manifest(parse_document(str(manifest_path), manifest_path.read_bytes())).nodes
+        }
     except UnreadableArtifact as problem:
         manifest_problem = f"the manifest {problem.reason}"
+    except OSError as error:
+        manifest_problem = f"the manifest cannot be opened: {error.strerror}"
     verdicts = []
     now = utc_now()
     for table in mine:
@@ -165,7 +170,7 @@ def _keep(history: History, table: ObservedTable, environment: str, frame: pa.Ta
         digest.update(batch.serialize())
     content_hash = digest.hexdigest()[:32]
     verdict = {"sha256": content_hash, "reason": f"{frame.num_rows} rows{remark}", "verdict": Verdict.ACCEPTED.value}
-    if history.holds(f"observed_{table.name}", content_hash):
+    if history.known(f"observed_{table.name}", content_hash):
         return verdict | {"verdict": Verdict.DUPLICATE.value, "reason": f"{frame.num_rows} rows, as before{remark}"}
     constants = {
         "_project": table.project,
@@ -176,6 +181,7 @@ def _keep(history: History, table: ObservedTable, environment: str, frame: pa.Ta
     columns = [pa.array([value] * frame.num_rows, table.schema.field(name).type) for name, value in constants.items()]
     whole = pa.table([*columns, *frame.columns], schema=table.schema)
     history.put_frame(f"observed_{table.name}", now.date(), content_hash, whole)
+    history.note(f"observed_{table.name}", content_hash, {"observed_at": str(now)})
     return verdict
 
 

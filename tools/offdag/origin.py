@@ -2,33 +2,36 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Origin:
-    """The commit, branch, person and page of a job; None where unknown.
+    """The commit, branch, person, page and pull request of a job; None where unknown.
 
-    Sources: the variables documented by GitHub Actions and GitLab CI, Airflow's task context variables, and OFFDAG_GIT_SHA,
-    OFFDAG_GIT_BRANCH, OFFDAG_ACTOR, OFFDAG_CI_URL, which win.
+    Sources: the variables documented by GitHub Actions and GitLab CI, Airflow's task context variables, the login name under plain
+    cron, and OFFDAG_GIT_SHA, OFFDAG_GIT_BRANCH, OFFDAG_ACTOR, OFFDAG_CI_URL, OFFDAG_PULL_REQUEST, which win.
     """
 
     git_sha: str | None = None
     git_branch: str | None = None
     actor: str | None = None
     ci_url: str | None = None
+    pull_request: str | None = None
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Origin:
-        """Recognise GitHub Actions, GitLab CI and Airflow; anywhere else all is None."""
-        found = cls()
+        """Recognise GitHub Actions, GitLab CI and Airflow; anywhere else only the login name is known."""
+        found = cls(actor=environ.get("LOGNAME"))
         if environ.get("GITHUB_ACTIONS") == "true":
             found = cls(
                 git_sha=environ.get("GITHUB_SHA"),
                 git_branch=environ.get("GITHUB_HEAD_REF") or environ.get("GITHUB_REF_NAME"),
                 actor=environ.get("GITHUB_ACTOR"),
                 ci_url=_joined(environ, "GITHUB_SERVER_URL", "GITHUB_REPOSITORY", "actions/runs", "GITHUB_RUN_ID"),
+                pull_request=_pull_request(environ.get("GITHUB_REF", "")),
             )
         elif environ.get("GITLAB_CI") == "true":
             found = cls(
@@ -36,6 +39,7 @@ class Origin:
                 git_branch=environ.get("CI_MERGE_REQUEST_SOURCE_BRANCH_NAME") or environ.get("CI_COMMIT_BRANCH"),
                 actor=environ.get("GITLAB_USER_LOGIN"),
                 ci_url=environ.get("CI_JOB_URL"),
+                pull_request=environ.get("CI_MERGE_REQUEST_IID"),
             )
         elif environ.get("AIRFLOW_CTX_DAG_ID"):
             found = cls(actor="airflow:" + environ["AIRFLOW_CTX_DAG_ID"])
@@ -44,7 +48,14 @@ class Origin:
             git_branch=environ.get("OFFDAG_GIT_BRANCH") or found.git_branch,
             actor=environ.get("OFFDAG_ACTOR") or found.actor,
             ci_url=environ.get("OFFDAG_CI_URL") or found.ci_url,
+            pull_request=environ.get("OFFDAG_PULL_REQUEST") or found.pull_request,
         )
+
+
+def _pull_request(ref: str) -> str | None:
+    """The number in GitHub's refs/pull/<number>/merge; None on a branch."""
+    match = re.match(r"refs/pull/(\d+)/", ref)
+    return match[1] if match else None
 
 
 def _joined(environ: Mapping[str, str], *parts: str) -> str | None:

@@ -8,13 +8,18 @@ import signal
 import subprocess
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
+from offdag.artifacts.document import Kind, Verdict
 from offdag.artifacts.results import BUILD_COMMANDS
 from offdag.clock import utc_now
-from offdag.collect import Collection, Context, collect, fingerprints
+from offdag.collect.collection import collect_files
+from offdag.collect.collector import Judged
+from offdag.collect.context import UNKNOWN, Context
+from offdag.collect.places import ArtifactFile, Fingerprint, fingerprints
 from offdag.dbt_project import DbtProject, command_flag
 from offdag.errors import UsageError
 from offdag.history.history import History
@@ -61,7 +66,7 @@ class Ended:
     target: str | None
     target_path: Path
     log_path: Path
-    before: dict[Path, tuple[int, int, int]]
+    before: dict[ArtifactFile, Fingerprint]
     origin: Origin
 
 
@@ -132,7 +137,31 @@ def run_dbt(settings: Settings, project_dir: Path, command: Sequence[str]) -> En
     )
 
 
-def collect_run(history: History, settings: Settings, ended: Ended) -> Collection:
+@dataclass(frozen=True)
+class CollectedRun:
+    """What was found after a run.
+
+    Attributes:
+        judged: One for each artifact in the target folder.
+    """
+
+    judged: list[Judged]
+
+    @property
+    def left(self) -> list[Judged]:
+        """What dbt left of its own: also what another collector took first, or nobody can read, shows that it ran."""
+        state = (Kind.MANIFEST.value, Kind.CATALOG.value)
+        return [
+            j for j in self.judged if j.verdict["kind"] not in state and j.verdict["verdict"] != Verdict.STALE.value
+        ]
+
+    @property
+    def invocation(self) -> dict[str, Any] | None:
+        """The ``invocations`` row that was written; None where there was none."""
+        return next((j.invocation for j in self.judged if j.invocation), None)
+
+
+def collect_run(history: History, settings: Settings, ended: Ended) -> CollectedRun:
     """Collect what dbt left, and record the command itself, results or none.
 
     Raises:
@@ -147,9 +176,8 @@ def collect_run(history: History, settings: Settings, ended: Ended) -> Collectio
         was_interrupted=ended.exit_code == _UNHANDLED or ended.exit_code > 128,
         before=ended.before,
     )
-    paths = list(fingerprints(ended.target_path))
-    collection = collect(history, [paths] if paths else [], context)
-    invocation = next((row for row in collection.left if row["invocation_id"]), None)
+    run = CollectedRun(collect_files(history, list(fingerprints(ended.target_path)), context))
+    told = next((j.verdict for j in run.left if j.verdict["invocation_id"]), None)
     history.put(
         "job_runs",
         ended.started_at.date(),
@@ -159,24 +187,21 @@ def collect_run(history: History, settings: Settings, ended: Ended) -> Collectio
                 "job_run_id": ended.job_run_id,
                 "job_id": ended.job_id,
                 "project": settings.project or ended.project.name,
-                "environment": ended.environment or (invocation["environment"] if invocation else None) or "unknown",
+                "environment": ended.environment or (told["environment"] if told else None) or UNKNOWN,
                 "command": _redacted(ended.command, settings),
                 "is_build": ended.was_build,
                 "started_at": ended.started_at,
                 "ended_at": ended.ended_at,
                 "exit_code": ended.exit_code,
                 "signal": ended.signal_name,
-                "has_results": bool(collection.left),
-                "invocation_id": invocation["invocation_id"] if invocation else None,
-                "git_sha": ended.origin.git_sha,
-                "git_branch": ended.origin.git_branch,
-                "actor": ended.origin.actor,
-                "ci_url": ended.origin.ci_url,
-                "log_tail": _log_tail(ended, settings) if ended.exit_code and not collection.left else None,
+                "has_results": bool(run.left),
+                "invocation_id": told["invocation_id"] if told else None,
+                **asdict(ended.origin),
+                "log_tail": _log_tail(ended, settings) if ended.exit_code and not run.left else None,
             }
         ],
     )
-    return collection
+    return run
 
 
 def _environ(settings: Settings, job_id: str, environment: str | None, origin: Origin) -> dict[str, str]:
@@ -187,6 +212,7 @@ def _environ(settings: Settings, job_id: str, environment: str | None, origin: O
         "GIT_BRANCH": origin.git_branch,
         "ACTOR": origin.actor,
         "CI_URL": origin.ci_url,
+        "PULL_REQUEST": origin.pull_request,
     }
     # dbt has no use for Slack's secrets.
     inherited = {k: v for k, v in settings.environ.items() if v not in settings.secrets}
@@ -208,7 +234,7 @@ def _with_git(origin: Origin, folder: Path) -> Origin:
         return done.stdout.strip() or None if done.returncode == 0 else None
 
     branch = origin.git_branch or git("symbolic-ref", "--short", "-q", "HEAD")
-    return Origin(git("rev-parse", "HEAD"), branch, origin.actor, origin.ci_url)
+    return replace(origin, git_sha=git("rev-parse", "HEAD"), git_branch=branch)
 
 
 def _subcommand(command: Sequence[str]) -> str | None:

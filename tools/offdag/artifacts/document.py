@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
-from pathlib import Path
+from functools import cached_property
 from typing import Any
 
 import msgspec
@@ -21,7 +21,10 @@ class Kind(Enum):
 
     RUN_RESULTS = "run_results"
     SOURCES = "sources"
+    # dbt 2.0's `dbt freshness`: sources and models.
+    FRESHNESS = "freshness"
     MANIFEST = "manifest"
+    CATALOG = "catalog"
 
 
 class Verdict(Enum):
@@ -56,6 +59,7 @@ class Document:
     """An artifact whose metadata could be read.
 
     Attributes:
+        name: Where it was found, for people.
         kind: Which artifact it is, by its schema URL.
         version: Schema version, such as 6.
         invocation_id: As written, where it is a plain id, else made from the content: safe in a file name.
@@ -64,7 +68,7 @@ class Document:
         env: ``DBT_ENV_CUSTOM_ENV_*`` of the run, without the prefix.
     """
 
-    path: Path
+    name: str
     content: bytes
     sha256: str
     kind: Kind
@@ -77,6 +81,20 @@ class Document:
     project_name: str | None
     project_id: str | None
     adapter_type: str | None
+    metadata_bytes: bytes
+
+    @cached_property
+    def content_hash(self) -> str:
+        """Hash of everything but the metadata and the times at which dbt parsed each node: the same while the project is."""
+        digest = hashlib.sha256()
+        before, _, after = self.content.partition(self.metadata_bytes)
+        for part in (before, after):
+            start = 0
+            for match in _PARSED_AT.finditer(part):
+                digest.update(memoryview(part)[start : match.start()])
+                start = match.end()
+            digest.update(memoryview(part)[start:])
+        return digest.hexdigest()
 
 
 class _Metadata(msgspec.Struct):
@@ -92,7 +110,7 @@ class _Metadata(msgspec.Struct):
 
 
 class _Head(msgspec.Struct):
-    metadata: _Metadata | None = None
+    metadata: msgspec.Raw = msgspec.Raw()
 
 
 # What decoding raises on bytes that are no JSON, too deep, or no UTF-8.
@@ -100,31 +118,28 @@ NOT_JSON = (msgspec.MsgspecError, RecursionError, UnicodeDecodeError)
 
 # Real files hold https://schemas.getdbt.com/dbt/run-results/v6.json, but also ".../run-results/v12" and
 # ".../manifest/v11/manifest.json".
-_SCHEMA = re.compile(r"/(run-results|sources|manifest)/v(\d{1,9})(?:\.json|/|$)")
+_SCHEMA = re.compile(r"/(run-results|sources|freshness|manifest|catalog)/v(\d{1,9})(?:\.json|/|$)")
 _PLAIN_ID = re.compile(r"^[0-9A-Za-z][0-9A-Za-z_-]{7,63}$")
+_PARSED_AT = re.compile(rb'"created_at": ?[0-9.eE+-]+')
 _head_decoder = msgspec.json.Decoder(_Head)
+_metadata_decoder = msgspec.json.Decoder(_Metadata | None)
 
 
-def read_document(path: Path) -> Document:
-    """Read a file and its metadata.
+def parse_document(name: str, content: bytes) -> Document:
+    """Read what an artifact's metadata says.
+
+    Args:
+        name: Where it was found.
+        content: The whole file.
 
     Raises:
         UnreadableArtifact: It is no artifact that offdag knows, or cut short.
     """
     try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise UnreadableArtifact(Verdict.UNREADABLE, f"cannot be opened: {error.strerror}") from error
-    return parse_document(path, content)
-
-
-def parse_document(path: Path, content: bytes) -> Document:
-    """The same from bytes at hand; ``path`` only names them."""
-    try:
-        head = _head_decoder.decode(content)
+        metadata_bytes = bytes(_head_decoder.decode(content).metadata)
+        metadata = _metadata_decoder.decode(metadata_bytes) if metadata_bytes else None
     except NOT_JSON as error:
         raise UnreadableArtifact(Verdict.UNREADABLE, _why_not_json(content, error)) from error
-    metadata = head.metadata
     if metadata is None:
         raise UnreadableArtifact(Verdict.UNSUPPORTED, "has no metadata: written by dbt before 0.19, or no artifact")
     match = _SCHEMA.search(str(metadata.dbt_schema_version))
@@ -136,7 +151,7 @@ def parse_document(path: Path, content: bytes) -> Document:
     sha256 = hashlib.sha256(content).hexdigest()
     written_id = metadata.invocation_id
     return Document(
-        path=path,
+        name=name,
         content=content,
         sha256=sha256,
         kind=Kind(match[1].replace("-", "_")),
@@ -151,6 +166,7 @@ def parse_document(path: Path, content: bytes) -> Document:
         project_name=text(metadata.project_name),
         project_id=text(metadata.project_id),
         adapter_type=text(metadata.adapter_type),
+        metadata_bytes=metadata_bytes,
     )
 
 

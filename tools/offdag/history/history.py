@@ -2,7 +2,9 @@
 
     artifacts/project=<p>/environment=<e>/date=<d>/<invocation_id>/<artifact>.json.zst
     tables/<table>/run_date=<d>/<id>.parquet
+    tables/<table>/run_date=<d>/merged-<hash>.parquet              what compaction made of a closed day's files
     tables/<table>/run_date=1970-01-01/_schema-<hash>.parquet      no rows
+    contents/<kind>/<hash>.json                                    content that is in the tables, by its hash
     intents/<sink>/<channel>/<number>.json
 
 A file's name is its identity, so writing the same thing twice changes nothing.
@@ -12,8 +14,11 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Iterable, Mapping
-from datetime import date
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -31,6 +36,24 @@ _LONGEST_PART = 100
 _NO_ROWS_DATE = date(1970, 1, 1)
 
 
+MERGED_PREFIX = "merged-"
+
+
+@dataclass(frozen=True)
+class Merged:
+    """What a merged file holds.
+
+    Attributes:
+        merged_at: When it was written, naive UTC.
+        identities: Identities of the files whose rows it holds.
+        replaces: Names of the files, in its folder, that it holds the rows of: they can go.
+    """
+
+    merged_at: datetime
+    identities: frozenset[str]
+    replaces: frozenset[str]
+
+
 class History:
     """Opens a history, and makes it where it is missing.
 
@@ -44,13 +67,14 @@ class History:
 
     def __init__(self, root: str, observed: Mapping[str, pa.Schema] | None = None) -> None:
         self.root = root
+        self.observed = dict(observed or {})
         self.store = Store(root)
-        self.schemas = {**TABLES, **{f"observed_{name}": schema for name, schema in (observed or {}).items()}}
+        self.schemas = {**TABLES, **{f"observed_{name}": schema for name, schema in self.observed.items()}}
         self._check_version()
         for table, schema in self.schemas.items():
             name = _file_name(table, _NO_ROWS_DATE, f"_schema-{_schema_hash(schema)}")
             if not self.store.exists(name):
-                self.store.write(name, _parquet([], schema))
+                self.store.write(name, _parquet_bytes(schema.empty_table()))
 
     def _check_version(self) -> None:
         if self.store.exists("version"):
@@ -65,7 +89,14 @@ class History:
                 return
         self.store.write("version", f"{VERSION}\n".encode())
 
-    def put(self, table: str, run_date: date, identity: str, rows: Iterable[Row]) -> None:
+    def put(
+        self,
+        table: str,
+        run_date: date,
+        identity: str,
+        rows: Iterable[Row],
+        constants: Mapping[str, object] | None = None,
+    ) -> None:
         """Write one file of a table.
 
         Args:
@@ -73,60 +104,88 @@ class History:
             run_date: UTC date that the rows belong to.
             identity: Names the file: the same rows always get the same identity.
             rows: Values by column; missing columns are null.
+            constants: Values that all rows share.
         """
-        self.store.write(_file_name(table, run_date, identity), _parquet(rows, self.schemas[table]))
+        listed, shared = list(rows), constants or {}
+        schema = self.schemas[table]
+        columns = [
+            pa.repeat(pa.scalar(shared[field.name], field.type), len(listed))
+            if field.name in shared
+            else pa.array([row.get(field.name) for row in listed], field.type)
+            for field in schema
+        ]
+        self.put_frame(table, run_date, identity, pa.table(columns, schema=schema))
 
-    def put_frame(self, table: str, run_date: date, identity: str, frame: pa.Table) -> None:
-        """The same for an Arrow table of the table's schema."""
-        self.store.write(_file_name(table, run_date, identity), _parquet_bytes(frame))
+    def put_frame(
+        self,
+        table: str,
+        run_date: date,
+        identity: str,
+        frame: pa.Table,
+        metadata: Mapping[bytes, bytes] | None = None,
+    ) -> None:
+        """The same for an Arrow table of the table's schema, with Parquet metadata of the file's own."""
+        self.store.write(_file_name(table, run_date, identity), _parquet_bytes(frame.replace_schema_metadata(metadata)))
 
     def has(self, table: str, run_date: date, identity: str) -> bool:
-        """Whether a file of that identity is there."""
-        return self.store.exists(_file_name(table, run_date, identity))
+        """Whether the rows of that identity are there, in a file of their own or in a merged one."""
+        return self.store.exists(_file_name(table, run_date, identity)) or any(
+            identity in merged.identities for merged in self.merged_files(table, run_date).values()
+        )
 
-    def holds(self, table: str, identity: str) -> bool:
-        """The same where the run_date is not known."""
-        return bool(self.store.glob(f"tables/{table}/*/{identity}.parquet"))
+    def merged_files(self, table: str, run_date: date) -> dict[str, Merged]:
+        """What compaction merged of a date, by file name."""
+        return {
+            name: _merged_of(self.store.read(f"{date_folder(table, run_date)}/{name}"))
+            for name in self.store.names(date_folder(table, run_date))
+            if name.startswith(MERGED_PREFIX) and name.endswith(".parquet")
+        }
 
-    def read(self, table: str, columns: list[str] | None = None) -> pa.Table:
-        """All rows of a table, as Arrow; empty for a table without files."""
+    def known(self, kind: str, content_hash: str) -> Row | None:
+        """What was noted of a content whose rows are all in the tables; None where it was never seen."""
+        name = f"contents/{kind}/{path_part(content_hash)}.json"
+        return dict(json.loads(self.store.read(name))) if self.store.exists(name) else None
+
+    def note(self, kind: str, content_hash: str, facts: Row) -> None:
+        """Note a content, once its rows are all in the tables."""
+        content = json.dumps(facts, sort_keys=True).encode()
+        self.store.write(f"contents/{kind}/{path_part(content_hash)}.json", content)
+
+    def dates(self, table: str) -> list[date]:
+        """The run_dates of a table that have a folder, sorted; without that of the files without rows."""
+        named = (name.removeprefix("run_date=") for name in self.store.names(f"tables/{table}"))
+        found = (date.fromisoformat(text) for text in named if re.fullmatch(r"\d{4}-\d\d-\d\d", text))
+        return [day for day in found if day != _NO_ROWS_DATE]
+
+    def read_file(self, table: str, name: str, columns: Sequence[str] | None = None) -> pa.Table:
+        """The rows of one file, in the table's schema of today: an older offdag wrote fewer columns.
+
+        Raises:
+            HistoryError: It is damaged, or gone.
+        """
         schema = self.schemas[table]
         chosen = schema if columns is None else pa.schema([schema.field(c) for c in columns])
-        frames = []
-        for name in self.store.glob(f"tables/{table}/*/*.parquet"):
-            try:
-                frame = pq.read_table(io.BytesIO(self.store.read(name)), partitioning=None, use_threads=False)
-            except pa.ArrowException as error:
-                raise HistoryError(
-                    f"a file of the history is damaged: {error}",
-                    self.store.path(name),
-                    "move the file away, then offdag collect the artifacts again",
-                ) from error
-            # An older offdag wrote fewer columns.
-            have = set(frame.column_names)
-            frames.append(
-                pa.table(
-                    [
-                        frame[f.name].cast(f.type) if f.name in have else pa.nulls(frame.num_rows, f.type)
-                        for f in chosen
-                    ],
-                    schema=chosen,
-                )
-            )
-        return pa.concat_tables(frames) if frames else chosen.empty_table()
-
-    def keep_raw(
-        self, project: str, environment: str, day: date, invocation_id: str, name: str, content: bytes
-    ) -> None:
-        """Keep an artifact byte for byte, compressed."""
-        import zstandard
-
-        path = (
-            f"artifacts/project={path_part(project)}/environment={path_part(environment)}/date={day.isoformat()}/"
-            f"{path_part(invocation_id)}/{path_part(name)}.zst"
+        try:
+            file = pq.ParquetFile(io.BytesIO(self.store.read(name)))
+            have = set(file.schema_arrow.names)
+            frame = file.read([f.name for f in chosen if f.name in have], use_threads=False)
+        except pa.ArrowException as error:
+            raise HistoryError(
+                f"a file of the history is damaged: {error}",
+                self.store.path(name),
+                "move the file away, then: offdag rebuild --write",
+            ) from error
+        return pa.table(
+            [frame[f.name].cast(f.type) if f.name in have else pa.nulls(frame.num_rows, f.type) for f in chosen],
+            schema=chosen,
         )
-        if not self.store.exists(path):
-            self.store.write(path, zstandard.ZstdCompressor(level=3).compress(content))
+
+    def read(self, table: str, columns: Sequence[str] | None = None) -> pa.Table:
+        """All rows of a table, as Arrow; empty for a table without files. Rows may come twice while a day is being compacted."""
+        names = self.store.glob(f"tables/{table}/*/*.parquet")
+        frames = [self.read_file(table, name, columns) for name in names]
+        # There is always the file without rows.
+        return pa.concat_tables(frames)
 
 
 def path_part(text: str) -> str:
@@ -137,19 +196,30 @@ def path_part(text: str) -> str:
     return part
 
 
+def date_folder(table: str, run_date: date) -> str:
+    """The folder of a table's date, as a name in the store."""
+    return f"tables/{table}/run_date={run_date.isoformat()}"
+
+
+def _merged_of(content: bytes) -> Merged:
+    noted = pq.read_metadata(io.BytesIO(content)).metadata or {}
+    return Merged(
+        merged_at=datetime.fromisoformat(noted[b"offdag.merged_at"].decode()),
+        identities=frozenset(json.loads(noted[b"offdag.identities"])),
+        replaces=frozenset(json.loads(noted[b"offdag.replaces"])),
+    )
+
+
 def _file_name(table: str, run_date: date, identity: str) -> str:
-    return f"tables/{table}/run_date={run_date.isoformat()}/{identity}.parquet"
+    return f"{date_folder(table, run_date)}/{identity}.parquet"
 
 
 def _schema_hash(schema: pa.Schema) -> str:
     return hashlib.sha256("|".join(f"{f.name}:{f.type}" for f in schema).encode()).hexdigest()[:12]
 
 
-def _parquet(rows: Iterable[Row], schema: pa.Schema) -> bytes:
-    return _parquet_bytes(pa.Table.from_pylist(list(rows), schema=schema))
-
-
 def _parquet_bytes(frame: pa.Table) -> bytes:
     buffer = io.BytesIO()
-    pq.write_table(frame, buffer, compression="zstd")
+    # Without a copy of the Arrow schema: it would be the larger part of a small file.
+    pq.write_table(frame, buffer, compression="zstd", store_schema=False)
     return buffer.getvalue()

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import pyarrow as pa
 
 # Goes up with every column that is added.
-VERSION = 1
+VERSION = 2
 
 _TYPES = {
     "string": pa.string(),
@@ -41,6 +41,7 @@ _TABLES: Mapping[str, Mapping[str, str]] = {
         "invocation_id": "string",
         **_ORIGIN,
         "log_tail": "string",
+        "pull_request": "string",
     },
     # One row per dbt invocation that left run_results or sources.
     "invocations": {
@@ -63,6 +64,7 @@ _TABLES: Mapping[str, Mapping[str, str]] = {
         "manifest_invocation_id": "string",
         "artifact_sha256": "string",
         **_ORIGIN,
+        "pull_request": "string",
     },
     # One row per result of a run_results file.
     "node_results": {
@@ -83,8 +85,9 @@ _TABLES: Mapping[str, Mapping[str, str]] = {
         "query_id": "string",
         "adapter_response": "string",
         "relation_name": "string",
+        "slot_milliseconds": "int64",
     },
-    # One row per result of a sources file.
+    # One row per result of a sources or freshness file.
     "source_freshness": {
         **_RUN,
         "unique_id": "string",
@@ -147,6 +150,18 @@ _TABLES: Mapping[str, Mapping[str, str]] = {
         "owner_email": "string",
         "maturity": "string",
         "url": "string",
+    },
+    # One row per catalog that was found.
+    "catalogs": {**_RUN, "catalog_hash": "string"},
+    # One row per column of each distinct catalog.
+    "catalog_columns": {
+        "catalog_hash": "string",
+        "project": "string",
+        "unique_id": "string",
+        "relation_type": "string",
+        "column_name": "string",
+        "data_type": "string",
+        "position": "int64",
     },
     # One row per artifact or observed table and time it was looked at.
     "artifact_verdicts": {

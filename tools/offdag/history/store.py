@@ -48,6 +48,16 @@ class Store:
             return sorted(p.relative_to(base).as_posix() for p in base.glob(pattern))
         return sorted(p[len(self.root) + 1 :] for p in self._fs.glob(self.path(pattern)))
 
+    def names(self, folder: str) -> list[str]:
+        """Names of the files and folders right in a folder, sorted; none where there is no such folder."""
+        try:
+            if self._local:
+                return sorted(entry.name for entry in os.scandir(self.path(folder)))
+            self._fs.invalidate_cache(self.path(folder))
+            return sorted(p.rstrip("/").rsplit("/", 1)[-1] for p in self._fs.ls(self.path(folder), detail=False))
+        except FileNotFoundError:
+            return []
+
     def read(self, name: str) -> bytes:
         """The content of a file.
 
@@ -91,6 +101,22 @@ class Store:
             return False
         except OSError as error:
             raise self._failed("write", name, error) from error
+
+    def delete(self, name: str) -> None:
+        """Remove a file; one that is gone already is fine.
+
+        Raises:
+            HistoryError: It cannot be removed.
+        """
+        try:
+            if self._local:
+                Path(self.path(name)).unlink(missing_ok=True)
+            elif self._fs.exists(self.path(name)):
+                self._fs.rm_file(self.path(name))
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise self._failed("remove a file of", name, error) from error
 
     def _failed(self, verb: str, name: str, error: OSError) -> HistoryError:
         return HistoryError(

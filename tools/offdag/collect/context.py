@@ -1,0 +1,95 @@
+"""What is known of artifacts beside what they say themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from typing import Any
+
+from offdag.artifacts.document import Document, Kind
+from offdag.collect.places import ArtifactFile, Fingerprint
+from offdag.origin import Origin
+
+UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class Context:
+    """What the caller knows of the artifacts, and they may not say themselves.
+
+    Attributes:
+        project: Recorded for all; None to read it from the manifest or dbt_project.yml.
+        environment: Recorded for all; None to read it from the artifacts.
+        job_id: Groups the invocations of a job; None to read it from the artifacts.
+        origin: Where the job runs.
+        was_interrupted: dbt was stopped, so results are partial.
+        before: Fingerprints of the files as they were before dbt started: those are of an earlier run.
+    """
+
+    project: str | None = None
+    environment: str | None = None
+    job_id: str | None = None
+    origin: Origin = field(default_factory=Origin)
+    was_interrupted: bool = False
+    before: Mapping[ArtifactFile, Fingerprint] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ManifestRef:
+    """A manifest whose rows are in the history."""
+
+    manifest_hash: str
+    project: str
+    adapter_type: str | None
+    invocation_id: str
+    generated_at: datetime
+    folder: str
+
+
+@dataclass(frozen=True)
+class RunContext:
+    """What a collector settled of one invocation. It is kept beside the raw artifact, so that its rows can be made again.
+
+    Attributes:
+        is_partial: dbt was stopped before its end.
+        manifest_hash: Of the manifest that names the invocation's nodes; None where there was none.
+        manifest_invocation_id: The dbt command that wrote that manifest, often another one.
+    """
+
+    project: str
+    environment: str
+    job_id: str | None
+    is_partial: bool
+    adapter_type: str | None
+    manifest_hash: str | None
+    manifest_invocation_id: str | None
+    origin: Origin
+
+    @classmethod
+    def settle(
+        cls, document: Document, target: str | None, manifest: ManifestRef | None, project: str, context: Context
+    ) -> RunContext:
+        """What the caller knows goes before what the artifact says; for the origin it is the other way round."""
+        told = {name: document.env.get(f"OFFDAG_{name.upper()}") for name in Origin.__dataclass_fields__}
+        return cls(
+            project=project,
+            environment=context.environment or document.env.get("OFFDAG_ENVIRONMENT") or target or UNKNOWN,
+            job_id=context.job_id or document.env.get("OFFDAG_JOB_ID"),
+            is_partial=context.was_interrupted and document.kind is Kind.RUN_RESULTS,
+            adapter_type=document.adapter_type or (manifest.adapter_type if manifest else None),
+            manifest_hash=manifest.manifest_hash if manifest else None,
+            manifest_invocation_id=manifest.invocation_id if manifest else None,
+            origin=Origin(**{name: value or getattr(context.origin, name) for name, value in told.items()}),
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """A document that :meth:`from_json` reads."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> RunContext:
+        """The context that :meth:`as_json` wrote; an older offdag wrote fewer fields."""
+        origin = Origin(**{k: v for k, v in document["origin"].items() if k in Origin.__dataclass_fields__})
+        known: dict[str, Any] = {k: document.get(k) for k in cls.__dataclass_fields__}
+        return cls(**{**known, "origin": origin})

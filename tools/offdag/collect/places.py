@@ -1,0 +1,157 @@
+"""Where artifacts lie: folders, trees and object stores, of any layout. Nothing here is read but names."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from offdag.artifacts.document import Kind
+from offdag.errors import UsageError
+from offdag.history.raw import decompressed
+
+Fingerprint = tuple[int, int, int]
+
+_PACKED = ("", ".zst", ".gz")
+_USUAL_NAMES = frozenset(f"{kind.value}.json{packed}" for kind in Kind for packed in _PACKED)
+# An archive names them freely: manifest_2026-01-31.json, run_results/<id>.json, 2026/01/31-run-results.json.gz
+_ARCHIVED = re.compile(rf"(?i)(run[-_]results|{'|'.join(kind.value for kind in Kind)})")
+_JSON = re.compile(r"\.json(\.zst|\.gz)?$")
+
+
+@dataclass(frozen=True, order=True)
+class ArtifactFile:
+    """A file that may be an artifact.
+
+    Attributes:
+        name: Path or URL.
+    """
+
+    name: str
+
+    @property
+    def folder(self) -> str:
+        return self.name.rpartition("/")[0] or "."
+
+    @property
+    def file_name(self) -> str:
+        return self.name.rpartition("/")[2]
+
+    @property
+    def is_manifest(self) -> bool:
+        """Whether its name, or for odd names its folder's, says that it is a manifest."""
+        return Kind.MANIFEST.value in (self.file_name if _ARCHIVED.search(self.file_name) else self.folder)
+
+    def read(self) -> bytes:
+        """Its content, unpacked.
+
+        Raises:
+            OSError: It cannot be read.
+            ValueError: It is no valid archive.
+        """
+        if _is_url(self.name):
+            store, path = _store(self.name)
+            content = bytes(store.cat_file(path))
+        else:
+            content = Path(self.name).read_bytes()
+        if self.name.endswith(".zst"):
+            import zstandard
+
+            try:
+                return decompressed(content)
+            except zstandard.ZstdError as error:
+                raise ValueError(f"cannot be unpacked: {error}") from error
+        return gzip.decompress(content) if self.name.endswith(".gz") else content
+
+    def fingerprint(self) -> Fingerprint:
+        """Identify a local file as it is now, without reading it."""
+        status = Path(self.name).stat()
+        return status.st_mtime_ns, status.st_size, status.st_ino
+
+
+def artifacts_in(folder: str) -> list[ArtifactFile]:
+    """The artifacts right in a target folder."""
+    files = (f for f in _listed(folder, recursive=False) if f.file_name in _USUAL_NAMES)
+    return sorted(files)
+
+
+def fingerprints(folder: Path) -> dict[ArtifactFile, Fingerprint]:
+    """Identify the artifacts of a target folder as they are now."""
+    return {file: file.fingerprint() for file in artifacts_in(str(folder))}
+
+
+def find_artifacts(paths: Sequence[str], recursive: bool) -> list[ArtifactFile]:
+    """The artifacts at each path, each once, in order.
+
+    Args:
+        paths: Target folders, files, or trees and object-store prefixes of them.
+        recursive: Look in the folders below each path, where artifacts may have any name that tells what they are.
+
+    Raises:
+        UsageError: A path does not exist, or its store cannot be opened.
+    """
+    found: set[ArtifactFile] = set()
+    for path in (p.rstrip("/") or "/" for p in paths):
+        if _is_file(path):
+            file = ArtifactFile(path)
+            # A file's manifest names its nodes.
+            beside = [f for f in artifacts_in(file.folder) if f.is_manifest]
+            found |= {file, *beside}
+        elif recursive:
+            found |= {f for f in _listed(path, recursive=True) if _may_be_artifact(f, path)}
+        else:
+            found |= set(artifacts_in(path))
+    return sorted(found)
+
+
+def _may_be_artifact(file: ArtifactFile, root: str) -> bool:
+    below = file.name[len(root) :]
+    return file.file_name in _USUAL_NAMES or bool(_JSON.search(below) and _ARCHIVED.search(below))
+
+
+def _is_url(path: str) -> bool:
+    return "://" in path
+
+
+def _store(url: str) -> tuple[Any, str]:
+    import fsspec
+
+    try:
+        store, path = fsspec.core.url_to_fs(url)
+    except (ImportError, ValueError) as error:
+        raise UsageError(f"cannot open the store: {error}", url, 'pip install "offdag[s3]"') from error
+    return store, str(path)
+
+
+def _is_file(path: str) -> bool:
+    try:
+        if not _is_url(path):
+            if not Path(path).exists():
+                raise FileNotFoundError(path)
+            return Path(path).is_file()
+        store, inner = _store(path)
+        if not store.exists(inner):
+            raise FileNotFoundError(path)
+        return bool(store.isfile(inner))
+    except OSError as error:
+        what = (
+            "there is no such file or folder" if isinstance(error, FileNotFoundError) else f"cannot look there: {error}"
+        )
+        raise UsageError(what, path, "offdag collect inventory_project/target") from error
+
+
+def _listed(folder: str, recursive: bool) -> Iterable[ArtifactFile]:
+    """Files in a folder or below it; hidden folders below it are passed over."""
+    if _is_url(folder):
+        store, inner = _store(folder)
+        scheme = folder.partition("://")[0]
+        names = store.find(inner) if recursive else store.ls(inner, detail=False)
+        yield from (ArtifactFile(f"{scheme}://{name}") for name in names)
+        return
+    for at, folders, files in os.walk(folder):
+        folders[:] = sorted(f for f in folders if not f.startswith(".")) if recursive else []
+        yield from (ArtifactFile(f"{at}/{name}") for name in files)

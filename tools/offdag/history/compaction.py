@@ -1,0 +1,113 @@
+"""Compaction: the small files of a closed day become one. Readers may see a row twice meanwhile, never not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+import pyarrow as pa
+
+from offdag.history.history import MERGED_PREFIX, History, Merged, date_folder
+
+# A reader that listed the files before they were merged may still want to open them.
+GRACE = timedelta(hours=1)
+# Late artifacts of older days wait for `offdag compact`.
+_RECENT_DAYS = 7
+_STATE = "compaction.json"
+
+
+@dataclass
+class Compaction:
+    """What a compaction did.
+
+    Attributes:
+        merged: Files whose rows are now in a merged one.
+        written: Merged files.
+        removed: Files that an earlier compaction had merged.
+    """
+
+    merged: int = 0
+    written: int = 0
+    removed: int = 0
+
+
+def compact(history: History, now: datetime, days: Iterable[date] | None = None) -> Compaction:
+    """Merge the files of every day before today, and remove what an earlier compaction merged at least an hour ago.
+
+    Args:
+        history: Whose tables.
+        now: Naive UTC.
+        days: Only these; None for all.
+
+    Raises:
+        HistoryError: A file cannot be read or written. What was done stays valid, and compacting again completes it.
+    """
+    done = Compaction()
+    chosen = None if days is None else {day for day in days if day < now.date()}
+    for table in history.schemas:
+        for day in history.dates(table) if chosen is None else sorted(chosen):
+            if day < now.date():
+                _compact_day(history, table, day, now, done)
+    return done
+
+
+def compact_when_due(history: History, now: datetime, touched: Iterable[date] = ()) -> Compaction:
+    """The same for the last days and those that a collector touched, at most once an hour.
+
+    Args:
+        history: Whose tables.
+        now: Naive UTC.
+        touched: Dates that got files.
+    """
+    if history.store.exists(_STATE):
+        last_at = datetime.fromisoformat(json.loads(history.store.read(_STATE))["last_at"])
+        if now < last_at + GRACE:
+            return Compaction()
+    history.store.write(_STATE, json.dumps({"last_at": now.isoformat()}).encode())
+    recent = {now.date() - timedelta(days=back) for back in range(1, _RECENT_DAYS + 1)}
+    return compact(history, now, recent | set(touched))
+
+
+def _compact_day(history: History, table: str, day: date, now: datetime, done: Compaction) -> None:
+    folder = date_folder(table, day)
+    names = [n for n in history.store.names(folder) if n.endswith(".parquet") and not n.startswith("_")]
+    if len(names) < 2:
+        return
+    merged = history.merged_files(table, day)
+    replaced: set[str] = set()
+    for file in merged.values():
+        replaced |= file.replaces
+    live = [name for name in names if name not in replaced]
+    if len(live) > 1:
+        _merge(history, table, day, live, merged, now)
+        done.merged += len(live)
+        done.written += 1
+    old_enough = {name for file in merged.values() if now >= file.merged_at + GRACE for name in file.replaces}
+    for name in sorted(old_enough & set(names)):
+        history.store.delete(f"{folder}/{name}")
+        done.removed += 1
+
+
+def _merge(history: History, table: str, day: date, names: list[str], merged: dict[str, Merged], now: datetime) -> None:
+    """Write one file with the rows of all; the names are in order, so the same files give the same rows."""
+    frames = [history.read_file(table, f"{date_folder(table, day)}/{name}") for name in names]
+    frame = pa.concat_tables(frames)
+    identities: set[str] = set()
+    replaces = set(names)
+    for name in names:
+        inside = merged[name].identities if name in merged else {name.removesuffix(".parquet")}
+        if identities & inside:
+            # Two compactors merged the same file: its rows are here twice.
+            frame = frame.group_by(frame.column_names, use_threads=False).aggregate([])
+        identities |= inside
+        replaces |= merged[name].replaces if name in merged else set()
+    noted = {
+        b"offdag.merged_at": now.isoformat().encode(),
+        b"offdag.identities": json.dumps(sorted(identities)).encode(),
+        b"offdag.replaces": json.dumps(sorted(replaces)).encode(),
+    }
+    digest = hashlib.sha256("|".join(names).encode()).hexdigest()[:32]
+    history.put_frame(table, day, f"{MERGED_PREFIX}{digest}", frame, noted)
