@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,9 +14,13 @@ def read(document: dict[str, Any]) -> Results:
     return read_results(parse_document("x.json", json.dumps(document).encode()))
 
 
+def rows(found: Results) -> list[dict[str, Any]]:
+    return [dict(zip(found.columns, values, strict=True)) for values in zip(*found.columns.values(), strict=True)]
+
+
 def test_a_result_becomes_a_row() -> None:
     response = {"_message": "OK", "rows_affected": "12", "bytes_processed": 5, "job_id": "q"}
-    [row] = read(artifacts.run_results([artifacts.result("model.p.m", adapter_response=response)])).rows
+    [row] = rows(read(artifacts.run_results([artifacts.result("model.p.m", adapter_response=response)])))
     assert row["status"] == "success"
     assert row["resource_type"] == "model"
     assert (row["rows_affected"], row["bytes_processed"], row["query_id"]) == (12, 5, "q")
@@ -45,16 +48,16 @@ def test_a_retry_is_known_by_its_command_line() -> None:
 def test_one_bad_result_never_voids_the_file() -> None:
     good, odd = artifacts.result("model.p.good"), artifacts.result("model.p.odd", "exploded", failures="many")
     found = read(artifacts.run_results([good, odd, {"no": "id"}, "no mapping"]))  # type: ignore[list-item]
-    assert [row["unique_id"] for row in found.rows] == ["model.p.good", "model.p.odd"]
-    assert found.rows[1]["status"] == "exploded"
-    assert found.rows[1]["failures"] is None
+    assert [row["unique_id"] for row in rows(found)] == ["model.p.good", "model.p.odd"]
+    assert rows(found)[1]["status"] == "exploded"
+    assert rows(found)[1]["failures"] is None
     assert found.tolerated == 3
     assert found.invocation["result_count"] == 2
 
 
 def test_a_node_that_comes_twice_counts_once() -> None:
     found = read(artifacts.run_results([artifacts.result("model.p.m", "error"), artifacts.result("model.p.m")]))
-    assert [row["status"] for row in found.rows] == ["success"]
+    assert [row["status"] for row in rows(found)] == ["success"]
     assert (found.invocation["result_count"], found.tolerated) == (1, 1)
 
 
@@ -62,26 +65,25 @@ def test_unknown_keys_and_versions_are_read() -> None:
     document = artifacts.run_results([artifacts.result("model.p.m", new_key_of_2_0={"deep": 1})])
     document["metadata"]["dbt_schema_version"] = "https://schemas.getdbt.com/dbt/run-results/v9.json"
     found = read(document)
-    assert (len(found.rows), found.tolerated) == (1, 0)
+    assert (len(rows(found)), found.tolerated) == (1, 0)
 
 
 @pytest.mark.parametrize("rows_affected", [-1, "-1", None, "n/a", "inf"])
 def test_unknown_numbers_are_null(rows_affected: object) -> None:
-    [row] = read(
-        artifacts.run_results([artifacts.result("model.p.m", adapter_response={"rows_affected": rows_affected})])
-    ).rows
+    response = {"rows_affected": rows_affected}
+    [row] = rows(read(artifacts.run_results([artifacts.result("model.p.m", adapter_response=response)])))
     assert row["rows_affected"] is None
 
 
 def test_skipped_nodes_have_no_times() -> None:
-    [row] = read(artifacts.run_results([artifacts.result("model.p.m", "skipped")])).rows
+    [row] = rows(read(artifacts.run_results([artifacts.result("model.p.m", "skipped")])))
     assert row["started_at"] is None
     assert row["completed_at"] is None
 
 
 def test_freshness_rows_have_thresholds_in_seconds() -> None:
     found = read(artifacts.sources([artifacts.freshness("source.p.s.t", "Warn", 7200)]))
-    [row] = found.rows
+    [row] = rows(found)
     assert (row["status"], row["age_seconds"]) == ("Warn", 7200)
     assert (row["warn_after_seconds"], row["error_after_seconds"]) == (3600, 172800)
     assert found.invocation["command"] == "freshness"
@@ -89,9 +91,8 @@ def test_freshness_rows_have_thresholds_in_seconds() -> None:
 
 
 def test_a_freshness_query_that_broke_keeps_its_error() -> None:
-    [row] = read(
-        artifacts.sources([{"unique_id": "source.p.s.t", "status": "runtime error", "error": "no such table"}])
-    ).rows
+    broken = {"unique_id": "source.p.s.t", "status": "runtime error", "error": "no such table"}
+    [row] = rows(read(artifacts.sources([broken])))
     assert (row["status"], row["message"], row["age_seconds"]) == ("runtime error", "no such table", None)
 
 

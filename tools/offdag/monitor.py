@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import time
@@ -22,6 +23,15 @@ from offdag.settings import Settings
 _PASSED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "SYSTEMROOT", "SSL_CERT_FILE", "VIRTUAL_ENV", "PYTHONPATH")
 _PASSED_PREFIXES = ("AWS_", "COVERAGE_")
 _SHOWN_LINES = 40
+# DuckDB's and s3fs's words for a file that was there when the files were listed.
+_VANISHED = re.compile(
+    r"No files found that match the pattern|\.parquet\W*.{0,40}No such file|NoSuchKey|FileNotFoundError"
+)
+
+
+def is_vanished_file_message(text: str) -> bool:
+    """Whether an error text says that a file of the history was gone, as compaction may do to a reader."""
+    return bool(_VANISHED.search(text))
 
 
 def build_monitor(settings: Settings, history: History, all_tests: bool, say: Callable[[str], None]) -> datetime:
@@ -120,11 +130,16 @@ def _run_when_free(
 ) -> tuple[int, str]:
     """Run dbt once nobody else has the database; again where somebody was faster, up to the deadline."""
     deadline = time.monotonic() + timeout
+    has_repeated = False
     while True:
         wait_until_free(database, "monitor", max(0.0, deadline - time.monotonic()), say)
         done = subprocess.run(
             command, cwd=project, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
         )
+        if done.returncode != 0 and is_vanished_file_message(done.stdout) and not has_repeated:
+            has_repeated = True
+            say("monitor repeats: a file of the history was merged into another one while it was read")
+            continue
         if done.returncode == 0 or not is_lock_message(done.stdout):
             return done.returncode, done.stdout
         if time.monotonic() >= deadline:

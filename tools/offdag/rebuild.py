@@ -81,7 +81,7 @@ def _fill(history: History, scratch: History, on_artifact: Callable[[], None]) -
     for artifact in kept_artifacts(history):
         document = parse_document(artifact.name, read_artifact(history, artifact))
         for part in _parts(document, RunContext.from_json(artifact.context), hashes):
-            scratch.put(part.table, part.run_date, part.identity, part.rows, part.constants)
+            scratch.put_columns(part.table, part.run_date, part.identity, part.columns, part.constants)
         on_artifact()
 
 
@@ -161,9 +161,9 @@ def _replace_day(
     kept = there.filter(pc.invert(pc.is_in(there[key], pc.unique(rebuilt[key]))))
     whole = pa.concat_tables([rebuilt, kept])
     noted = {
-        b"offdag.merged_at": now.isoformat().encode(),
-        b"offdag.identities": json.dumps(sorted(set(whole[key].to_pylist()))).encode(),
-        b"offdag.replaces": json.dumps(others).encode(),
+        "offdag.merged_at": now.isoformat(),
+        "offdag.identities": json.dumps(sorted(set(whole[key].to_pylist()))),
+        "offdag.replaces": json.dumps(others),
     }
     identity = MERGED_PREFIX + hashlib.sha256(f"rebuilt at {now}|{'|'.join(others)}".encode()).hexdigest()[:32]
     history.put_frame(table, day, identity, whole, noted)

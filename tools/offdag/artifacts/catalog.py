@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import msgspec
 
 from offdag.artifacts.document import NOT_JSON, Document, UnreadableArtifact, Verdict
+from offdag.artifacts.models import msgspec_type, parser_module
 from offdag.artifacts.values import Row, count
 
 
@@ -40,21 +41,18 @@ def read_catalog(document: Document) -> Catalog:
     Raises:
         UnreadableArtifact: Its sections are not what a catalog holds.
     """
-    from dbt_artifacts_parser.parsers.catalog import catalog_v1
-    from pydantic import TypeAdapter, ValidationError
-
     try:
         raw = _decoder.decode(document.content)
     except NOT_JSON as error:
         raise UnreadableArtifact(Verdict.UNREADABLE, f"is not the JSON of a catalog: {error}"[:200]) from error
     # Sources have the same shape.
-    adapter = TypeAdapter(catalog_v1.Nodes)
+    decoder = msgspec.json.Decoder(msgspec_type(parser_module("catalog", 1).Nodes))
     columns: list[Row] = []
     tolerated = 0
     for unique_id, content in sorted({**raw.nodes, **raw.sources}.items()):
         try:
-            relation = adapter.validate_json(bytes(content), extra="ignore")
-        except ValidationError:
+            relation = decoder.decode(content)
+        except NOT_JSON:
             tolerated += 1
             continue
         columns += [

@@ -54,6 +54,15 @@ class UnreadableArtifact(Exception):
         self.reason = reason
 
 
+class Parts(msgspec.Struct):
+    """The top of an artifact, still as bytes: what belongs to a run_results or sources file is found while looking for the metadata."""
+
+    metadata: msgspec.Raw = msgspec.Raw()
+    results: msgspec.Raw = msgspec.Raw()
+    args: msgspec.Raw = msgspec.Raw()
+    elapsed_time: msgspec.Raw = msgspec.Raw()
+
+
 @dataclass(frozen=True)
 class Document:
     """An artifact whose metadata could be read.
@@ -66,6 +75,7 @@ class Document:
         generated_at: Naive UTC.
         started_at: Naive UTC; None before dbt 1.10 and in 2.0's run_results.
         env: ``DBT_ENV_CUSTOM_ENV_*`` of the run, without the prefix.
+        parts: The file's sections, not decoded yet.
     """
 
     name: str
@@ -81,13 +91,13 @@ class Document:
     project_name: str | None
     project_id: str | None
     adapter_type: str | None
-    metadata_bytes: bytes
+    parts: Parts
 
     @cached_property
     def content_hash(self) -> str:
         """Hash of everything but the metadata and the times at which dbt parsed each node: the same while the project is."""
         digest = hashlib.sha256()
-        before, _, after = self.content.partition(self.metadata_bytes)
+        before, _, after = self.content.partition(bytes(self.parts.metadata))
         for part in (before, after):
             start = 0
             for match in _PARSED_AT.finditer(part):
@@ -109,10 +119,6 @@ class _Metadata(msgspec.Struct):
     adapter_type: Any = None
 
 
-class _Head(msgspec.Struct):
-    metadata: msgspec.Raw = msgspec.Raw()
-
-
 # What decoding raises on bytes that are no JSON, too deep, or no UTF-8.
 NOT_JSON = (msgspec.MsgspecError, RecursionError, UnicodeDecodeError)
 
@@ -121,7 +127,7 @@ NOT_JSON = (msgspec.MsgspecError, RecursionError, UnicodeDecodeError)
 _SCHEMA = re.compile(r"/(run-results|sources|freshness|manifest|catalog)/v(\d{1,9})(?:\.json|/|$)")
 _PLAIN_ID = re.compile(r"^[0-9A-Za-z][0-9A-Za-z_-]{7,63}$")
 _PARSED_AT = re.compile(rb'"created_at": ?[0-9.eE+-]+')
-_head_decoder = msgspec.json.Decoder(_Head)
+_parts_decoder = msgspec.json.Decoder(Parts)
 _metadata_decoder = msgspec.json.Decoder(_Metadata | None)
 
 
@@ -136,8 +142,8 @@ def parse_document(name: str, content: bytes) -> Document:
         UnreadableArtifact: It is no artifact that offdag knows, or cut short.
     """
     try:
-        metadata_bytes = bytes(_head_decoder.decode(content).metadata)
-        metadata = _metadata_decoder.decode(metadata_bytes) if metadata_bytes else None
+        parts = _parts_decoder.decode(content)
+        metadata = _metadata_decoder.decode(parts.metadata) if parts.metadata else None
     except NOT_JSON as error:
         raise UnreadableArtifact(Verdict.UNREADABLE, _why_not_json(content, error)) from error
     if metadata is None:
@@ -166,7 +172,7 @@ def parse_document(name: str, content: bytes) -> Document:
         project_name=text(metadata.project_name),
         project_id=text(metadata.project_id),
         adapter_type=text(metadata.adapter_type),
-        metadata_bytes=metadata_bytes,
+        parts=parts,
     )
 
 

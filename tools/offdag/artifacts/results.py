@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import functools
-import importlib
 import json
-import operator
-import typing
 from dataclasses import dataclass
 from datetime import datetime
-from enum import Enum
 from typing import Any
 
 import msgspec
 
 from offdag.artifacts.document import NOT_JSON, Document, Kind, UnreadableArtifact, Verdict
+from offdag.artifacts.models import msgspec_type, parser_module
 from offdag.artifacts.timestamps import parse_instant
-from offdag.artifacts.values import Row, count, items, mapping, number, text, threshold_seconds
-
-if typing.TYPE_CHECKING:
-    from pydantic import BaseModel
+from offdag.artifacts.values import Columns, Row, count, items, mapping, number, text, threshold_seconds
 
 # Commands whose results say something about the data. All others overwrite run_results.json too, and there every test reads
 # "success" after `docs generate`: they are recorded, and evidence of nothing.
@@ -35,13 +29,13 @@ class Results:
     """The rows of one run_results, sources or freshness file.
 
     Attributes:
-        rows: ``node_results`` or ``source_freshness`` rows, without the columns that name the invocation.
+        columns: Columns of ``node_results`` or ``source_freshness``, without those that name the invocation.
         invocation: Columns of ``invocations`` that only the file knows.
         tolerated: Results that broke dbt's own schema and were read as far as they go.
     """
 
     kind: Kind
-    rows: list[Row]
+    columns: Columns
     invocation: Row
     tolerated: int
 
@@ -50,20 +44,13 @@ class Results:
         return bool(self.invocation["is_build"])
 
     @property
+    def row_count(self) -> int:
+        return int(self.invocation["result_count"])
+
+    @property
     def table(self) -> str:
         """The history's table that holds the rows."""
         return "node_results" if self.kind is Kind.RUN_RESULTS else "source_freshness"
-
-
-class _File(msgspec.Struct):
-    """The parts of a run_results or sources file; the results stay bytes until the model of their version reads them."""
-
-    results: msgspec.Raw = msgspec.Raw()
-    args: Any = None
-    elapsed_time: Any = None
-
-
-_file_decoder = msgspec.json.Decoder(_File)
 
 
 def read_results(document: Document) -> Results:
@@ -73,88 +60,76 @@ def read_results(document: Document) -> Results:
         UnreadableArtifact: The file has no list of results.
     """
     try:
-        file = _file_decoder.decode(document.content)
+        found, tolerated = _decoded_results(document.kind, document.version, document.parts.results)
     except NOT_JSON as error:
-        raise UnreadableArtifact(Verdict.UNREADABLE, f"is not the JSON of an artifact: {error}"[:200]) from error
-    raw = bytes(file.results)
-    if not raw.lstrip().startswith(b"["):
-        raise UnreadableArtifact(Verdict.UNREADABLE, "has no list of results")
-    found, tolerated = _validated(_item_type(document.kind, document.version), raw)
-    to_row = _node_result if document.kind is Kind.RUN_RESULTS else _freshness
+        raise UnreadableArtifact(Verdict.UNREADABLE, "has no list of results") from error
     # A result without an id, or a second one of an id, can't be kept: the last one of each id stands.
-    kept = {values["unique_id"]: values for values in found if text(values.get("unique_id"))}
-    rows = [to_row(values) for values in kept.values()]
-    if found and not rows:
-        raise UnreadableArtifact(Verdict.UNREADABLE, f"none of its {len(found)} results can be read")
-    return Results(document.kind, rows, _invocation(document, file, len(rows)), max(tolerated, len(found) - len(rows)))
+    kept = list({item.unique_id: item for item in found if text(item.unique_id)}.values())
+    if not kept and (found or tolerated):
+        raise UnreadableArtifact(Verdict.UNREADABLE, "none of its results can be read")
+    columns = _node_results(kept) if document.kind is Kind.RUN_RESULTS else _freshness(kept)
+    return Results(document.kind, columns, _invocation(document, len(kept)), max(tolerated, len(found) - len(kept)))
+
+
+class _Loose(msgspec.Struct):
+    """A result that breaks dbt's schema, read as far as it goes: the fields of all versions, each of any type."""
+
+    unique_id: Any = None
+    status: Any = None
+    message: Any = None
+    failures: Any = None
+    execution_time: Any = None
+    timing: Any = None
+    thread_id: Any = None
+    adapter_response: Any = None
+    relation_name: Any = None
+    error: Any = None
+    max_loaded_at: Any = None
+    snapshotted_at: Any = None
+    max_loaded_at_time_ago_in_s: Any = None
+    criteria: Any = None
 
 
 @functools.cache
-def _item_type(kind: Kind, version: int) -> Any:
-    """The type of one result in the parser's model of a schema version; a newer version is read by the newest model.
-
-    Only the one module is imported: the parser's own entry point loads every version of every artifact. A status may be any text: what
-    it means is judged in SQL, where an unknown one is neither success nor failure. (Three enums in a union cost half of all reading.)
-    """
-    from pydantic import create_model
-
+def _list_decoder(kind: Kind, version: int) -> msgspec.json.Decoder[list[Any]]:
+    """Reads the results of a schema version; a newer version is read as the newest that the parser knows."""
     kind, version = _PARSED_AS.get(kind, (kind, version))
     version = min(max(version, 1), _NEWEST[kind])
-    module = importlib.import_module(f"dbt_artifacts_parser.parsers.{kind.value}.{kind.value}_v{version}")
-    model: type[BaseModel] = getattr(module, f"{'RunResults' if kind is Kind.RUN_RESULTS else 'Sources'}V{version}")
-    item = typing.get_args(model.model_fields["results"].annotation)[0]
-    # Sources have one model for what was checked and one for what could not be.
-    models = typing.get_args(item) or (item,)
-    loosened = [create_model(m.__name__, __base__=m, status=(str, ...)) for m in models]
-    return functools.reduce(operator.or_, loosened)
+    model = getattr(
+        parser_module(kind.value, version), f"{'RunResults' if kind is Kind.RUN_RESULTS else 'Sources'}V{version}"
+    )
+    return msgspec.json.Decoder(msgspec_type(model.model_fields["results"].annotation))
 
 
-@functools.cache
-def _adapter(item_type: Any) -> Any:
-    from pydantic import TypeAdapter
-
-    return TypeAdapter(item_type)
+_items_decoder = msgspec.json.Decoder(list[msgspec.Raw])
+_loose_decoder = msgspec.json.Decoder(_Loose)
 
 
-def _validated(item_type: Any, raw: bytes) -> tuple[list[Row], int]:
-    """The fields of each result, and for how many of them dbt's schema had to be bent.
-
-    A file that keeps the schema is read at once; one that does not is read result by result.
-    """
-    from pydantic import ValidationError
-
-    whole: Any = list[item_type]
+def _decoded_results(kind: Kind, version: int, raw: msgspec.Raw) -> tuple[list[Any], int]:
+    """The results, and how many of them broke dbt's schema. A file that keeps it is read at once, any other result by result."""
+    decoder = _list_decoder(kind, version)
     try:
-        return [vars(item) for item in _adapter(whole).validate_json(raw, extra="ignore")], 0
-    except ValidationError:
+        return decoder.decode(raw), 0
+    except msgspec.ValidationError:
         pass
-    found: list[Row] = []
+    found: list[Any] = []
     tolerated = 0
-    for item in msgspec.json.decode(raw, type=list[msgspec.Raw]):
+    for item in _items_decoder.decode(raw):
         try:
-            fields = mapping(msgspec.json.decode(item))
+            found.append(_loose_decoder.decode(item))
+            decoder.decode(b"[" + bytes(item) + b"]")
         except NOT_JSON:
-            fields = {}
-        try:
-            found.append(vars(_adapter(item_type).validate_python(fields, extra="ignore")))
-        except ValidationError:
-            found.append(fields)
             tolerated += 1
     return found, tolerated
 
 
-def _fields(value: object) -> Row:
-    """The fields of a nested model, or of a mapping that broke the schema."""
-    return value if isinstance(value, dict) else getattr(value, "__dict__", {})
+def _field(value: object, name: str) -> Any:
+    """A field of a struct, or of a mapping that broke the schema; None where there is none."""
+    return value.get(name) if isinstance(value, dict) else getattr(value, name, None)
 
 
-def _word(value: object) -> str | None:
-    """A text, also of one of the parser's enums."""
-    return text(value.value if isinstance(value, Enum) else value)
-
-
-def _invocation(document: Document, file: _File, result_count: int) -> Row:
-    args = mapping(file.args)
+def _invocation(document: Document, result_count: int) -> Row:
+    args = mapping(_decoded(document.parts.args))
     command = (
         "freshness"
         if document.kind is not Kind.RUN_RESULTS
@@ -165,68 +140,100 @@ def _invocation(document: Document, file: _File, result_count: int) -> Row:
         "command": command,
         # Files of dbt before 1.0 do not name their command; they were written by builds.
         "is_build": document.kind is Kind.RUN_RESULTS and (command is None or command in BUILD_COMMANDS),
-        "is_retry": command == "retry" or (written or "").split()[1:2] == ["retry"],
+        "is_retry": command == "retry" or _is_retry(written),
         "is_full_refresh": args.get("full_refresh") if isinstance(args.get("full_refresh"), bool) else None,
         "target": text(args.get("target")),
         "selection": _json({k: args[k] for k in ("select", "exclude", "selector") if args.get(k)}),
-        "elapsed_seconds": number(file.elapsed_time),
+        "elapsed_seconds": number(_decoded(document.parts.elapsed_time)),
         "result_count": result_count,
     }
 
 
-def _node_result(values: Row) -> Row:
-    starts: list[datetime] = []
-    ends: list[datetime] = []
-    execute_started_at = None
-    for item in items(values.get("timing")):
-        step = _fields(item)
-        start, end = parse_instant(step.get("started_at")), parse_instant(step.get("completed_at"))
-        starts += [start] if start else []
-        ends += [end] if end else []
-        if step.get("name") == "execute":
-            execute_started_at = start
-    response = mapping(values.get("adapter_response"))
-    unique_id = str(values["unique_id"])
+def _is_retry(command_line: str | None) -> bool:
+    """Whether dbt's verb was retry; flags may stand before it."""
+    verb = next((word for word in (command_line or "").split()[1:] if word in BUILD_COMMANDS), None)
+    return verb == "retry"
+
+
+def _decoded(raw: msgspec.Raw) -> object:
+    return msgspec.json.decode(raw) if raw else None
+
+
+# Column by column: half the time of row by row.
+def _node_results(found: list[Any]) -> Columns:
+    intervals = [_interval(items(item.timing)) for item in found]
+    responses = [mapping(item.adapter_response) for item in found]
     return {
-        "unique_id": unique_id,
-        "resource_type": unique_id.split(".", 1)[0],
-        "status": _word(values.get("status")),
-        "message": text(values.get("message")),
-        "failures": count(values.get("failures")),
-        "execution_seconds": number(values.get("execution_time")),
-        "started_at": min(starts, default=None),
-        "execute_started_at": execute_started_at,
-        "completed_at": max(ends, default=None),
-        "thread_id": text(values.get("thread_id")),
-        "rows_affected": _at_least_zero(count(response.get("rows_affected"))),
-        "bytes_processed": count(response.get("bytes_processed")),
-        "query_id": text(response.get("query_id")) or text(response.get("job_id")),
-        "adapter_response": _json(response),
-        "relation_name": text(values.get("relation_name")),
-        "slot_milliseconds": count(response.get("slot_ms")),
+        "unique_id": [item.unique_id for item in found],
+        "resource_type": [item.unique_id.partition(".")[0] for item in found],
+        "status": _texts(found, "status"),
+        "message": _texts(found, "message"),
+        "failures": [count(value) for value in _values(found, "failures")],
+        "execution_seconds": [number(item.execution_time) for item in found],
+        "started_at": [interval[0] for interval in intervals],
+        "execute_started_at": [interval[1] for interval in intervals],
+        "completed_at": [interval[2] for interval in intervals],
+        "thread_id": _texts(found, "thread_id"),
+        "rows_affected": [_at_least_zero(count(response.get("rows_affected"))) for response in responses],
+        "bytes_processed": [count(response.get("bytes_processed")) for response in responses],
+        "slot_milliseconds": [count(response.get("slot_ms")) for response in responses],
+        "query_id": [text(response.get("query_id")) or text(response.get("job_id")) for response in responses],
+        "adapter_response": _jsons(responses),
+        "relation_name": _texts(found, "relation_name"),
     }
 
 
-def _freshness(values: Row) -> Row:
-    criteria = _fields(values.get("criteria"))
-    error = values.get("error")
+def _interval(timing: list[Any]) -> tuple[datetime | None, datetime | None, datetime | None]:
+    """First start, start of the execute step, last end."""
+    first = execute = last = None
+    for step in timing:
+        if isinstance(step, msgspec.Struct):
+            name, start, end = step.name, parse_instant(step.started_at), parse_instant(step.completed_at)  # type: ignore[attr-defined]
+        else:
+            name, *ends = (_field(step, field) for field in ("name", "started_at", "completed_at"))
+            start, end = map(parse_instant, ends)
+        if start and (first is None or start < first):
+            first = start
+        if end and (last is None or end > last):
+            last = end
+        if name == "execute":
+            execute = start
+    return first, execute, last
+
+
+def _freshness(found: list[Any]) -> Columns:
+    criteria = _values(found, "criteria")
     return {
-        "unique_id": str(values["unique_id"]),
-        "status": _word(values.get("status")),
-        "message": None if error is None else str(error),
-        "max_loaded_at": parse_instant(values.get("max_loaded_at")),
-        "checked_at": parse_instant(values.get("snapshotted_at")),
-        "age_seconds": number(values.get("max_loaded_at_time_ago_in_s")),
-        "warn_after_seconds": _threshold_seconds(criteria.get("warn_after")),
-        "error_after_seconds": _threshold_seconds(criteria.get("error_after")),
-        "filter": text(criteria.get("filter")),
-        "execution_seconds": number(values.get("execution_time")),
+        "unique_id": [item.unique_id for item in found],
+        "status": _texts(found, "status"),
+        "message": [None if error is None else str(error) for error in _values(found, "error")],
+        "max_loaded_at": [parse_instant(value) for value in _values(found, "max_loaded_at")],
+        "checked_at": [parse_instant(value) for value in _values(found, "snapshotted_at")],
+        "age_seconds": [number(value) for value in _values(found, "max_loaded_at_time_ago_in_s")],
+        "warn_after_seconds": [_threshold_seconds(_field(c, "warn_after")) for c in criteria],
+        "error_after_seconds": [_threshold_seconds(_field(c, "error_after")) for c in criteria],
+        "filter": [text(_field(c, "filter")) for c in criteria],
+        "execution_seconds": [number(value) for value in _values(found, "execution_time")],
     }
+
+
+def _values(found: list[Any], field: str) -> list[Any]:
+    """A field that some schema versions do not have."""
+    return [getattr(item, field, None) for item in found]
+
+
+def _texts(found: list[Any], field: str) -> list[str | None]:
+    return [value if isinstance(value, str) and value else None for value in _values(found, field)]
+
+
+def _jsons(values: list[Row]) -> list[str]:
+    """JSON of each; adapters answer the same for many nodes."""
+    written: dict[str, str] = {}
+    return [written.get(key) or written.setdefault(key, _json(value)) for value in values for key in (repr(value),)]
 
 
 def _threshold_seconds(value: object) -> int | None:
-    threshold = _fields(value)
-    return threshold_seconds({"count": threshold.get("count"), "period": _word(threshold.get("period"))})
+    return threshold_seconds({"count": _field(value, "count"), "period": _field(value, "period")})
 
 
 def _json(value: object) -> str:

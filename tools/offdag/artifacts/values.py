@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 Row = dict[str, Any]
+# Values of equal number by column name.
+Columns = dict[str, list[Any]]
 
 _SECONDS = {"minute": 60, "hour": 3600, "day": 86400}
 

@@ -14,10 +14,11 @@ from offdag.artifacts.catalog import read_catalog
 from offdag.artifacts.document import Document, Kind, UnreadableArtifact, Verdict, parse_document
 from offdag.artifacts.manifest import read_manifest
 from offdag.artifacts.results import Results, read_results
+from offdag.artifacts.values import Row
 from offdag.clock import utc_now
 from offdag.collect.context import UNKNOWN, Context, ManifestRef, RunContext
 from offdag.collect.places import ArtifactFile
-from offdag.collect.rows import Row, TableRows, catalog_rows, manifest_rows, results_rows
+from offdag.collect.rows import TableRows, catalog_rows, manifest_rows, results_rows
 from offdag.dbt_project import find_project
 from offdag.history.history import History
 from offdag.history.raw import keep_artifact, keep_unreadable
@@ -150,7 +151,7 @@ class Collector:
             self._put(part)
         verdict, reason = _verdict_of(results, settled.is_partial)
         judged = self._told(file, verdict, reason, document, results.tolerated, settled.project, settled.environment)
-        return replace(judged, invocation=next(iter(parts[-1].rows)))
+        return replace(judged, invocation={name: values[0] for name, values in parts[-1].columns.items()})
 
     def _keep_catalog(self, file: ArtifactFile, document: Document) -> Judged:
         if self._history.has("catalogs", document.generated_at.date(), document.invocation_id):
@@ -173,7 +174,7 @@ class Collector:
         return RunContext.settle(document, target, manifest, self._project(file, document), self._context)
 
     def _put(self, part: TableRows) -> None:
-        self._history.put(part.table, part.run_date, part.identity, part.rows, part.constants)
+        self._history.put_columns(part.table, part.run_date, part.identity, part.columns, part.constants)
 
     def _keep_raw(self, document: Document, context: RunContext) -> None:
         keep_artifact(
@@ -252,10 +253,10 @@ def _verdict_of(results: Results, is_partial: bool) -> tuple[Verdict, str]:
     if results.kind is Kind.RUN_RESULTS and not results.is_build:
         return Verdict.OTHER_COMMAND, f"written by dbt {results.invocation['command']}: no evidence of a build"
     if is_partial:
-        return Verdict.PARTIAL, f"{len(results.rows)} results, then dbt was stopped"
-    if not results.rows:
+        return Verdict.PARTIAL, f"{results.row_count} results, then dbt was stopped"
+    if not results.row_count:
         return Verdict.EMPTY, "holds no results: nothing was selected, or every query failed"
-    return Verdict.ACCEPTED, f"{len(results.rows)} results"
+    return Verdict.ACCEPTED, f"{results.row_count} results"
 
 
 def _project_around(folder: str) -> str | None:

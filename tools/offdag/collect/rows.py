@@ -2,36 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from datetime import date
-from typing import Any
 
 from offdag.artifacts.catalog import Catalog
 from offdag.artifacts.document import Document, Kind
 from offdag.artifacts.manifest import Manifest
 from offdag.artifacts.results import Results
+from offdag.artifacts.values import Columns, Row
 from offdag.collect.context import RunContext
-
-Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class TableRows:
-    """Rows for one file of a table.
+    """Rows for one file of a table, column by column.
 
     Attributes:
         table: A table of the history.
         run_date: UTC date that they belong to.
         identity: Names the file.
-        rows: Values by column.
+        columns: Values by column.
         constants: Values that all rows share.
     """
 
     table: str
     run_date: date
     identity: str
-    rows: Iterable[Row]
+    columns: Columns
     constants: Row = field(default_factory=dict)
 
 
@@ -60,8 +58,8 @@ def results_rows(document: Document, results: Results, context: RunContext) -> l
     is_build = {"is_build": results.is_build} if document.kind is Kind.RUN_RESULTS else {}
     day, identity = document.generated_at.date(), document.invocation_id
     return [
-        TableRows(results.table, day, identity, results.rows, {**run, **is_build}),
-        TableRows("invocations", day, identity, [invocation]),
+        TableRows(results.table, day, identity, results.columns, {**run, **is_build}),
+        TableRows("invocations", day, identity, _columns([invocation])),
     ]
 
 
@@ -81,7 +79,7 @@ def manifest_rows(
     return [
         # Nodes come after what belongs to them: a node that is not new has its edges in the history.
         *(
-            TableRows(table, day, identity, [r for r in rows if is_new(r["node_hash"])], {"project": project})
+            TableRows(table, day, identity, _columns([r for r in rows if is_new(r["node_hash"])]), {"project": project})
             for table, rows in (
                 ("node_dependencies", manifest.dependencies),
                 ("exposures", manifest.exposures),
@@ -89,7 +87,7 @@ def manifest_rows(
             )
         ),
         # Last: it says that all of the manifest is there.
-        TableRows("manifest_nodes", day, identity, held, {"project": project, "manifest_hash": identity}),
+        TableRows("manifest_nodes", day, identity, _columns(held), {"project": project, "manifest_hash": identity}),
     ]
 
 
@@ -103,5 +101,11 @@ def catalog_rows(document: Document, catalog: Catalog, context: RunContext, is_n
         "invocation_id": document.invocation_id,
         "generated_at": document.generated_at,
     }
-    columns = [TableRows("catalog_columns", day, catalog.catalog_hash, catalog.columns, named)] if is_new else []
-    return [*columns, TableRows("catalogs", day, document.invocation_id, [run])]
+    columns = (
+        [TableRows("catalog_columns", day, catalog.catalog_hash, _columns(catalog.columns), named)] if is_new else []
+    )
+    return [*columns, TableRows("catalogs", day, document.invocation_id, _columns([run]))]
+
+
+def _columns(rows: list[Row]) -> Columns:
+    return {name: [row[name] for row in rows] for name in rows[0]} if rows else {}

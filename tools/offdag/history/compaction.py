@@ -105,9 +105,9 @@ def _merge(history: History, table: str, day: date, names: list[str], merged: di
         identities |= inside
         replaces |= merged[name].replaces if name in merged else set()
     noted = {
-        b"offdag.merged_at": now.isoformat().encode(),
-        b"offdag.identities": json.dumps(sorted(identities)).encode(),
-        b"offdag.replaces": json.dumps(sorted(replaces)).encode(),
+        "offdag.merged_at": now.isoformat(),
+        "offdag.identities": json.dumps(sorted(identities)),
+        "offdag.replaces": json.dumps(sorted(replaces)),
     }
     digest = hashlib.sha256("|".join(names).encode()).hexdigest()[:32]
     history.put_frame(table, day, f"{MERGED_PREFIX}{digest}", frame, noted)

@@ -69,6 +69,7 @@ class History:
         self.root = root
         self.observed = dict(observed or {})
         self.store = Store(root)
+        self._merged: dict[str, Merged] = {}
         self.schemas = {**TABLES, **{f"observed_{name}": schema for name, schema in self.observed.items()}}
         self._check_version()
         for table, schema in self.schemas.items():
@@ -106,15 +107,30 @@ class History:
             rows: Values by column; missing columns are null.
             constants: Values that all rows share.
         """
-        listed, shared = list(rows), constants or {}
-        schema = self.schemas[table]
-        columns = [
-            pa.repeat(pa.scalar(shared[field.name], field.type), len(listed))
-            if field.name in shared
-            else pa.array([row.get(field.name) for row in listed], field.type)
+        listed = list(rows)
+        names = {name for row in listed for name in row}
+        self.put_columns(
+            table, run_date, identity, {name: [row.get(name) for row in listed] for name in names}, constants
+        )
+
+    def put_columns(
+        self,
+        table: str,
+        run_date: date,
+        identity: str,
+        columns: Mapping[str, Sequence[object]],
+        constants: Mapping[str, object] | None = None,
+    ) -> None:
+        """The same for values by column; all columns are of one length, and missing ones are null."""
+        schema, shared = self.schemas[table], constants or {}
+        length = len(next(iter(columns.values()), ()))
+        arrays = [
+            pa.array(columns[field.name], field.type)
+            if field.name in columns
+            else pa.repeat(pa.scalar(shared.get(field.name), field.type), length)
             for field in schema
         ]
-        self.put_frame(table, run_date, identity, pa.table(columns, schema=schema))
+        self.put_frame(table, run_date, identity, pa.table(arrays, schema=schema))
 
     def put_frame(
         self,
@@ -122,10 +138,10 @@ class History:
         run_date: date,
         identity: str,
         frame: pa.Table,
-        metadata: Mapping[bytes, bytes] | None = None,
+        metadata: Mapping[str, str] | None = None,
     ) -> None:
         """The same for an Arrow table of the table's schema, with Parquet metadata of the file's own."""
-        self.store.write(_file_name(table, run_date, identity), _parquet_bytes(frame.replace_schema_metadata(metadata)))
+        self.store.write(_file_name(table, run_date, identity), _parquet_bytes(frame, metadata))
 
     def has(self, table: str, run_date: date, identity: str) -> bool:
         """Whether the rows of that identity are there, in a file of their own or in a merged one."""
@@ -135,11 +151,12 @@ class History:
 
     def merged_files(self, table: str, run_date: date) -> dict[str, Merged]:
         """What compaction merged of a date, by file name."""
-        return {
-            name: _merged_of(self.store.read(f"{date_folder(table, run_date)}/{name}"))
-            for name in self.store.names(date_folder(table, run_date))
-            if name.startswith(MERGED_PREFIX) and name.endswith(".parquet")
-        }
+        folder = date_folder(table, run_date)
+        names = (f"{folder}/{n}" for n in self.store.names(folder) if n.startswith(MERGED_PREFIX))
+        # Under its name, a merged file never changes.
+        found = {name: self._merged.get(name) or _merged_of(self.store.read(name)) for name in names}
+        self._merged.update(found)
+        return {name.rpartition("/")[2]: merged for name, merged in found.items()}
 
     def known(self, kind: str, content_hash: str) -> Row | None:
         """What was noted of a content whose rows are all in the tables; None where it was never seen."""
@@ -218,8 +235,11 @@ def _schema_hash(schema: pa.Schema) -> str:
     return hashlib.sha256("|".join(f"{f.name}:{f.type}" for f in schema).encode()).hexdigest()[:12]
 
 
-def _parquet_bytes(frame: pa.Table) -> bytes:
+def _parquet_bytes(frame: pa.Table, metadata: Mapping[str, str] | None = None) -> bytes:
     buffer = io.BytesIO()
     # Without a copy of the Arrow schema: it would be the larger part of a small file.
-    pq.write_table(frame, buffer, compression="zstd", store_schema=False)
+    with pq.ParquetWriter(buffer, frame.schema, compression="zstd", store_schema=False) as writer:
+        writer.write_table(frame)
+        if metadata:
+            writer.add_key_value_metadata(metadata)
     return buffer.getvalue()

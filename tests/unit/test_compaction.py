@@ -1,0 +1,250 @@
+"""Closed days become one file a table, at any kill, while others read and write."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from offdag.collect.collection import collect, collect_files
+from offdag.collect.context import Context
+from offdag.collect.places import find_artifacts
+from offdag.history.compaction import GRACE, compact, compact_when_due
+from offdag.history.history import History
+from offdag.history.retention import prune
+from offdag.history.store import Store
+from offdag.monitor import is_vanished_file_message
+from support import artifacts
+
+NOW = artifacts.NOW + timedelta(days=2)
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+def fill(history: History, folder: Path, runs: int = 6) -> None:
+    for i in range(runs):
+        at = artifacts.NOW + timedelta(minutes=i)
+        artifacts.write(
+            folder / str(i),
+            run_results=artifacts.run_results(
+                [artifacts.result("model.p.a", at=at)], at, invocation_id=f"invocation-{i:03}"
+            ),
+            manifest=artifacts.manifest([artifacts.node("model.p.a", description=f"version {i}")], at),
+        )
+    collect(history, find_artifacts([str(folder)], recursive=True), Context("p", "prod"))
+
+
+def rows(history: History) -> dict[str, list[Any]]:
+    """The distinct rows of each table, but for the verdicts of today."""
+    tables = set(history.schemas) - {"artifact_verdicts"}
+    return {t: sorted({str(row) for row in history.read(t).to_pylist()}) for t in sorted(tables)}
+
+
+def parquet_files(history: History, table: str) -> list[str]:
+    return history.store.glob(f"tables/{table}/run_date=2026*/*.parquet")
+
+
+def test_a_closed_day_becomes_one_file_after_an_hour(tmp_path: Path) -> None:
+    history = History(str(tmp_path / "history"))
+    fill(history, tmp_path / "runs")
+    before = rows(history)
+    assert len(parquet_files(history, "node_results")) == 6
+    compact(history, NOW)
+    assert len(parquet_files(history, "node_results")) == 7, "the old files stay for those who are reading them"
+    compact(history, NOW + GRACE / 2)
+    assert len(parquet_files(history, "node_results")) == 7
+    compact(history, NOW + GRACE)
+    for table in ("node_results", "invocations", "nodes", "manifest_nodes"):
+        assert len(parquet_files(history, table)) == 1, table
+    assert rows(history) == before
+
+
+def test_today_is_left_alone(tmp_path: Path) -> None:
+    history = History(str(tmp_path / "history"))
+    fill(history, tmp_path / "runs")
+    assert compact(history, artifacts.NOW + timedelta(hours=1)).written == 0
+
+
+def test_late_artifacts_join_the_merged_file_and_old_ones_are_known(tmp_path: Path) -> None:
+    history = History(str(tmp_path / "history"))
+    fill(history, tmp_path / "runs", runs=4)
+    for hours in (0, 1):
+        compact(history, NOW + timedelta(hours=hours))
+    fill(history, tmp_path / "late", runs=6)
+    files = find_artifacts([str(tmp_path / "runs")], recursive=True)
+    assert {j.verdict["verdict"] for j in collect_files(history, files, Context("p", "prod"))} == {"duplicate"}
+    for hours in (2, 3, 4):
+        compact(history, NOW + timedelta(hours=hours))
+    assert len(parquet_files(history, "invocations")) == 1
+    found = history.read("invocations", ["invocation_id"])["invocation_id"].to_pylist()
+    assert sorted(found) == [f"invocation-{i:03}" for i in range(6)], "each once"
+
+
+def test_two_compactors_at_once_double_nothing_in_the_end(tmp_path: Path) -> None:
+    history = History(str(tmp_path / "history"))
+    fill(history, tmp_path / "runs", runs=3)
+    before = rows(history)
+    # One saw fewer files than the other: their merged files overlap.
+    compact(history, NOW)
+    extra = History(str(tmp_path / "history"))
+    [merged] = extra.merged_files("invocations", artifacts.NOW.date())
+    name = f"tables/invocations/run_date=2026-01-31/{merged}"
+    kept = extra.store.read(name)
+    extra.store.delete(name)
+    fill(extra, tmp_path / "more", runs=5)
+    compact(extra, NOW)
+    extra.store.write(name, kept)
+    before = rows(history)
+    for hours in (1, 2, 3):
+        compact(history, NOW + timedelta(hours=hours))
+    assert rows(history) == before
+    assert history.read("invocations").num_rows == 5
+
+
+def test_collecting_compacts_at_most_once_an_hour(tmp_path: Path) -> None:
+    history = History(str(tmp_path / "history"))
+    fill(history, tmp_path / "runs")
+    assert compact_when_due(history, NOW).written > 0
+    fill(history, tmp_path / "more", runs=8)
+    assert compact_when_due(history, NOW + timedelta(minutes=59)).written == 0
+    assert compact_when_due(history, NOW + timedelta(minutes=60)).written > 0
+
+
+def interrupted(method: str, at: int) -> Callable[..., Any]:
+    original = getattr(Store, method)
+    count = 0
+
+    def call(self: Store, *arguments: Any) -> Any:
+        nonlocal count
+        count += 1
+        if count == at:
+            raise Killed
+        return original(self, *arguments)
+
+    return call
+
+
+@pytest.mark.parametrize("method", ["write", "delete"])
+def test_killed_anywhere_and_repeated_gives_the_same_rows(tmp_path: Path, method: str) -> None:
+    for at in range(1, 40):
+        history = History(str(tmp_path / f"{method}-{at}"))
+        fill(history, tmp_path / f"runs-{method}-{at}", runs=3)
+        before = rows(history)
+        if method == "delete":
+            compact(history, NOW)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Store, method, interrupted(method, at))
+            try:
+                compact(history, NOW + GRACE)
+            except Killed:
+                assert rows(history) == before, "a reader may see a row twice, never not at all"
+            else:
+                assert at > 5
+                return
+        for hours in (1, 2, 3):
+            compact(history, NOW + timedelta(hours=hours))
+        assert rows(history) == before
+        assert len(parquet_files(history, "node_results")) == 1
+    raise AssertionError("never came to an end")
+
+
+def test_a_reader_at_work_never_misses_a_row(tmp_path: Path) -> None:
+    history = History(str(tmp_path / "history"))
+    fill(history, tmp_path / "runs", runs=30)
+    glob = f"{history.root}/tables/invocations/*/*.parquet"
+    stop = threading.Event()
+    counts: set[int] = set()
+    odd: list[str] = []
+
+    def read() -> None:
+        while not stop.is_set():
+            try:
+                query = "select count(distinct invocation_id) from read_parquet(?, hive_partitioning = true)"
+                counts.add(duckdb.connect().execute(query, [glob]).fetchall()[0][0])
+            except duckdb.Error as error:
+                if not is_vanished_file_message(str(error)):
+                    odd.append(str(error))
+
+    readers = [threading.Thread(target=read) for _ in range(2)]
+    for reader in readers:
+        reader.start()
+    try:
+        for hours in range(6):
+            fill(history, tmp_path / f"late-{hours}", runs=31 + hours)
+            compact(history, NOW + timedelta(hours=hours))
+    finally:
+        stop.set()
+        for reader in readers:
+            reader.join()
+    assert odd == []
+    assert counts
+    assert min(counts) >= 30
+
+
+def test_a_file_that_vanishes_is_told_from_one_that_is_damaged(tmp_path: Path) -> None:
+    with pytest.raises(duckdb.Error) as gone:
+        duckdb.connect().execute("select * from read_parquet(?)", [str(tmp_path / "gone.parquet")])
+    (tmp_path / "damaged.parquet").write_bytes(b"PAR1")
+    with pytest.raises(duckdb.Error) as damaged:
+        duckdb.connect().execute("select * from read_parquet(?)", [str(tmp_path / "damaged.parquet")])
+    assert is_vanished_file_message(str(gone.value))
+    assert not is_vanished_file_message(str(damaged.value))
+
+
+def pruned(history: History, at: int) -> bool:
+    """Whether a pruning that is killed at its n-th removal came to its end."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Store, "delete", interrupted("delete", at))
+        try:
+            prune(history, (artifacts.NOW + timedelta(days=1)).date())
+        except Killed:
+            return False
+    return True
+
+
+def test_pruning_drops_whole_dates_and_keeps_what_newer_runs_refer_to(tmp_path: Path) -> None:
+    def filled(name: str) -> History:
+        history = History(str(tmp_path / name))
+        fill(history, tmp_path / f"runs-{name}", runs=2)
+        at = artifacts.NOW + timedelta(days=1)
+        newer = artifacts.run_results([artifacts.result("model.p.a", at=at)], at, invocation_id="newer-001")
+        collect(
+            history,
+            find_artifacts([str(artifacts.write(tmp_path / f"newer-{name}", run_results=newer))], False),
+            Context("p", "prod"),
+        )
+        return history
+
+    whole = filled("whole")
+    removed = prune(whole, (artifacts.NOW + timedelta(days=1)).date())
+    assert removed["invocations"] == 2
+    assert removed["node_results"] == 2
+    assert [row["invocation_id"] for row in whole.read("invocations").to_pylist()] == ["newer-001"]
+    assert whole.read("nodes").num_rows == 2
+    kept = {path.name for path in Path(whole.root).glob("artifacts/**/*.zst")}
+    assert kept == {"manifest.json.zst", "run_results.json.zst"}
+    assert prune(whole, (artifacts.NOW + timedelta(days=1)).date()).total() == 0
+    for at in range(1, 20):
+        history = filled(f"killed-{at}")
+        if pruned(history, at):
+            assert at > 5
+            break
+        assert pruned(history, 10_000)
+        assert rows(history) == rows(whole)
+
+
+def test_merged_files_tell_when_they_were_written(tmp_path: Path) -> None:
+    history = History(str(tmp_path / "history"))
+    fill(history, tmp_path / "runs", runs=2)
+    compact(history, NOW)
+    [merged] = history.merged_files("invocations", artifacts.NOW.date()).values()
+    assert merged.merged_at == NOW
+    assert merged.identities == {"invocation-000", "invocation-001"}
+    assert isinstance(merged.merged_at, datetime)

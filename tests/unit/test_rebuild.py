@@ -1,0 +1,90 @@
+"""The tables can be made again from the raw artifacts, and are then what they were."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from offdag.collect.collection import collect_files
+from offdag.collect.context import Context
+from offdag.collect.places import find_artifacts
+from offdag.history.compaction import compact
+from offdag.history.history import History
+from offdag.origin import Origin
+from offdag.rebuild import rebuild
+from support import artifacts, recorded
+
+NOW = artifacts.NOW + timedelta(days=400)
+
+
+@pytest.fixture
+def history(tmp_path: Path) -> History:
+    """Recorded runs of every version, one of them interrupted, and one whose manifest was seen before."""
+    history = History(str(tmp_path / "history"))
+    for version in recorded.VERSIONS:
+        for case in ("build_fails", "retry_mends", "freshness", "docs_generate", "nothing_selected"):
+            files = find_artifacts([str(recorded.folder(version, case))], recursive=False)
+            context = Context(
+                project=f"shop {version}",
+                environment="prod",
+                origin=Origin(git_sha="abc", pull_request="7"),
+                was_interrupted=case == "retry_mends",
+            )
+            collect_files(history, files, context)
+    at = artifacts.NOW
+    for i in range(2):
+        target = artifacts.write(
+            tmp_path / f"target-{i}",
+            run_results=artifacts.run_results(
+                [artifacts.result("model.p.m", at=at)], at, invocation_id=f"build-{i:04}"
+            ),
+            manifest=artifacts.manifest([artifacts.node("model.p.m")], at, invocation_id=f"build-{i:04}"),
+            catalog=artifacts.catalog({"model.p.m": {"id": "BIGINT"}}, at, invocation_id=f"build-{i:04}"),
+        )
+        collect_files(history, find_artifacts([str(target)], recursive=False), Context(environment="prod"))
+    return history
+
+
+def differing(history: History, write: bool = False) -> list[str]:
+    return [table.table for table in rebuild(history, write, NOW) if not table.is_equal]
+
+
+def test_the_rebuilt_tables_are_those_that_are_there(history: History) -> None:
+    tables = {table.table: table for table in rebuild(history, write=False, now=NOW)}
+    assert all(table.is_equal for table in tables.values()), tables
+    assert tables["invocations"].there == tables["invocations"].rebuilt == 27
+    assert tables["nodes"].rebuilt > 50
+
+
+def test_after_a_compaction_too(history: History) -> None:
+    for hours in (0, 1):
+        compact(history, NOW + timedelta(hours=hours))
+    assert differing(history) == []
+
+
+@pytest.mark.parametrize("table", ["node_results", "invocations", "nodes", "manifest_nodes", "catalog_columns"])
+@pytest.mark.parametrize("is_compacted", [False, True])
+def test_lost_files_are_found_and_put_right(history: History, table: str, is_compacted: bool) -> None:
+    if is_compacted:
+        for hours in (0, 1):
+            compact(history, NOW + timedelta(hours=hours))
+    whole = {str(row) for row in history.read(table).to_pylist()}
+    files = history.store.glob(f"tables/{table}/run_date=2*/*.parquet")
+    lost = max(files, key=lambda name: len(history.store.read(name)))
+    history.store.delete(lost)
+    assert differing(history) == [table]
+    assert differing(history, write=True) == [table]
+    assert differing(history) == []
+    assert {str(row) for row in history.read(table).to_pylist()} == whole
+
+
+def test_rows_without_a_raw_artifact_stay(history: History) -> None:
+    day = artifacts.NOW.date()
+    history.put("invocations", day, "of-elsewhere", [{"project": "p", "invocation_id": "of-elsewhere"}])
+    history.store.delete("tables/invocations/run_date=2026-01-31/build-0001.parquet")
+    [table] = [t for t in rebuild(history, write=True, now=NOW) if not t.is_equal]
+    assert (table.missing, table.extra) == (1, 1)
+    ids = history.read("invocations", ["invocation_id"])["invocation_id"].to_pylist()
+    assert {"of-elsewhere", "build-0000", "build-0001"} <= set(ids)
