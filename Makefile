@@ -15,7 +15,7 @@ OFFDAG := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/offdag
 RUN := $(OFFDAG) run --environment $(ENVIRONMENT) --project-dir inventory_project --
 SQL := inventory_project/models inventory_project/analyses inventory_project/tests monitor_project/models monitor_project/tests
 
-.PHONY: help demo test build load monitor build-then-monitor ci report lint golden clean
+.PHONY: help demo test build load monitor build-then-monitor ci report lint fixtures golden clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,6 +59,9 @@ lint: $(VENV)/.installed ## ruff, mypy, sqlfluff, yamllint: no database, no netw
 	@# Snapshots are left out: sqlfluff's Jinja does not know the snapshot tag.
 	@$(BIN)/sqlfluff lint --disable-progress-bar $(SQL)
 	@$(BIN)/yamllint --strict .
+
+fixtures: $(VENV)/.installed ## Record artifacts of dbt 1.7 to 1.11 anew, each in an environment of its own (about 5 minutes)
+	@$(BIN)/python tests/fixtures/record.py
 
 golden: $(VENV)/.installed ## Write the golden files of the tests anew; read the diff before committing it
 	@PATH="$(CURDIR)/$(BIN):$$PATH" OFFDAG_WRITE_GOLDEN=1 $(BIN)/python -m pytest -m golden

@@ -113,6 +113,29 @@ def history_newer(place: Place) -> Ended:
 
 
 @scenario
+def history_damaged(place: Place) -> Ended:
+    offdag(place.home, "verdicts")
+    bad = place.home / "history" / "tables" / "artifact_verdicts" / "run_date=2026-01-31" / "damaged.parquet"
+    bad.parent.mkdir()
+    bad.write_bytes(b"PAR1 no parquet")
+    return offdag(place.home, "verdicts")
+
+
+@scenario
+def tables_differ(place: Place) -> Ended:
+    folder = artifacts.write(place.home / "t", run_results=artifacts.run_results([artifacts.result("model.p.m")]))
+    assert offdag(place.home, "collect", "-e", "prod", str(folder)).code == 0
+    for path in (place.home / "history" / "tables" / "invocations").glob("run_date=2*/*.parquet"):
+        path.unlink()
+    return offdag(place.home, "rebuild")
+
+
+@scenario
+def prune_keep(place: Place) -> Ended:
+    return offdag(place.home, "prune", "--keep", "forever")
+
+
+@scenario
 def as_of(place: Place) -> Ended:
     return offdag(place.home, "monitor", "--as-of", "yesterday")
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import boto3
@@ -77,6 +79,31 @@ def test_collecting_into_a_bucket_and_again(env: dict[str, str], root: str, tmp_
     assert history.read("invocations").num_rows == 1
     assert history.read("node_results").num_rows == 1
     assert len(history.store.glob("artifacts/*/*/*/*/*.zst")) == 2
+
+
+def test_a_bucket_is_collected_monitored_and_compacted(env: dict[str, str], root: str, tmp_path: Path) -> None:
+    archive = Store(root + "/archive")
+    for i in range(3):
+        at = artifacts.NOW + timedelta(days=i)
+        results = [artifacts.result("model.p.m", "error" if i == 2 else "success", at=at)]
+        document = artifacts.run_results(results, at, invocation_id=f"invocation-{i}")
+        archive.write(f"2026/{i}-run_results.json", json.dumps(document).encode())
+        archive.write(f"2026/{i}-manifest.json", json.dumps(artifacts.manifest([artifacts.node("model.p.m")])).encode())
+    place = ("--history", root + "/history")
+    collected = offdag(tmp_path, "collect", "-r", "-e", "prod", *place, root + "/archive", env=env)
+    assert collected.code == 0, collected
+    assert "4 accepted, 2 duplicate" in collected.err
+    monitored = offdag(tmp_path, "monitor", "--as-of", "2026-02-03T00:00:00", *place, env=env)
+    assert monitored.code == 0, monitored
+    assert "1 open" in monitored.err
+    rebuilt = offdag(tmp_path, "rebuild", *place, env=env)
+    assert (rebuilt.code, "9 as they were" in rebuilt.err) == (0, True), rebuilt
+    compacted = offdag(tmp_path, "compact", *place, env=env)
+    assert compacted.code == 0, compacted
+    assert History(root + "/history").read("invocations").num_rows == 3
+    pruned = offdag(tmp_path, "prune", "--keep", "1d", *place, env=env)
+    assert pruned.code == 0, pruned
+    assert History(root + "/history").read("invocations").num_rows == 0
 
 
 def test_of_several_creators_in_a_bucket_one_alone_succeeds(root: str) -> None:

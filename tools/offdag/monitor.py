@@ -80,6 +80,7 @@ def build_monitor(settings: Settings, history: History, all_tests: bool, say: Ca
         str(work / "logs"),
     ]
     command += ["build", "--project-dir", str(project), "--profiles-dir", str(project), "--target-path", str(work)]
+    command += ["--target", "duckdb_object_store" if "://" in settings.history else "duckdb"]
     if not all_tests:
         command += ["--exclude-resource-type", "unit_test", "--exclude", "tag:all_tests"]
     environ = {k: v for k, v in settings.environ.items() if k in _PASSED or k.startswith(_PASSED_PREFIXES)}

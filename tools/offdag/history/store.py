@@ -27,7 +27,8 @@ class Store:
             import fsspec
 
             try:
-                self._fs, self.root = fsspec.core.url_to_fs(self.root)
+                # Others write there too: a remembered listing would be a lie.
+                self._fs, self.root = fsspec.core.url_to_fs(self.root, use_listings_cache=False)
             except (ImportError, ValueError) as error:
                 raise HistoryError(
                     f"cannot open the history's store: {error}", root, 'pip install "offdag[s3]"'
@@ -53,7 +54,6 @@ class Store:
         try:
             if self._local:
                 return sorted(entry.name for entry in os.scandir(self.path(folder)))
-            self._fs.invalidate_cache(self.path(folder))
             return sorted(p.rstrip("/").rsplit("/", 1)[-1] for p in self._fs.ls(self.path(folder), detail=False))
         except FileNotFoundError:
             return []

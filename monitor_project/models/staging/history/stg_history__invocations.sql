@@ -39,6 +39,7 @@ final as (
         git_branch,
         actor,
         ci_url,
+        pull_request,
         run_date
     from source
 

@@ -29,6 +29,7 @@ final as (
         git_branch,
         actor,
         ci_url,
+        pull_request,
         log_tail,
         run_date
     from source

@@ -33,6 +33,7 @@ final as (
         query_id,
         adapter_response,
         relation_name,
+        slot_milliseconds,
         run_date
     from source
 
