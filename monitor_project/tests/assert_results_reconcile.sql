@@ -1,31 +1,37 @@
--- Every result of the history is in the executions, once. Rows that fail: dates whose numbers differ.
+-- Every result that an artifact told of is in the executions, once. Rows that fail: commands whose numbers differ.
 with
 
-history as (
+invocations as (
 
-    select
-        run_date,
-        count(*) as row_count
-    from {{ ref('stg_history__node_results') }}
-    group by run_date
+    select * from {{ ref('stg_history__invocations') }}
+    where command is null or command != 'freshness'
 
 ),
 
 executions as (
 
     select
+        project,
+        environment,
+        invocation_id,
         run_date,
         count(*) as row_count
     from {{ ref('fct_node_executions') }}
-    group by run_date
+    group by project, environment, invocation_id, run_date
 
 )
 
 select
-    coalesce(history.run_date, executions.run_date) as run_date,
-    history.row_count as history_row_count,
-    executions.row_count as execution_row_count
-from history
-full outer join executions
-    on history.run_date = executions.run_date
-where coalesce(history.row_count, 0) != coalesce(executions.row_count, 0)
+    invocations.project,
+    invocations.environment,
+    invocations.invocation_id,
+    invocations.result_count,
+    executions.row_count
+from invocations
+left join executions
+    on
+        invocations.project = executions.project
+        and invocations.environment = executions.environment
+        and invocations.invocation_id = executions.invocation_id
+        and invocations.run_date = executions.run_date
+where invocations.result_count != coalesce(executions.row_count, 0)

@@ -1,13 +1,33 @@
 -- Models, snapshots, seeds and functions whose build failed. A skipped node was not observed: its cause is its own incident.
 with
 
-node_executions as (
+executed as (
 
-    select * from {{ ref('fct_node_executions') }}
+    select
+        node_execution_id,
+        project,
+        environment,
+        invocation_id,
+        node_id,
+        resource_type,
+        outcome,
+        failure_count,
+        observed_at,
+        message
+    from {{ ref('fct_node_executions') }}
     where
         is_build
         and resource_type not in ('test', 'unit_test')
         and outcome in ('success', 'failure')
+
+),
+
+node_executions as (
+
+    select *
+    from {{ turning_points(
+        'executed', ['project', 'environment', 'node_id'], "outcome != 'success'", ['observed_at', 'invocation_id']
+    ) }} as turning_points
 
 ),
 

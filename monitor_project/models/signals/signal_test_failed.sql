@@ -1,13 +1,33 @@
 -- Tests and unit tests that found bad rows, or whose query broke. A warning is bad too, with its own severity.
 with
 
-node_executions as (
+executed as (
 
-    select * from {{ ref('fct_node_executions') }}
+    select
+        node_execution_id,
+        project,
+        environment,
+        invocation_id,
+        node_id,
+        node_status,
+        outcome,
+        failure_count,
+        observed_at,
+        message
+    from {{ ref('fct_node_executions') }}
     where
         is_build
         and resource_type in ('test', 'unit_test')
         and outcome in ('success', 'failure', 'warning')
+
+),
+
+node_executions as (
+
+    select *
+    from {{ turning_points(
+        'executed', ['project', 'environment', 'node_id'], "outcome != 'success'", ['observed_at', 'invocation_id']
+    ) }} as turning_points
 
 ),
 

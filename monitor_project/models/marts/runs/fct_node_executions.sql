@@ -12,33 +12,16 @@
 
 with
 
-{% if changed %}
-run_date_versions as (
+{{ run_date_versions_cte(changed) }},
 
-    {%- for run_date, version in changed.items() %}
-    select cast('{{ run_date }}' as date) as run_date, cast('{{ version }}' as {{ dbt.type_string() }}) as run_date_version
-    {{ 'union all' if not loop.last }}
-    {%- endfor %}
-
-),
-{%- else %}
-run_date_versions as (
-
-    select cast(null as date) as run_date, cast(null as {{ dbt.type_string() }}) as run_date_version
-
-),
-{%- endif %}
-
--- Literals, since a filter by subquery would open every file of the history.
+-- Read from the source itself: a view between would open every file of the history.
 results as (
 
     select *
-    from {{ ref('stg_history__node_results') }}
-    {%- if changed %}
-    where run_date in ({% for run_date in changed %}cast('{{ run_date }}' as date){{ ', ' if not loop.last }}{% endfor %})
-    {%- else %}
-    where 1 = 0
-    {%- endif %}
+    from {{ without_copies(
+        rows_of_run_dates(source('history', 'node_results'), changed),
+        ['project', 'environment', 'invocation_id', 'unique_id']
+    ) }} as copies
 
 ),
 

@@ -1,12 +1,25 @@
+-- A table, unlike the other staging models: half of the marts read it, and each time a view would open every file of the history.
+{{
+    config(
+        materialized='incremental',
+        incremental_strategy='delete+insert',
+        unique_key='run_date',
+        on_schema_change='fail'
+    )
+}}
+
+{%- set changed = changed_run_dates('history', 'invocations') %}
+
 with
+
+{{ run_date_versions_cte(changed) }},
 
 source as (
 
     select *
     from {{ without_copies(
-        source('history', 'invocations'),
-        ['project', 'environment', 'invocation_id'],
-        within_run_date=false
+        rows_of_run_dates(source('history', 'invocations'), changed),
+        ['project', 'environment', 'invocation_id']
     ) }} as copies
 
 ),
@@ -14,34 +27,37 @@ source as (
 final as (
 
     select
-        project,
-        environment,
-        invocation_id,
-        generated_at,
-        job_id,
-        command,
-        is_build,
-        is_retry,
-        is_partial,
-        is_full_refresh,
-        target,
-        selection,
-        dbt_version,
-        adapter_type,
-        started_at,
-        elapsed_seconds,
-        result_count,
-        tolerated_count,
-        manifest_hash,
-        manifest_invocation_id,
-        artifact_sha256,
-        git_sha,
-        git_branch,
-        actor,
-        ci_url,
-        pull_request,
-        run_date
+        source.project,
+        source.environment,
+        source.invocation_id,
+        source.generated_at,
+        source.job_id,
+        source.command,
+        source.is_build,
+        source.is_retry,
+        source.is_partial,
+        source.is_full_refresh,
+        source.target,
+        source.selection,
+        source.dbt_version,
+        source.adapter_type,
+        source.started_at,
+        source.elapsed_seconds,
+        source.result_count,
+        source.tolerated_count,
+        source.manifest_hash,
+        source.manifest_invocation_id,
+        source.artifact_sha256,
+        source.git_sha,
+        source.git_branch,
+        source.actor,
+        source.ci_url,
+        source.pull_request,
+        source.run_date,
+        run_date_versions.run_date_version
     from source
+    inner join run_date_versions
+        on source.run_date = run_date_versions.run_date
 
 )
 

@@ -1,0 +1,1 @@
+"""What offdag costs, measured: `make bench`."""
