@@ -63,6 +63,7 @@ final as (
         nodes.stable_key,
         nodes.has_freshness,
         nodes.code_hash,
+        coalesce(nodes.description, '') != '' as has_description,
         newest.generated_at as as_of_manifest_at
     from newest
     inner join manifest_nodes

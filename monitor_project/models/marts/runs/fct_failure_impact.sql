@@ -34,15 +34,7 @@ nodes as (
 
 dependencies as (
 
-    select distinct
-        nodes.project,
-        nodes.environment,
-        edges.unique_id as child_id,
-        edges.parent_unique_id as parent_id,
-        nodes.resource_type as child_type
-    from nodes
-    inner join {{ ref('stg_history__node_dependencies') }} as edges
-        on nodes.node_hash = edges.node_hash
+    select * from {{ ref('fct_lineage_edges') }}
 
 ),
 

@@ -91,8 +91,11 @@ with_results as (
         job_runs.signal as exit_signal,
         invocations.dbt_version,
         invocations.manifest_hash,
+        invocations.is_full_refresh,
+        invocations.selection,
         invocations.git_sha,
         invocations.git_branch,
+        invocations.pull_request,
         invocations.ci_url,
         cast(null as {{ dbt.type_string() }}) as log_tail
     from invocations
@@ -140,8 +143,11 @@ without_results as (
         signal as exit_signal,
         cast(null as {{ dbt.type_string() }}) as dbt_version,
         cast(null as {{ dbt.type_string() }}) as manifest_hash,
+        cast(null as boolean) as is_full_refresh,
+        cast(null as {{ dbt.type_string() }}) as selection,
         git_sha,
         git_branch,
+        pull_request,
         ci_url,
         log_tail
     from job_runs
@@ -154,6 +160,28 @@ runs as (
     select * from with_results
     union all
     select * from without_results
+
+),
+
+-- A build and the retries after it share the build's number.
+numbered as (
+
+    select
+        *,
+        sum(case when is_build and not is_retry and invocation_id is not null then 1 else 0 end) over (
+            partition by project, environment
+            order by ended_at, run_id
+            rows between unbounded preceding and current row
+        ) as build_number,
+        case
+            when is_build and invocation_id is not null
+                then row_number() over (
+                    partition by project, environment, is_build, invocation_id is not null
+                    order by ended_at desc, run_id desc
+                )
+        end as newest_build_number
+    from runs
+    where ended_at <= {{ as_of() }}
 
 ),
 
@@ -184,12 +212,19 @@ final as (
         exit_signal,
         dbt_version,
         manifest_hash,
+        is_full_refresh,
+        selection,
+        case
+            when is_retry
+                then max(case when is_build and not is_retry then run_id end) over (partition by project, environment, build_number)
+        end as completes_run_id,
+        cast(newest_build_number as bigint) as newest_build_number,
         git_sha,
         git_branch,
+        pull_request,
         ci_url,
         log_tail
-    from runs
-    where ended_at <= {{ as_of() }}
+    from numbered
 
 )
 

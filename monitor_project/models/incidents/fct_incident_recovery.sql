@@ -1,0 +1,63 @@
+-- How soon problems are told and mended, by kind and owner. What was closed without being mended is in no time to recover.
+with
+
+incidents as (
+
+    select
+        *,
+        row_number() over (
+            partition by signal_key
+            order by started_at
+        ) as incident_number
+    from {{ ref('fct_incidents') }}
+
+),
+
+told as (
+
+    select
+        signal_key,
+        incident_started_at,
+        min(delivered_at) as first_told_at
+    from {{ ref('stg_history__deliveries') }}
+    where
+        event = 'opened'
+        and outcome = 'delivered'
+    group by signal_key, incident_started_at
+
+),
+
+timed as (
+
+    select
+        incidents.*,
+        {{ seconds_between('incidents.started_at', 'told.first_told_at') }} as detection_seconds
+    from incidents
+    left join told
+        on
+            incidents.signal_key = told.signal_key
+            and incidents.started_at = told.incident_started_at
+
+),
+
+final as (
+
+    select
+        project,
+        environment,
+        kind,
+        coalesce(owner, 'nobody') as owner,
+        count(*) as incident_count,
+        cast(sum(case when incident_status = 'open' then 1 else 0 end) as bigint) as open_count,
+        cast(sum(case when incident_status = 'resolved' then 1 else 0 end) as bigint) as resolved_count,
+        cast(sum(case when incident_status = 'closed' then 1 else 0 end) as bigint) as closed_count,
+        cast(sum(case when incident_number > 1 then 1 else 0 end) as bigint) as reopened_count,
+        cast(avg(detection_seconds) as double) as mean_detection_seconds,
+        cast(avg(recovery_seconds) as double) as mean_recovery_seconds,
+        cast(max(recovery_seconds) as double) as longest_recovery_seconds
+    from timed
+    group by project, environment, kind, coalesce(owner, 'nobody')
+
+)
+
+select * from final

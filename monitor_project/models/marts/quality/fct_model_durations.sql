@@ -1,0 +1,91 @@
+-- Each success against the successes before it of the same node and refresh mode. Median and median absolute deviation, since one slow day
+-- must not make the next one seem normal; and a floor, since a tenth of a second is no regression.
+with
+
+executions as (
+
+    select
+        executions.node_execution_id,
+        executions.project,
+        executions.environment,
+        executions.invocation_id,
+        executions.node_id,
+        executions.execution_seconds,
+        executions.observed_at,
+        nodes.materialization,
+        coalesce(invocations.is_full_refresh, false) as is_full_refresh
+    from {{ ref('fct_node_executions') }} as executions
+    inner join {{ ref('fct_invocations') }} as invocations
+        on
+            executions.project = invocations.project
+            and executions.environment = invocations.environment
+            and executions.invocation_id = invocations.invocation_id
+    left join {{ ref('dim_nodes') }} as nodes
+        on
+            executions.project = nodes.project
+            and executions.environment = nodes.environment
+            and executions.node_id = nodes.node_id
+    where
+        executions.is_build
+        and executions.outcome = 'success'
+        and executions.resource_type in ('model', 'snapshot', 'seed')
+        and executions.execution_seconds is not null
+        and executions.observed_at <= {{ as_of() }}
+        and executions.run_date >= cast({{ dbt.dateadd('day', '-' ~ var('baseline_days'), as_of()) }} as date)
+
+),
+
+{%- set series = ['project', 'environment', 'node_id', 'is_full_refresh'] %}
+{%- set order = ['observed_at', 'invocation_id'] %}
+
+compared as (
+
+    select
+        *,
+        count(*) over (
+            partition by {{ series | join(', ') }}
+            order by {{ order | join(', ') }}
+            rows between {{ var('baseline_runs') }} preceding and 1 preceding
+        ) as prior_run_count,
+        {{ rolling_median('execution_seconds', series, order, var('baseline_runs')) }} as usual_seconds,
+        {{ rolling_mad('execution_seconds', series, order, var('baseline_runs')) }} as usual_deviation_seconds,
+        {{ percentile_within('execution_seconds', 0.5, series) }} as p50_seconds,
+        {{ percentile_within('execution_seconds', 0.95, series) }} as p95_seconds,
+        row_number() over (
+            partition by {{ series | join(', ') }}
+            order by observed_at desc, invocation_id desc
+        ) as newest_number
+    from executions
+
+),
+
+final as (
+
+    select
+        node_execution_id,
+        project,
+        environment,
+        invocation_id,
+        node_id,
+        materialization,
+        is_full_refresh,
+        observed_at,
+        execution_seconds,
+        cast(prior_run_count as bigint) as prior_run_count,
+        cast(usual_seconds as double) as usual_seconds,
+        cast(usual_deviation_seconds as double) as usual_deviation_seconds,
+        cast(p50_seconds as double) as p50_seconds,
+        cast(p95_seconds as double) as p95_seconds,
+        newest_number = 1 as is_latest,
+        -- 1.4826 makes the median absolute deviation of a normal distribution its standard deviation.
+        case
+            when prior_run_count >= {{ var('baseline_least_runs') }}
+                then
+                    execution_seconds > usual_seconds + {{ var('slow_deviations') }} * 1.4826 * usual_deviation_seconds
+                    and execution_seconds >= usual_seconds + {{ var('slow_least_seconds') }}
+        end as is_slow
+    from compared
+
+)
+
+select * from final

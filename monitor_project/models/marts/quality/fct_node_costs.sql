@@ -1,0 +1,17 @@
+-- A view: what the adapter tells of a node's cost; adapters that tell nothing have no rows.
+{{ config(materialized='view') }}
+
+select
+    node_execution_id,
+    project,
+    environment,
+    invocation_id,
+    node_id,
+    observed_at,
+    bytes_processed,
+    slot_milliseconds,
+    query_id
+from {{ ref('fct_node_executions') }}
+where
+    generated_at <= {{ as_of() }}
+    and (bytes_processed is not null or slot_milliseconds is not null or query_id is not null)

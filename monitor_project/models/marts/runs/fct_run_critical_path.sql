@@ -1,0 +1,163 @@
+-- The chain of nodes that the end of a build waited for: from the node that ended last, back each time to the parent that ended last.
+-- A test holds up what is downstream of its model, so it counts as a parent of it.
+with recursive
+
+executions as (
+
+    select
+        executions.node_execution_id,
+        executions.project,
+        executions.environment,
+        executions.invocation_id,
+        executions.node_id,
+        executions.resource_type,
+        executions.started_at,
+        executions.completed_at
+    from {{ ref('fct_node_executions') }} as executions
+    inner join {{ ref('fct_invocations') }} as invocations
+        on
+            executions.project = invocations.project
+            and executions.environment = invocations.environment
+            and executions.invocation_id = invocations.invocation_id
+    where
+        invocations.newest_build_number <= {{ var('detailed_builds') }}
+        and executions.started_at is not null
+        and executions.completed_at is not null
+
+),
+
+edges as (
+
+    select * from {{ ref('fct_lineage_edges') }}
+
+),
+
+waits_for as (
+
+    select
+        project,
+        environment,
+        child_id,
+        parent_id
+    from edges
+
+    union
+
+    select
+        held_up.project,
+        held_up.environment,
+        held_up.child_id,
+        tests.child_id as parent_id
+    from edges as held_up
+    inner join edges as tests
+        on
+            held_up.project = tests.project
+            and held_up.environment = tests.environment
+            and held_up.parent_id = tests.parent_id
+    where
+        tests.child_type = 'test'
+        and held_up.child_type != 'test'
+
+),
+
+waits as (
+
+    select
+        children.node_execution_id,
+        children.started_at,
+        parents.node_execution_id as parent_execution_id,
+        parents.completed_at as parent_completed_at,
+        row_number() over (
+            partition by children.node_execution_id
+            order by parents.completed_at desc, parents.node_execution_id asc
+        ) as latest_number
+    from waits_for
+    inner join executions as children
+        on
+            waits_for.project = children.project
+            and waits_for.environment = children.environment
+            and waits_for.child_id = children.node_id
+    inner join executions as parents
+        on
+            children.invocation_id = parents.invocation_id
+            and waits_for.project = parents.project
+            and waits_for.environment = parents.environment
+            and waits_for.parent_id = parents.node_id
+    where parents.completed_at <= children.started_at
+
+),
+
+numbered as (
+
+    select
+        *,
+        max(completed_at) over (partition by project, environment, invocation_id) as run_completed_at,
+        row_number() over (
+            partition by project, environment, invocation_id
+            order by completed_at desc, node_execution_id asc
+        ) as end_number
+    from executions
+
+),
+
+chain as (
+
+    select
+        node_execution_id,
+        0 as steps_from_end
+    from numbered
+    where end_number = 1
+
+    union all
+
+    select
+        waits.parent_execution_id as node_execution_id,
+        chain.steps_from_end + 1 as steps_from_end
+    from chain
+    inner join waits
+        on
+            chain.node_execution_id = waits.node_execution_id
+            and waits.latest_number = 1
+
+),
+
+first_waiting as (
+
+    select
+        parent_execution_id,
+        min(started_at) as first_started_at
+    from waits
+    group by parent_execution_id
+
+),
+
+final as (
+
+    select
+        numbered.node_execution_id,
+        numbered.project,
+        numbered.environment,
+        numbered.invocation_id,
+        numbered.node_id,
+        numbered.resource_type,
+        numbered.started_at,
+        numbered.completed_at,
+        {{ seconds_between('numbered.started_at', 'numbered.completed_at') }} as run_seconds,
+        {{ seconds_between('waits.parent_completed_at', 'numbered.started_at') }} as wait_seconds,
+        {{ seconds_between('numbered.completed_at', 'coalesce(first_waiting.first_started_at, numbered.run_completed_at)') }}
+            as slack_seconds,
+        chain.node_execution_id is not null as is_critical,
+        cast(chain.steps_from_end as bigint) as steps_from_end
+    from numbered
+    left join waits
+        on
+            numbered.node_execution_id = waits.node_execution_id
+            and waits.latest_number = 1
+    left join first_waiting
+        on numbered.node_execution_id = first_waiting.parent_execution_id
+    left join chain
+        on numbered.node_execution_id = chain.node_execution_id
+
+)
+
+select * from final

@@ -1,0 +1,95 @@
+-- Where a build should have come by its cadence and did not: the last build, plus the cadence, plus the grace. Known at that instant,
+-- whenever somebody looks.
+with
+
+builds as (
+
+    select * from {{ ref('fct_invocations') }}
+    where
+        is_build
+        and not is_retry
+        and invocation_id is not null
+        and invocation_status not in ('interrupted', 'empty')
+
+),
+
+cadences as (
+
+    select * from {{ ref('run_cadences') }}
+
+),
+
+spaced as (
+
+    select
+        builds.project,
+        builds.environment,
+        builds.run_id,
+        builds.ended_at as last_build_at,
+        cadences.every_hours,
+        cadences.grace_hours,
+        lead(builds.run_id) over (
+            partition by builds.project, builds.environment
+            order by builds.ended_at, builds.run_id
+        ) as next_run_id,
+        lead(builds.ended_at) over (
+            partition by builds.project, builds.environment
+            order by builds.ended_at, builds.run_id
+        ) as next_build_at
+    from builds
+    inner join cadences
+        on
+            builds.project = cadences.project
+            and builds.environment = cadences.environment
+
+    union all
+
+    -- Cadences that say since when, up to their first build.
+    select
+        cadences.project,
+        cadences.environment,
+        cast(null as {{ dbt.type_string() }}) as run_id,
+        cast(cadences.since as {{ dbt.type_timestamp() }}) as last_build_at,
+        cadences.every_hours,
+        cadences.grace_hours,
+        min(builds.run_id) as next_run_id,
+        min(builds.ended_at) as next_build_at
+    from cadences
+    left join builds
+        on
+            cadences.project = builds.project
+            and cadences.environment = builds.environment
+    where cadences.since is not null
+    group by cadences.project, cadences.environment, cadences.since, cadences.every_hours, cadences.grace_hours
+    having count(builds.run_id) = 0
+
+),
+
+due as (
+
+    select
+        *,
+        {{ dbt.dateadd('second', 'cast((every_hours + grace_hours) * 3600 as bigint)', 'last_build_at') }} as due_at
+    from spaced
+
+),
+
+final as (
+
+    select
+        {{ surrogate_key(['project', 'environment', 'due_at']) }} as run_gap_id,
+        project,
+        environment,
+        run_id as last_run_id,
+        case when run_id is not null then last_build_at end as last_build_at,
+        every_hours,
+        due_at,
+        next_run_id,
+        next_build_at,
+        {{ seconds_between('last_build_at', 'coalesce(next_build_at, ' ~ as_of() ~ ')') }} / 3600 as gap_hours
+    from due
+    where due_at < coalesce(next_build_at, {{ as_of() }})
+
+)
+
+select * from final

@@ -1,0 +1,72 @@
+-- Products that will be out of stock within stock_low_days at the pace of their last falls. What is out already is signal_stockout's.
+with
+
+forecasts as (
+
+    select * from {{ ref('fct_stock_forecasts') }}
+
+),
+
+moments as (
+
+    select
+        *,
+        counted_at as observed_at,
+        coalesce(inventory_count > 0 and days_left < {{ var('stock_low_days') }}, false) as is_bad
+    from forecasts
+
+    union all
+
+    -- What the latest look saw: null for a product that is gone, which closes its incident.
+    select
+        *,
+        last_looked_at as observed_at,
+        case
+            when is_still_sold then coalesce(inventory_count > 0 and days_left < {{ var('stock_low_days') }}, false)
+        end as is_bad
+    from forecasts
+    where
+        is_latest
+        and counted_at < last_looked_at
+
+),
+
+nodes as (
+
+    select * from {{ ref('dim_nodes') }}
+
+),
+
+observed as (
+
+    select
+        {{ surrogate_key(["'stock_low'", 'moments.project', 'moments.environment', 'moments.product_id']) }} as signal_key,
+        'stock_low' as kind,
+        moments.project,
+        moments.environment,
+        moments.observed_at,
+        cast(null as {{ dbt.type_string() }}) as invocation_id,
+        moments.is_bad,
+        'warning' as severity,
+        moments.product_name || case when moments.is_bad then ' is low' else ' is not low' end as title,
+        cast(moments.inventory_count as {{ dbt.type_string() }}) || ' left, enough for '
+        || cast(round(cast(moments.days_left as decimal(18, 4)), 1) as {{ dbt.type_string() }}) || ' days at '
+        || cast(round(cast(moments.mean_daily_fall as decimal(18, 4)), 1) as {{ dbt.type_string() }}) || ' a day' as detail,
+        cast(null as {{ dbt.type_string() }}) as node_id,
+        nodes.owner,
+        {{ json_object({
+            'product_id': 'moments.product_id',
+            'inventory_count': 'moments.inventory_count',
+            'days_left': 'moments.days_left',
+            'counted_at': 'cast(moments.counted_at as ' ~ dbt.type_string() ~ ')'
+        }) }} as evidence
+    from moments
+    left join nodes
+        on
+            moments.project = nodes.project
+            and moments.environment = nodes.environment
+            and nodes.node_id = 'snapshot.' || moments.project || '.product_inventory_snapshot'
+
+)
+
+{{ signal_columns('observed') }}
