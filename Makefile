@@ -15,7 +15,7 @@ OFFDAG := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/offdag
 RUN := $(OFFDAG) run --environment $(ENVIRONMENT) --project-dir inventory_project --
 SQL := inventory_project/models inventory_project/analyses inventory_project/tests monitor_project/models monitor_project/tests
 
-.PHONY: help demo test build load monitor build-then-monitor ci report lint fixtures golden clean
+.PHONY: help demo test build load monitor build-then-monitor ci report lint bench fixtures golden clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,6 +59,9 @@ lint: $(VENV)/.installed ## ruff, mypy, sqlfluff, yamllint: no database, no netw
 	@# Snapshots are left out: sqlfluff's Jinja does not know the snapshot tag.
 	@$(BIN)/sqlfluff lint --disable-progress-bar $(SQL)
 	@$(BIN)/yamllint --strict .
+
+bench: $(VENV)/.installed ## What collecting and monitoring cost, in CPU seconds and memory (about 8 minutes); BENCH_ARGS="--largest 1,000,000"
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m bench $(BENCH_ARGS)
 
 fixtures: $(VENV)/.installed ## Record artifacts of dbt 1.7 to 1.11 anew, each in an environment of its own (about 5 minutes)
 	@$(BIN)/python tests/fixtures/record.py

@@ -111,7 +111,9 @@ def _write_run(
             "unique_id": ids,
             "resource_type": [node.split(".")[0] for node in ids],
             "status": statuses,
-            "message": ["OK" if s in ("pass", "success") else "Got 3 results, configured to fail if != 0" for s in statuses],
+            "message": [
+                "OK" if s in ("pass", "success") else "Got 3 results, configured to fail if != 0" for s in statuses
+            ],
             "failures": [3 if s == "fail" else None for s in statuses],
             "execution_seconds": seconds,
             "started_at": starts,

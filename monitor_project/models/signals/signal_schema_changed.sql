@@ -121,6 +121,18 @@ changes as (
 
 ),
 
+firsts as (
+
+    select
+        project,
+        environment,
+        unique_id,
+        min(generated_at) as first_changed_at
+    from changes
+    group by project, environment, unique_id
+
+),
+
 -- Each change, and the catalogs after the first change of a relation that did not change it again.
 moments as (
 
@@ -133,15 +145,7 @@ moments as (
         changes.differences,
         changes.unique_id is not null as is_bad
     from catalogs
-    inner join (
-        select
-            project,
-            environment,
-            unique_id,
-            min(generated_at) as first_changed_at
-        from changes
-        group by project, environment, unique_id
-    ) as firsts
+    inner join firsts
         on
             catalogs.project = firsts.project
             and catalogs.environment = firsts.environment

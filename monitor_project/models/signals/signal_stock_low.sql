@@ -1,4 +1,4 @@
--- Products that will be out of stock within stock_low_days at the pace of their last falls. What is out already is signal_stockout's.
+-- Products that will be out of stock within stock_low_days at the pace of their last falls.
 with
 
 forecasts as (
@@ -7,13 +7,36 @@ forecasts as (
 
 ),
 
+sequenced as (
+
+    select
+        *,
+        coalesce(inventory_count > 0 and days_left < {{ var('stock_low_days') }}, false) as is_low,
+        lag(coalesce(inventory_count > 0 and days_left < {{ var('stock_low_days') }}, false)) over (
+            partition by project, environment, product_id
+            order by counted_at
+        ) as was_low
+    from forecasts
+
+),
+
+-- What was low and ran out is not mended; what ran out at once is signal_stockout's alone.
+judged as (
+
+    select
+        *,
+        is_low or (inventory_count <= 0 and coalesce(was_low, false)) as is_bad_now
+    from sequenced
+
+),
+
 moments as (
 
     select
         *,
         counted_at as observed_at,
-        coalesce(inventory_count > 0 and days_left < {{ var('stock_low_days') }}, false) as is_bad
-    from forecasts
+        is_bad_now as is_bad
+    from judged
 
     union all
 
@@ -21,10 +44,8 @@ moments as (
     select
         *,
         last_looked_at as observed_at,
-        case
-            when is_still_sold then coalesce(inventory_count > 0 and days_left < {{ var('stock_low_days') }}, false)
-        end as is_bad
-    from forecasts
+        case when is_still_sold then is_bad_now end as is_bad
+    from judged
     where
         is_latest
         and counted_at < last_looked_at

@@ -17,9 +17,15 @@ _STATE = {
     "node_failed": "FAILED",
     "test_failed": "FAILED",
     "source_stale": "STALE",
+    "source_unchecked": "NOT CHECKED",
     "run_incomplete": "NOT BUILT",
     "run_missing": "MISSING",
+    "model_slow": "SLOW",
+    "test_flaky": "FLAKY",
+    "schema_changed": "CHANGED",
+    "volume_odd": "ODD VOLUME",
     "stockout": "OUT OF STOCK",
+    "stock_low": "LOW STOCK",
 }
 _CLOSED = {
     "removed": "no longer checked, since it was removed",

@@ -160,17 +160,17 @@ counted as (
         sum(case when is_unexplained_flip then 1 else 0 end) over (
             partition by project, environment, node_id
             order by observed_at, invocation_id
-            rows between {{ var('flaky_runs') - 1 }} preceding and current row
+            rows between {{ var('flaky_runs') }} preceding and current row
         ) as flip_count,
         sum(case when is_unexplained_flip and is_pass and is_retry then 1 else 0 end) over (
             partition by project, environment, node_id
             order by observed_at, invocation_id
-            rows between {{ var('flaky_runs') - 1 }} preceding and current row
+            rows between {{ var('flaky_runs') }} preceding and current row
         ) as retry_pass_count,
         count(*) over (
             partition by project, environment, node_id
             order by observed_at, invocation_id
-            rows between {{ var('flaky_runs') - 1 }} preceding and current row
+            rows between {{ var('flaky_runs') }} preceding and current row
         ) as run_count,
         row_number() over (
             partition by project, environment, node_id

@@ -64,8 +64,8 @@ averaged as (
             numbered.project = falls.project
             and numbered.environment = falls.environment
             and numbered.product_id = falls.product_id
-            and falls.fall_number <= numbered.fall_number
-            and falls.fall_number > numbered.fall_number - {{ var('stock_falls') }}
+            and numbered.fall_number >= falls.fall_number
+            and numbered.fall_number - {{ var('stock_falls') }} < falls.fall_number
     group by numbered.stock_count_id
 
 ),

@@ -1,0 +1,59 @@
+"""run_results files in the shape of dbt 1.11."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+
+def write_runs(folder: Path, runs: int, results: int, newest: datetime) -> None:
+    """Write ``runs`` files of ``results`` results each, an hour apart, the last one at ``newest``."""
+    for number in range(runs):
+        at = newest - timedelta(hours=runs - 1 - number)
+        path = folder / f"run-{number:05}" / "run_results.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(_run_results(number, results, at)))
+
+
+def _run_results(number: int, results: int, at: datetime) -> dict[str, Any]:
+    return {
+        "metadata": {
+            "dbt_schema_version": "https://schemas.getdbt.com/dbt/run-results/v6.json",
+            "dbt_version": "1.11.16",
+            "generated_at": _instant(at),
+            "invocation_id": f"bench-{number:08}",
+            "invocation_started_at": _instant(at - timedelta(minutes=5)),
+            "env": {},
+        },
+        "results": [_result(i, at) for i in range(results)],
+        "elapsed_time": 290.0,
+        "args": {"which": "build", "invocation_command": "dbt build"},
+    }
+
+
+def _result(number: int, at: datetime) -> dict[str, Any]:
+    start = at - timedelta(seconds=300 - number % 290, microseconds=number)
+    steps = (
+        ("compile", start, start + timedelta(seconds=1)),
+        ("execute", start + timedelta(seconds=1), start + timedelta(seconds=3)),
+    )
+    return {
+        "status": "success",
+        "timing": [{"name": n, "started_at": _instant(a), "completed_at": _instant(b)} for n, a, b in steps],
+        "thread_id": f"Thread-{number % 4} (worker)",
+        "execution_time": 3.0 + number / 1000,
+        "adapter_response": {"_message": "OK"},
+        "message": "OK",
+        "failures": None,
+        "unique_id": f"model.bench.model_{number:05}",
+        "compiled": True,
+        "compiled_code": "select id, name, amount, counted_at from a_table_of_the_layer_below\n" * 8,
+        "relation_name": f'"bench"."main"."model_{number:05}"',
+        "batch_results": None,
+    }
+
+
+def _instant(at: datetime) -> str:
+    return at.isoformat(timespec="microseconds") + "Z"
