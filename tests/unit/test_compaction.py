@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -18,7 +20,7 @@ from offdag.history.compaction import GRACE, compact, compact_when_due
 from offdag.history.history import History
 from offdag.history.retention import prune
 from offdag.history.store import Store
-from offdag.monitor import is_vanished_file_message
+from offdag.monitor import is_vanished_file_message, run_when_free
 from support import artifacts
 
 NOW = artifacts.NOW + timedelta(days=2)
@@ -196,6 +198,21 @@ def test_a_file_that_vanishes_is_told_from_one_that_is_damaged(tmp_path: Path) -
         duckdb.connect().execute("select * from read_parquet(?)", [str(tmp_path / "damaged.parquet")])
     assert is_vanished_file_message(str(gone.value))
     assert not is_vanished_file_message(str(damaged.value))
+
+
+def test_the_monitor_repeats_once_where_a_file_vanished(tmp_path: Path) -> None:
+    """The child speaks DuckDB's own words, at its first call alone, or at each."""
+    script = (
+        "import duckdb, pathlib, sys; calls = pathlib.Path(sys.argv[1]); done = calls.exists(); calls.open('a').write('x');"
+        "sys.exit(0) if done and sys.argv[2] == 'once' else None;"
+        f"duckdb.connect().execute('select * from read_parquet(?)', [r'{tmp_path / 'gone.parquet'}'])"
+    )
+    for how, code, calls in (("once", 0, 2), ("always", 1, 2)):
+        told: list[str] = []
+        command = [sys.executable, "-c", script, str(tmp_path / how), how]
+        ended, _ = run_when_free(command, dict(os.environ), tmp_path, tmp_path / "monitor.duckdb", 5.0, told.append)
+        assert (ended, len((tmp_path / how).read_text())) == (code, calls)
+        assert told == ["monitor repeats: a file of the history was merged into another one while it was read"]
 
 
 def pruned(history: History, at: int) -> bool:

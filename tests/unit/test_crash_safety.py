@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,6 +15,7 @@ import pytest
 from offdag.collect.collection import collect
 from offdag.collect.context import Context
 from offdag.collect.places import find_artifacts
+from offdag.errors import ExitCode, HistoryError
 from offdag.history.history import History
 from offdag.history.store import Store
 from support import artifacts
@@ -101,6 +104,30 @@ def test_killed_at_any_write_and_repeated_gives_the_same_files(
         assert not list(history.rglob("*.tmp"))
         take(folder, history)
         assert files(history) == expected, f"killed at write {at}"
+
+
+def test_a_full_disk_is_a_clear_error_and_leaves_nothing_half_written(
+    whole: tuple[Path, dict[str, bytes], int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, expected, _ = whole
+    count = 0
+    real = os.fsync
+
+    def full(descriptor: int) -> None:
+        nonlocal count
+        count += 1
+        if count > 20:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        real(descriptor)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(HistoryError, match="No space left on device") as problem:
+            take(folder, tmp_path / "history")
+    assert problem.value.exit_code == ExitCode.UNREADABLE
+    assert not list((tmp_path / "history").rglob("*.tmp"))
+    take(folder, tmp_path / "history")
+    assert files(tmp_path / "history") == expected
 
 
 def test_eight_collectors_at_once_lose_and_double_nothing(

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 
-from bench.artifacts import write_runs
+from bench.artifacts import write_manifests, write_runs
 from bench.histories import write_history
 from bench.measure import Cost, cost_of, summary
 
@@ -20,6 +20,7 @@ _NEWEST = datetime(2026, 6, 30)
 # Runs, nodes and days of each history: the last one is 20,000 files a table, as nobody's compaction would leave them.
 _HISTORIES = {"10,000": (200, 50, 7), "100,000": (2_000, 50, 70), "1,000,000": (20_000, 50, 700)}
 _BACKFILL_FILES, _RESULTS = 100, 1_500
+_LARGE_NODES = 37_500
 
 
 def main() -> None:
@@ -60,6 +61,20 @@ def _prepared(folder: Path, largest: str) -> dict[str, Callable[[int], Cost]]:
         "offdag --version": lambda _: offdag("--version"),
         f"collect one run of {_RESULTS:,} results": lambda number: collected(one, number),
         f"collect {_BACKFILL_FILES} runs of {_RESULTS:,} results": lambda number: collected(many, number),
+    }
+    first, again = write_manifests(folder / "manifests", _LARGE_NODES, _NEWEST)
+    size = first.stat().st_size / 1e6
+    decode = "import msgspec, pathlib, sys; [msgspec.json.decode(p.read_bytes()) for p in pathlib.Path(sys.argv[1]).rglob('*.json')]"
+    work |= {
+        "decode the same files as JSON, nothing else": lambda _: cost_of(
+            [sys.executable, "-c", decode, str(many)], folder, {}
+        ),
+        f"collect a manifest of {_LARGE_NODES:,} nodes, {size:.0f} MB": lambda number: offdag(
+            "collect", "--history", str(folder / f"large-{number}"), str(first)
+        ),
+        "collect the same manifest, unchanged": lambda number: offdag(
+            "collect", "--history", str(folder / f"large-{number}"), str(again)
+        ),
     }
     for name, (runs, nodes, days) in _HISTORIES.items():
         print(f"writing a history of {name} node results", file=sys.stderr, flush=True)

@@ -57,3 +57,41 @@ def _result(number: int, at: datetime) -> dict[str, Any]:
 
 def _instant(at: datetime) -> str:
     return at.isoformat(timespec="microseconds") + "Z"
+
+
+def write_manifests(folder: Path, nodes: int, at: datetime) -> tuple[Path, Path]:
+    """Write a manifest of ``nodes`` nodes and about 5 kB each, and one that differs in nothing but its metadata."""
+    sections = {"nodes": {f"model.bench.model_{i:05}": _node(i) for i in range(nodes)}, "sources": {}, "exposures": {}}
+    paths = folder / "first" / "manifest.json", folder / "again" / "manifest.json"
+    for number, path in enumerate(paths):
+        metadata = {
+            "dbt_schema_version": "https://schemas.getdbt.com/dbt/manifest/v12.json",
+            "generated_at": _instant(at + timedelta(hours=number)),
+            "invocation_id": f"bench-manifest-{number}",
+            "project_name": "bench",
+            "adapter_type": "duckdb",
+        }
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps({"metadata": metadata, **sections}))
+    return paths
+
+
+def _node(number: int) -> dict[str, Any]:
+    unique_id = f"model.bench.model_{number:05}"
+    code = "select id, name, amount, counted_at from a_table_of_the_layer_below\n"
+    return {
+        "unique_id": unique_id,
+        "name": unique_id.split(".")[2],
+        "resource_type": "model",
+        "package_name": "bench",
+        "original_file_path": f"models/layer_{number % 7}/model_{number:05}.sql",
+        "checksum": {"name": "sha256", "checksum": f"{number:064x}"},
+        "config": {"materialized": "table", "meta": {"owner": "@team"}, "tags": []},
+        "columns": {
+            f"column_{i}": {"name": f"column_{i}", "description": "A column.", "data_type": "int"} for i in range(10)
+        },
+        "depends_on": {"macros": [], "nodes": [f"model.bench.model_{number // 2:05}"] if number else []},
+        "raw_code": code * 30,
+        "compiled_code": code * 30,
+        "created_at": 1.0,
+    }

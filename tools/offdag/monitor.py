@@ -92,7 +92,7 @@ def build_monitor(settings: Settings, history: History, all_tests: bool, say: Ca
         "OFFDAG_AS_OF": as_of.isoformat(sep=" ", timespec="microseconds"),
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
     }
-    exit_code, output = _run_when_free(command, environ, project, database, settings.lock_timeout, say)
+    exit_code, output = run_when_free(command, environ, project, database, settings.lock_timeout, say)
     history.put(
         "monitor_runs",
         started_at.date(),
@@ -121,7 +121,7 @@ def build_monitor(settings: Settings, history: History, all_tests: bool, say: Ca
     return as_of
 
 
-def _run_when_free(
+def run_when_free(
     command: list[str],
     environ: dict[str, str],
     project: Path,
@@ -129,7 +129,14 @@ def _run_when_free(
     timeout: float,
     say: Callable[[str], None],
 ) -> tuple[int, str]:
-    """Run dbt once nobody else has the database; again where somebody was faster, up to the deadline."""
+    """Run dbt once nobody else has the database; again where somebody was faster, and once where a file was merged away meanwhile.
+
+    Returns:
+        Exit code and output.
+
+    Raises:
+        DatabaseLocked: Another process kept taking the database up to the deadline.
+    """
     deadline = time.monotonic() + timeout
     has_repeated = False
     while True:
