@@ -12,8 +12,6 @@ from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 
-from bench.artifacts import write_manifests, write_runs
-from bench.histories import write_history
 from bench.measure import Cost, cost_of, summary
 
 _NEWEST = datetime(2026, 6, 30)
@@ -46,8 +44,8 @@ def main() -> None:
 def _prepared(folder: Path, largest: str) -> dict[str, Callable[[int], Cost]]:
     """What is measured, by name; data is made here, outside of the measured time."""
     one, many = folder / "one", folder / "many"
-    write_runs(one, 1, _RESULTS, _NEWEST)
-    write_runs(many, _BACKFILL_FILES, _RESULTS, _NEWEST)
+    _made("artifacts", "write_runs", one, 1, _RESULTS, _NEWEST)
+    _made("artifacts", "write_runs", many, _BACKFILL_FILES, _RESULTS, _NEWEST)
 
     def offdag(*arguments: str) -> Cost:
         env = {"OFFDAG_MONITOR_PROJECT_DIR": str(Path("monitor_project").absolute())}
@@ -62,7 +60,8 @@ def _prepared(folder: Path, largest: str) -> dict[str, Callable[[int], Cost]]:
         f"collect one run of {_RESULTS:,} results": lambda number: collected(one, number),
         f"collect {_BACKFILL_FILES} runs of {_RESULTS:,} results": lambda number: collected(many, number),
     }
-    first, again = write_manifests(folder / "manifests", _LARGE_NODES, _NEWEST)
+    _made("artifacts", "write_manifests", folder / "manifests", _LARGE_NODES, _NEWEST)
+    first, again = (folder / "manifests" / name / "manifest.json" for name in ("first", "again"))
     size = first.stat().st_size / 1e6
     decode = "import msgspec, pathlib, sys; [msgspec.json.decode(p.read_bytes()) for p in pathlib.Path(sys.argv[1]).rglob('*.json')]"
     work |= {
@@ -79,13 +78,20 @@ def _prepared(folder: Path, largest: str) -> dict[str, Callable[[int], Cost]]:
     for name, (runs, nodes, days) in _HISTORIES.items():
         print(f"writing a history of {name} node results", file=sys.stderr, flush=True)
         history, database = folder / f"history-{name}", folder / f"{name}.duckdb"
-        write_history(str(history), runs, nodes, days, _NEWEST)
+        _made("histories", "write_history", str(history), runs, nodes, days, _NEWEST)
         arguments = ("monitor", "--history", str(history), "--monitor-database", str(database))
         work[f"monitor, {name} node results, first run"] = partial(_monitor, offdag, arguments, database)
         work[f"monitor, {name} node results, nothing new"] = partial(_monitor, offdag, arguments, None)
         if name == largest:
             break
     return work
+
+
+def _made(module: str, function: str, *arguments: object) -> None:
+    """Make data in a process of its own: a child begins with its parent's memory, which would count as the child's peak."""
+    given = ", ".join(map(repr, arguments))
+    code = f"import datetime; from pathlib import *; from bench.{module} import {function}; {function}({given})"
+    cost_of([sys.executable, "-c", code], Path.cwd(), {})
 
 
 def _monitor(offdag: Callable[..., Cost], arguments: tuple[str, ...], forget: Path | None, _round: int) -> Cost:

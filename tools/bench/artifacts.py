@@ -59,8 +59,8 @@ def _instant(at: datetime) -> str:
     return at.isoformat(timespec="microseconds") + "Z"
 
 
-def write_manifests(folder: Path, nodes: int, at: datetime) -> tuple[Path, Path]:
-    """Write a manifest of ``nodes`` nodes and about 5 kB each, and one that differs in nothing but its metadata."""
+def write_manifests(folder: Path, nodes: int, at: datetime) -> None:
+    """Write a manifest of ``nodes`` nodes and about 5 kB each to ``first``, and to ``again`` one that differs in its metadata alone."""
     sections = {"nodes": {f"model.bench.model_{i:05}": _node(i) for i in range(nodes)}, "sources": {}, "exposures": {}}
     paths = folder / "first" / "manifest.json", folder / "again" / "manifest.json"
     for number, path in enumerate(paths):
@@ -73,7 +73,6 @@ def write_manifests(folder: Path, nodes: int, at: datetime) -> tuple[Path, Path]
         }
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps({"metadata": metadata, **sections}))
-    return paths
 
 
 def _node(number: int) -> dict[str, Any]:
