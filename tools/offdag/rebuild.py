@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,7 +17,7 @@ from offdag.artifacts.manifest import read_manifest
 from offdag.artifacts.results import read_results
 from offdag.collect.context import RunContext
 from offdag.collect.rows import TableRows, catalog_rows, manifest_rows, results_rows
-from offdag.history.history import MERGED_PREFIX, History, date_folder
+from offdag.history.history import History, Merged, date_folder
 from offdag.history.raw import kept_artifacts, read_artifact
 
 # What names an artifact's rows in each table that comes from artifacts; the other tables are themselves the first record.
@@ -160,12 +158,7 @@ def _replace_day(
     others = [n for n in history.store.names(folder) if n.endswith(".parquet")]
     kept = there.filter(pc.invert(pc.is_in(there[key], pc.unique(rebuilt[key]))))
     whole = pa.concat_tables([rebuilt, kept])
-    noted = {
-        "offdag.merged_at": now.isoformat(),
-        "offdag.identities": json.dumps(sorted(set(whole[key].to_pylist()))),
-        "offdag.replaces": json.dumps(others),
-    }
-    identity = MERGED_PREFIX + hashlib.sha256(f"rebuilt at {now}|{'|'.join(others)}".encode()).hexdigest()[:32]
-    history.put_frame(table, day, identity, whole, noted)
+    identities = frozenset(whole[key].to_pylist())
+    history.put_merged(table, day, whole, Merged(now, identities, frozenset(others)))
     for name in others:
         history.store.delete(f"{folder}/{name}")

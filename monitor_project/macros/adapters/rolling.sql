@@ -1,11 +1,17 @@
 {#- Documented in ../_macros.yml. -#}
-{% macro rolling_median(column, partition_by, order_by, rows) -%}
-    {{ adapter.dispatch('rolling_aggregate', 'monitor')('median', column, partition_by, order_by, rows) }}
-{%- endmacro %}
-
-{#- Documented in ../_macros.yml. -#}
-{% macro rolling_mad(column, partition_by, order_by, rows) -%}
-    {{ adapter.dispatch('rolling_aggregate', 'monitor')('mad', column, partition_by, order_by, rows) }}
+{% macro against_baseline(relation, column, series, order) -%}
+    (
+        select
+            *,
+            count(*) over (
+                partition by {{ series | join(', ') }}
+                order by {{ order | join(', ') }}
+                rows between {{ var('baseline_runs') }} preceding and 1 preceding
+            ) as prior_run_count,
+            {{ adapter.dispatch('rolling_aggregate', 'monitor')('median', column, series, order, var('baseline_runs')) }} as usual_value,
+            {{ adapter.dispatch('rolling_aggregate', 'monitor')('mad', column, series, order, var('baseline_runs')) }} as usual_deviation
+        from {{ relation }}
+    )
 {%- endmacro %}
 
 {% macro duckdb__rolling_aggregate(aggregate, column, partition_by, order_by, rows) -%}

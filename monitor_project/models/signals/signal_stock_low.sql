@@ -7,16 +7,24 @@ forecasts as (
 
 ),
 
+counts as (
+
+    select
+        *,
+        coalesce(inventory_count > 0 and days_left < {{ var('stock_low_days') }}, false) as is_low
+    from forecasts
+
+),
+
 sequenced as (
 
     select
         *,
-        coalesce(inventory_count > 0 and days_left < {{ var('stock_low_days') }}, false) as is_low,
-        lag(coalesce(inventory_count > 0 and days_left < {{ var('stock_low_days') }}, false)) over (
+        lag(is_low) over (
             partition by project, environment, product_id
             order by counted_at
         ) as was_low
-    from forecasts
+    from counts
 
 ),
 

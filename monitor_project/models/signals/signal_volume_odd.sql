@@ -27,21 +27,15 @@ executions as (
 
 ),
 
-{%- set series = ['project', 'environment', 'node_id', 'is_full_refresh'] %}
-{%- set order = ['observed_at', 'invocation_id'] %}
-
 compared as (
 
-    select
-        *,
-        count(*) over (
-            partition by {{ series | join(', ') }}
-            order by {{ order | join(', ') }}
-            rows between {{ var('baseline_runs') }} preceding and 1 preceding
-        ) as prior_run_count,
-        {{ rolling_median('rows_affected', series, order, var('baseline_runs')) }} as usual_rows,
-        {{ rolling_mad('rows_affected', series, order, var('baseline_runs')) }} as usual_deviation_rows
-    from executions
+    select *
+    from {{ against_baseline(
+        'executions',
+        'rows_affected',
+        ['project', 'environment', 'node_id', 'is_full_refresh'],
+        ['observed_at', 'invocation_id']
+    ) }} as compared_executions
 
 ),
 
@@ -51,8 +45,8 @@ judged as (
         *,
         coalesce(
             prior_run_count >= {{ var('baseline_least_runs') }}
-            and abs(rows_affected - usual_rows) > {{ var('volume_deviations') }} * 1.4826 * usual_deviation_rows
-            and abs(rows_affected - usual_rows) > usual_rows * {{ var('volume_least_rate') }},
+            and abs(rows_affected - usual_value) > {{ var('volume_deviations') }} * 1.4826 * usual_deviation
+            and abs(rows_affected - usual_value) > usual_value * {{ var('volume_least_rate') }},
             false
         ) as is_bad
     from compared
@@ -87,10 +81,10 @@ observed as (
         coalesce(nodes.node_name, telling.node_id)
         || case when telling.is_bad then ' has an odd number of rows' else ' has as many rows as usual' end as title,
         cast(telling.rows_affected as {{ dbt.type_string() }}) || ' rows; usual are '
-        || cast(cast(telling.usual_rows as bigint) as {{ dbt.type_string() }}) as detail,
+        || cast(cast(telling.usual_value as bigint) as {{ dbt.type_string() }}) as detail,
         telling.node_id,
         nodes.owner,
-        {{ json_object({'path': 'nodes.path', 'rows_affected': 'telling.rows_affected', 'usual_rows': 'telling.usual_rows'}) }} as evidence
+        {{ json_object({'path': 'nodes.path', 'rows_affected': 'telling.rows_affected', 'usual_rows': 'telling.usual_value'}) }} as evidence
     from telling
     left join nodes
         on

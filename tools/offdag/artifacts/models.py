@@ -67,4 +67,4 @@ def _struct(models: tuple[type[BaseModel], ...]) -> type[msgspec.Struct]:
             required.append((name, kinds))
         else:
             optional.append((name, kinds | None, None))
-    return msgspec.defstruct(models[0].__name__, [*required, *optional], rename=None, gc=False)
+    return msgspec.defstruct(models[0].__name__, [*required, *optional], gc=False)

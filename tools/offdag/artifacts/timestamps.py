@@ -13,8 +13,7 @@ _DBT_LENGTH = len("2026-01-31T06:00:00.123456Z")
 def parse_instant(text: object) -> datetime | None:
     """Naive UTC of an ISO instant; None for what is none.
 
-    dbt writes microseconds with Z, ``+00:00`` for freshness, and nanoseconds from 2.0 on (cut to microseconds). The parser's models of
-    run_results up to v4 give instants, not texts.
+    dbt writes microseconds with Z, ``+00:00`` for freshness, and nanoseconds from 2.0 on (cut to microseconds).
     """
     if isinstance(text, str) and len(text) == _DBT_LENGTH and text[-1] == "Z":
         # The form of nearly all instants, by the fast way.
@@ -22,8 +21,6 @@ def parse_instant(text: object) -> datetime | None:
             return datetime.fromisoformat(text[:-1])
         except ValueError:
             return None
-    if isinstance(text, datetime):
-        return text.astimezone(timezone.utc).replace(tzinfo=None) if text.tzinfo else text
     match = _INSTANT.match(text.strip()) if isinstance(text, str) else None
     if match is None:
         return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from datetime import date, datetime, timedelta
 
 import pyarrow as pa
 
-from offdag.history.history import MERGED_PREFIX, History, Merged, date_folder
+from offdag.history.history import History, Merged, date_folder
 
 # A reader that listed the files before they were merged may still want to open them.
 GRACE = timedelta(hours=1)
@@ -104,10 +103,4 @@ def _merge(history: History, table: str, day: date, names: list[str], merged: di
             frame = frame.group_by(frame.column_names, use_threads=False).aggregate([])
         identities |= inside
         replaces |= merged[name].replaces if name in merged else set()
-    noted = {
-        "offdag.merged_at": now.isoformat(),
-        "offdag.identities": json.dumps(sorted(identities)),
-        "offdag.replaces": json.dumps(sorted(replaces)),
-    }
-    digest = hashlib.sha256("|".join(names).encode()).hexdigest()[:32]
-    history.put_frame(table, day, f"{MERGED_PREFIX}{digest}", frame, noted)
+    history.put_merged(table, day, frame, Merged(now, frozenset(identities), frozenset(replaces)))

@@ -36,7 +36,9 @@ _LONGEST_PART = 100
 _NO_ROWS_DATE = date(1970, 1, 1)
 
 
-MERGED_PREFIX = "merged-"
+_MERGED_PREFIX = "merged-"
+# Parquet metadata of a merged file.
+_MERGED_AT, _IDENTITIES, _REPLACES = "offdag.merged_at", "offdag.identities", "offdag.replaces"
 
 
 @dataclass(frozen=True)
@@ -132,16 +134,20 @@ class History:
         ]
         self.put_frame(table, run_date, identity, pa.table(arrays, schema=schema))
 
-    def put_frame(
-        self,
-        table: str,
-        run_date: date,
-        identity: str,
-        frame: pa.Table,
-        metadata: Mapping[str, str] | None = None,
-    ) -> None:
-        """The same for an Arrow table of the table's schema, with Parquet metadata of the file's own."""
-        self.store.write(_file_name(table, run_date, identity), _parquet_bytes(frame, metadata))
+    def put_frame(self, table: str, run_date: date, identity: str, frame: pa.Table) -> None:
+        """The same for an Arrow table of the table's schema."""
+        self.store.write(_file_name(table, run_date, identity), _parquet_bytes(frame))
+
+    def put_merged(self, table: str, run_date: date, frame: pa.Table, merged: Merged) -> None:
+        """Write a file that stands for others of its date; they stay until somebody deletes them."""
+        digest = hashlib.sha256("|".join(sorted(merged.replaces)).encode()).hexdigest()[:32]
+        noted = {
+            _MERGED_AT: merged.merged_at.isoformat(),
+            _IDENTITIES: json.dumps(sorted(merged.identities)),
+            _REPLACES: json.dumps(sorted(merged.replaces)),
+        }
+        name = _file_name(table, run_date, f"{_MERGED_PREFIX}{digest}")
+        self.store.write(name, _parquet_bytes(frame, noted))
 
     def has(self, table: str, run_date: date, identity: str) -> bool:
         """Whether the rows of that identity are there, in a file of their own or in a merged one."""
@@ -152,7 +158,7 @@ class History:
     def merged_files(self, table: str, run_date: date) -> dict[str, Merged]:
         """What compaction merged of a date, by file name."""
         folder = date_folder(table, run_date)
-        names = (f"{folder}/{n}" for n in self.store.names(folder) if n.startswith(MERGED_PREFIX))
+        names = (f"{folder}/{n}" for n in self.store.names(folder) if n.startswith(_MERGED_PREFIX))
         # Under its name, a merged file never changes.
         found = {name: self._merged.get(name) or _merged_of(self.store.read(name)) for name in names}
         self._merged.update(found)
@@ -221,9 +227,9 @@ def date_folder(table: str, run_date: date) -> str:
 def _merged_of(content: bytes) -> Merged:
     noted = pq.read_metadata(io.BytesIO(content)).metadata or {}
     return Merged(
-        merged_at=datetime.fromisoformat(noted[b"offdag.merged_at"].decode()),
-        identities=frozenset(json.loads(noted[b"offdag.identities"])),
-        replaces=frozenset(json.loads(noted[b"offdag.replaces"])),
+        merged_at=datetime.fromisoformat(noted[_MERGED_AT.encode()].decode()),
+        identities=frozenset(json.loads(noted[_IDENTITIES.encode()])),
+        replaces=frozenset(json.loads(noted[_REPLACES.encode()])),
     )
 
 

@@ -3,8 +3,7 @@
 {% macro changed_run_dates(source_name, table_name) %}{% endmacro %}
 {% macro rows_of_run_dates(relation, run_dates) %}{{ relation }}{% endmacro %}
 {% macro run_date_versions_cte(run_dates) %}run_date_versions as (select cast(null as date) as run_date, cast(null as text) as run_date_version){% endmacro %}
-{% macro rolling_median(column, partition_by, order_by, rows) %}median({{ column }}) over (partition by {{ partition_by | join(', ') }} order by {{ order_by | join(', ') }} rows between 9 preceding and 1 preceding){% endmacro %}
-{% macro rolling_mad(column, partition_by, order_by, rows) %}mad({{ column }}) over (partition by {{ partition_by | join(', ') }} order by {{ order_by | join(', ') }} rows between 9 preceding and 1 preceding){% endmacro %}
+{% macro against_baseline(relation, column, series, order) %}(select *, 1 as prior_run_count, 1 as usual_value, 1 as usual_deviation from {{ relation }}){% endmacro %}
 {% macro percentile_within(column, share, partition_by) %}quantile_cont({{ column }}, {{ share }}) over (partition by {{ partition_by | join(', ') }}){% endmacro %}
 {% macro json_object(columns) %}cast(json_object({% for key, column in columns.items() %}'{{ key }}', {{ column }}{{ ', ' if not loop.last }}{% endfor %}) as varchar){% endmacro %}
 {% macro without_literals(text) %}regexp_replace({{ text }}, 'a', 'b', 'g'){% endmacro %}

@@ -36,26 +36,18 @@ executions as (
 ),
 
 {%- set series = ['project', 'environment', 'node_id', 'is_full_refresh'] %}
-{%- set order = ['observed_at', 'invocation_id'] %}
 
 compared as (
 
     select
         *,
-        count(*) over (
-            partition by {{ series | join(', ') }}
-            order by {{ order | join(', ') }}
-            rows between {{ var('baseline_runs') }} preceding and 1 preceding
-        ) as prior_run_count,
-        {{ rolling_median('execution_seconds', series, order, var('baseline_runs')) }} as usual_seconds,
-        {{ rolling_mad('execution_seconds', series, order, var('baseline_runs')) }} as usual_deviation_seconds,
         {{ percentile_within('execution_seconds', 0.5, series) }} as p50_seconds,
         {{ percentile_within('execution_seconds', 0.95, series) }} as p95_seconds,
         row_number() over (
             partition by {{ series | join(', ') }}
             order by observed_at desc, invocation_id desc
         ) as newest_number
-    from executions
+    from {{ against_baseline('executions', 'execution_seconds', series, ['observed_at', 'invocation_id']) }} as compared_executions
 
 ),
 
@@ -72,8 +64,8 @@ final as (
         observed_at,
         execution_seconds,
         cast(prior_run_count as bigint) as prior_run_count,
-        cast(usual_seconds as double) as usual_seconds,
-        cast(usual_deviation_seconds as double) as usual_deviation_seconds,
+        cast(usual_value as double) as usual_seconds,
+        cast(usual_deviation as double) as usual_deviation_seconds,
         cast(p50_seconds as double) as p50_seconds,
         cast(p95_seconds as double) as p95_seconds,
         newest_number = 1 as is_latest,
@@ -81,8 +73,8 @@ final as (
         case
             when prior_run_count >= {{ var('baseline_least_runs') }}
                 then
-                    execution_seconds > usual_seconds + {{ var('slow_deviations') }} * 1.4826 * usual_deviation_seconds
-                    and execution_seconds >= usual_seconds + {{ var('slow_least_seconds') }}
+                    execution_seconds > usual_value + {{ var('slow_deviations') }} * 1.4826 * usual_deviation
+                    and execution_seconds >= usual_value + {{ var('slow_least_seconds') }}
         end as is_slow
     from compared
 

@@ -14,17 +14,10 @@ builds as (
 
 compared as (
 
-    select
-        *,
-        count(*) over (
-            partition by project, environment, command, selection
-            order by ended_at, run_id
-            rows between {{ var('baseline_runs') }} preceding and 1 preceding
-        ) as prior_build_count,
-        {{ rolling_median(
-            'result_count', ['project', 'environment', 'command', 'selection'], ['ended_at', 'run_id'], var('baseline_runs')
-        ) }} as usual_result_count
-    from builds
+    select *
+    from {{ against_baseline(
+        'builds', 'result_count', ['project', 'environment', 'command', 'selection'], ['ended_at', 'run_id']
+    ) }} as compared_builds
 
 ),
 
@@ -38,11 +31,11 @@ final as (
         selection,
         ended_at,
         result_count,
-        cast(usual_result_count as double) as usual_result_count,
-        cast(prior_build_count as bigint) as prior_build_count,
+        cast(usual_value as double) as usual_result_count,
+        cast(prior_run_count as bigint) as prior_build_count,
         case
-            when prior_build_count >= {{ var('baseline_least_runs') }}
-                then result_count < usual_result_count * {{ var('node_drop_rate') }}
+            when prior_run_count >= {{ var('baseline_least_runs') }}
+                then result_count < usual_value * {{ var('node_drop_rate') }}
         end as is_drop
     from compared
 
