@@ -188,6 +188,7 @@ def _node_row(unique_id: str, node: _Node, group_owners: dict[str, str | None]) 
         "has_freshness": resource_type == "source" and _has_freshness(node, config, freshness),
         "warn_after_seconds": threshold_seconds(freshness.get("warn_after")),
         "error_after_seconds": threshold_seconds(freshness.get("error_after")),
+        "has_contract": mapping(config.get("contract")).get("enforced") is True,
     }
 
 

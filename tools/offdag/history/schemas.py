@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import pyarrow as pa
 
 # Goes up with every column that is added.
-VERSION = 2
+VERSION = 3
 
 _TYPES = {
     "string": pa.string(),
@@ -129,6 +129,7 @@ _TABLES: Mapping[str, Mapping[str, str]] = {
         "has_freshness": "boolean",
         "warn_after_seconds": "int64",
         "error_after_seconds": "int64",
+        "has_contract": "boolean",
     },
     # One row per node of each distinct manifest.
     "manifest_nodes": {"manifest_hash": "string", "project": "string", "unique_id": "string", "node_hash": "string"},

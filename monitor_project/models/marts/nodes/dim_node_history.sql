@@ -50,7 +50,6 @@ held as (
         manifest_nodes.unique_id as node_id,
         manifest_nodes.node_hash,
         manifests.manifest_number,
-        manifests.began_at,
         lag(manifests.manifest_number) over (
             partition by manifests.project, manifests.environment, manifest_nodes.unique_id, manifest_nodes.node_hash
             order by manifests.manifest_number
@@ -82,7 +81,7 @@ periods as (
         node_id,
         node_hash,
         island_number,
-        min(began_at) as valid_from_at,
+        min(manifest_number) as first_manifest_number,
         max(manifest_number) as last_manifest_number
     from islands
     group by project, environment, node_id, node_hash, island_number
@@ -92,7 +91,7 @@ periods as (
 final as (
 
     select
-        {{ surrogate_key(['periods.project', 'periods.environment', 'periods.node_id', 'periods.valid_from_at']) }} as node_history_id,
+        {{ surrogate_key(['periods.project', 'periods.environment', 'periods.node_id', 'first_manifests.began_at']) }} as node_history_id,
         periods.project,
         periods.environment,
         periods.node_id,
@@ -100,12 +99,20 @@ final as (
         nodes.code_hash,
         nodes.resource_type,
         nodes.owner,
-        periods.valid_from_at,
+        nodes.columns,
+        nodes.has_contract,
+        first_manifests.invocation_id as first_invocation_id,
+        first_manifests.began_at as valid_from_at,
         next_manifests.began_at as valid_to_at,
         next_manifests.began_at is null as is_current
     from periods
     inner join {{ ref('stg_history__nodes') }} as nodes
         on periods.node_hash = nodes.node_hash
+    inner join manifests as first_manifests
+        on
+            periods.project = first_manifests.project
+            and periods.environment = first_manifests.environment
+            and periods.first_manifest_number = first_manifests.manifest_number
     left join manifests as next_manifests
         on
             periods.project = next_manifests.project

@@ -40,6 +40,7 @@ final as (
         has_freshness,
         warn_after_seconds,
         error_after_seconds,
+        has_contract,
         run_date
     from source
 
