@@ -94,6 +94,23 @@ def test_rows_that_a_compaction_shows_twice_count_once(tmp_path: Path) -> None:
     assert len(marts(tmp_path / "monitor.duckdb")["fct_node_executions"]) == 1
 
 
+def test_files_that_are_merged_are_not_read_again(tmp_path: Path) -> None:
+    for day in range(2):
+        for hour in range(2):
+            at = artifacts.NOW + timedelta(days=day, hours=hour)
+            folder = tmp_path / f"{day}-{hour}"
+            artifacts.write(folder, run_results=artifacts.run_results([artifacts.result("model.p.a", at=at)], at))
+            assert offdag(tmp_path, "collect", "-e", "prod", "--project", "p", str(folder)).code == 0
+    originals = list((tmp_path / "history/tables/node_results").glob("run_date=2026*/*.parquet"))
+    assert offdag(tmp_path, "compact").code == 0
+    assert len(list((tmp_path / "history/tables/node_results").glob("run_date=2026*/merged-*.parquet"))) == 2
+    for path in originals:
+        path.write_bytes(b"not to be opened any more")
+    ended = offdag(tmp_path, "monitor")
+    assert ended.code == 0, ended
+    assert len(marts(tmp_path / "monitor.duckdb")["fct_node_executions"]) == 4
+
+
 def test_odd_artifacts_of_one_project_never_silence_another(tmp_path: Path) -> None:
     """Every test of the monitor's on collected data only warns in a scheduled run: what has to be told is told."""
     at = artifacts.NOW

@@ -119,6 +119,19 @@ def test_collecting_compacts_at_most_once_an_hour(tmp_path: Path) -> None:
     assert compact_when_due(history, NOW + timedelta(minutes=60)).written > 0
 
 
+def test_old_days_of_a_second_backfill_wait_for_the_next_compaction(tmp_path: Path) -> None:
+    history = History(str(tmp_path / "history"))
+    long_after = NOW + timedelta(days=60)
+    compact_when_due(history, long_after)
+    fill(history, tmp_path / "runs")
+    day = artifacts.NOW.date()
+    assert compact_when_due(history, long_after + timedelta(minutes=1), [day]).written == 0
+    assert compact_when_due(history, long_after + timedelta(hours=1)).written > 0
+    # And once more, for the files that the merged ones stand for.
+    assert compact_when_due(history, long_after + timedelta(hours=2)).removed > 0
+    assert len(parquet_files(history, "node_results")) == 1
+
+
 def interrupted(method: str, at: int) -> Callable[..., Any]:
     original = getattr(Store, method)
     count = 0

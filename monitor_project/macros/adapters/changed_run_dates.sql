@@ -51,33 +51,71 @@
     )
 {%- endmacro %}
 
-{#- Only the folders of those dates are opened: of ten thousand files a filter would open all, to learn their columns. -#}
+{#- Only the files of those dates are opened, by their names: of ten thousand files a filter would open all, to learn their columns. -#}
 {% macro duckdb__rows_of_run_dates(relation, run_dates) -%}
     {%- set parts = (relation | string).split("'") -%}
-    {%- if parts | length > 1 and run_dates | length < 400 -%}
-    {%- set table_folder = parts[1] | replace('*/*.parquet', '') -%}
+    {%- if parts | length == 1 -%}
+    {{ monitor.default__rows_of_run_dates(relation, run_dates) }}
+    {%- else -%}
     read_parquet(
         [
-            '{{ table_folder }}run_date=1970-01-01/*.parquet'
-            {%- for run_date in run_dates %}, '{{ table_folder }}run_date={{ run_date }}/*.parquet'{% endfor %}
+            {%- for file in monitor.unmerged_files(parts[1], run_dates) %}
+            '{{ file }}'{{ ',' if not loop.last }}
+            {%- endfor %}
         ],
         hive_partitioning = true,
         union_by_name = true
     )
-    {%- else -%}
-    {{ monitor.default__rows_of_run_dates(relation, run_dates) }}
     {%- endif -%}
 {%- endmacro %}
 
+{#- The files of some dates, and the one without rows, but for those whose rows compaction has merged into another one. -#}
+{% macro unmerged_files(pattern, run_dates) -%}
+    {%- set found, merged = [], [] -%}
+    {%- set replaced = {} -%}
+    {%- if execute -%}
+        {%- set listed -%}
+            select file, regexp_extract(file, 'run_date=([0-9-]+)', 1), parse_filename(file)
+            from glob('{{ pattern if run_dates else pattern | replace('*/*.parquet', 'run_date=1970-01-01/*.parquet') }}')
+            order by 1
+        {%- endset -%}
+        {%- for row in run_query(listed).rows -%}
+            {%- if row[1] in run_dates or row[1] == '1970-01-01' -%}
+                {%- do found.append(row) -%}
+                {%- if row[2].startswith('merged-') -%}{%- do merged.append("'" ~ row[0] ~ "'") -%}{%- endif -%}
+            {%- endif -%}
+        {%- endfor -%}
+        {%- if merged -%}
+            {%- set noted -%}
+                select regexp_extract(file_name, 'run_date=([0-9-]+)', 1) || '/' || unnest(cast(cast(decode(value) as json) as varchar[]))
+                from parquet_kv_metadata([{{ merged | join(', ') }}])
+                where decode(key) = 'offdag.replaces'
+            {%- endset -%}
+            {%- for row in run_query(noted).rows -%}
+                {%- do replaced.update({row[0]: true}) -%}
+            {%- endfor -%}
+        {%- endif -%}
+    {%- endif -%}
+    {%- set files = [] -%}
+    {%- for row in found -%}
+        {%- if (row[1] ~ '/' ~ row[2]) not in replaced -%}{%- do files.append(row[0]) -%}{%- endif -%}
+    {%- endfor -%}
+    {{ return(files) }}
+{%- endmacro %}
+
 {#- Documented in ../_macros.yml. -#}
+{#- One list of values: hundreds of selects put together by union all cost hundreds of megabytes. -#}
 {% macro run_date_versions_cte(run_dates) -%}
 run_date_versions as (
 
-    {%- for run_date, version in run_dates.items() %}
-    select cast('{{ run_date }}' as date) as run_date, cast('{{ version }}' as {{ dbt.type_string() }}) as run_date_version
-    union all
-    {%- endfor %}
-    select cast(null as date) as run_date, cast(null as {{ dbt.type_string() }}) as run_date_version
+    select *
+    from (
+        values
+        (cast(null as date), cast(null as {{ dbt.type_string() }}))
+        {%- for run_date, version in run_dates.items() %},
+        (cast('{{ run_date }}' as date), '{{ version }}')
+        {%- endfor %}
+    ) as listed (run_date, run_date_version)
 
 )
 {%- endmacro %}

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from offdag.cli.frame import PROJECT_DIR, open_history, say, verb
-from offdag.errors import ExitCode, HistoryError, OffdagError, UsageError, three_parts
+from offdag.cli.frame import PROJECT_DIR, compact_in_passing, open_history, say, verb
+from offdag.errors import ExitCode, OffdagError, UsageError, three_parts
 from offdag.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from datetime import date
 
     from offdag.dbt_project import DbtProject
     from offdag.history.history import History
@@ -28,17 +27,6 @@ def _say_refused(verdicts: Iterable[dict[str, Any]]) -> None:
     for row in verdicts:
         what = f"{row['kind']} is {row['verdict']}: it {row['reason']}"
         say(three_parts(what, row["path"], f"dbt build, then: offdag collect {row['path']}"))
-
-
-def _compact(history: History, touched: Iterable[date]) -> None:
-    """Merge closed days. What was collected is safe, whatever becomes of this."""
-    from offdag.clock import utc_now
-    from offdag.history.compaction import compact_when_due
-
-    try:
-        compact_when_due(history, utc_now(), touched)
-    except HistoryError as error:
-        say(str(error))
 
 
 @verb(
@@ -76,7 +64,7 @@ def run(settings: Settings, project_dir: Path, no_observe: bool, command: tuple[
             observed = _observe(
                 settings, history, ended.project, ended.target_path, environment, ended.target, ended.job_id
             )
-        _compact(history, [])
+        compact_in_passing(history)
         say(
             f"offdag: dbt ended with {ended.exit_code}; artifacts: {found or 'none'}"
             + (f"; observed: {', '.join(observed)}" if observed else "")
@@ -153,7 +141,7 @@ def collect(settings: Settings, recursive: bool, processes: int | None, paths: t
     context = Context(settings.project, settings.environment, settings.job_id)
     with click.progressbar(length=len(files), label="collecting", file=sys.stderr, hidden=len(files) < 5) as bar:
         collection = collect_artifacts(history, files, context, bar.update, processes)
-    _compact(history, collection.run_dates)
+    compact_in_passing(history, collection.run_dates)
     _say_refused(collection.refused)
     if collection.lacks_environment:
         say(_NO_ENVIRONMENT)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
-from datetime import datetime
+from collections.abc import Callable, Iterable
+from datetime import date, datetime
 from functools import update_wrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from offdag import __version__
+from offdag.errors import HistoryError
 from offdag.settings import Settings, process_environ
 
 if TYPE_CHECKING:
@@ -82,6 +83,20 @@ def open_history(settings: Settings) -> History:
 
     tables = read_observed_tables(settings.monitor_project_dir)
     return History(settings.history, {table.name: table.schema for table in tables})
+
+
+def compact_in_passing(history: History, touched: Iterable[date] = ()) -> None:
+    """Merge the small files of closed days, at most once an hour. The verb's own work is safe, whatever becomes of this."""
+    from offdag.clock import utc_now
+    from offdag.history.compaction import compact_when_due
+
+    try:
+        done = compact_when_due(history, utc_now(), touched)
+    except HistoryError as error:
+        say(str(error))
+        return
+    if done.written:
+        say(f"merged {done.merged} files of closed days into {done.written}")
 
 
 def print_rows(rows: list[dict[str, Any]], columns: list[str], output: str, empty: str) -> None:

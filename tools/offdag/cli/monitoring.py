@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from offdag.cli.frame import FORMAT, open_history, print_rows, say, verb
+from offdag.cli.frame import FORMAT, compact_in_passing, open_history, print_rows, say, verb
 from offdag.errors import ExitCode
 from offdag.settings import Settings
 
@@ -30,7 +30,9 @@ def monitor(settings: Settings, as_of: str | None, all_tests: bool, fail_on: str
 
     if as_of:
         settings = settings.at(as_of)
-    computed_for = build_monitor(settings, open_history(settings), all_tests, say)
+    history = open_history(settings)
+    compact_in_passing(history)
+    computed_for = build_monitor(settings, history, all_tests, say)
     incidents = Marts(settings.monitor_database, "monitor", settings.lock_timeout, say).read("fct_incidents")[
         "fct_incidents"
     ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
 import pyarrow as pa
@@ -26,11 +26,13 @@ class Compaction:
         merged: Files whose rows are now in a merged one.
         written: Merged files.
         removed: Files that an earlier compaction had merged.
+        unfinished: Days that hold merged files beside those they stand for; a later compaction removes these.
     """
 
     merged: int = 0
     written: int = 0
     removed: int = 0
+    unfinished: set[date] = field(default_factory=set)
 
 
 def compact(history: History, now: datetime, days: Iterable[date] | None = None) -> Compaction:
@@ -54,20 +56,45 @@ def compact(history: History, now: datetime, days: Iterable[date] | None = None)
 
 
 def compact_when_due(history: History, now: datetime, touched: Iterable[date] = ()) -> Compaction:
-    """The same for the last days and those that a collector touched, at most once an hour.
+    """The same, at most once an hour: all days the first time, then the last ones and those that a collector touched since.
 
     Args:
         history: Whose tables.
         now: Naive UTC.
         touched: Dates that got files.
     """
-    if history.store.exists(_STATE):
-        last_at = datetime.fromisoformat(json.loads(history.store.read(_STATE))["last_at"])
-        if now < last_at + GRACE:
-            return Compaction()
-    history.store.write(_STATE, json.dumps({"last_at": now.isoformat()}).encode())
+    state = _State.read(history)
+    waiting = set(touched) | (state.waiting if state else set())
+    if state and now < state.last_at + GRACE:
+        if waiting != state.waiting:
+            _State(state.last_at, waiting).write(history)
+        return Compaction()
+    # Whoever comes meanwhile leaves it to us; what we do not come to is still waiting.
+    _State(now, waiting).write(history)
     recent = {now.date() - timedelta(days=back) for back in range(1, _RECENT_DAYS + 1)}
-    return compact(history, now, recent | set(touched))
+    done = compact(history, now, recent | waiting if state else None)
+    _State(now, done.unfinished).write(history)
+    return done
+
+
+@dataclass(frozen=True)
+class _State:
+    """When closed days were last compacted, and which days have to be looked at again."""
+
+    last_at: datetime
+    waiting: set[date]
+
+    @classmethod
+    def read(cls, history: History) -> _State | None:
+        if not history.store.exists(_STATE):
+            return None
+        document = json.loads(history.store.read(_STATE))
+        waiting = {date.fromisoformat(day) for day in document.get("waiting", [])}
+        return cls(datetime.fromisoformat(document["last_at"]), waiting)
+
+    def write(self, history: History) -> None:
+        document = {"last_at": self.last_at.isoformat(), "waiting": sorted(map(str, self.waiting))}
+        history.store.write(_STATE, json.dumps(document).encode())
 
 
 def _compact_day(history: History, table: str, day: date, now: datetime, done: Compaction) -> None:
@@ -84,10 +111,13 @@ def _compact_day(history: History, table: str, day: date, now: datetime, done: C
         _merge(history, table, day, live, merged, now)
         done.merged += len(live)
         done.written += 1
+        done.unfinished.add(day)
     old_enough = {name for file in merged.values() if now >= file.merged_at + GRACE for name in file.replaces}
     for name in sorted(old_enough & set(names)):
         history.store.delete(f"{folder}/{name}")
         done.removed += 1
+    if replaced & set(names) - old_enough:
+        done.unfinished.add(day)
 
 
 def _merge(history: History, table: str, day: date, names: list[str], merged: dict[str, Merged], now: datetime) -> None:

@@ -5,25 +5,70 @@ with recursive
 executed as (
 
     select
-        executions.project,
-        executions.environment,
-        executions.node_id,
-        executions.invocation_id,
-        executions.observed_at,
-        executions.outcome = 'success' as is_pass,
-        invocations.is_retry,
-        invocations.manifest_hash
-    from {{ ref('fct_node_executions') }} as executions
-    inner join {{ ref('fct_invocations') }} as invocations
-        on
-            executions.project = invocations.project
-            and executions.environment = invocations.environment
-            and executions.invocation_id = invocations.invocation_id
+        project,
+        environment,
+        node_id,
+        invocation_id,
+        observed_at,
+        outcome = 'success' as is_pass
+    from {{ ref('fct_node_executions') }}
     where
-        executions.is_build
-        and executions.resource_type in ('test', 'unit_test')
-        and executions.outcome in ('success', 'failure')
-        and executions.observed_at <= {{ as_of() }}
+        is_build
+        and resource_type in ('test', 'unit_test')
+        and outcome in ('success', 'failure')
+        and observed_at <= {{ as_of() }}
+
+),
+
+numbered as (
+
+    select
+        *,
+        row_number() over (
+            partition by project, environment, node_id
+            order by observed_at, invocation_id
+        ) as run_number,
+        lag(is_pass) over (
+            partition by project, environment, node_id
+            order by observed_at, invocation_id
+        ) as was_pass,
+        lag(invocation_id) over (
+            partition by project, environment, node_id
+            order by observed_at, invocation_id
+        ) as prior_invocation_id
+    from executed
+
+),
+
+invocations as (
+
+    select * from {{ ref('fct_invocations') }}
+
+),
+
+flipped as (
+
+    select
+        numbered.project,
+        numbered.environment,
+        numbered.node_id,
+        numbered.run_number,
+        numbered.is_pass,
+        invocations.is_retry,
+        invocations.manifest_hash,
+        prior_invocations.manifest_hash as prior_manifest_hash
+    from numbered
+    inner join invocations
+        on
+            numbered.project = invocations.project
+            and numbered.environment = invocations.environment
+            and numbered.invocation_id = invocations.invocation_id
+    inner join invocations as prior_invocations
+        on
+            numbered.project = prior_invocations.project
+            and numbered.environment = prior_invocations.environment
+            and numbered.prior_invocation_id = prior_invocations.invocation_id
+    where numbered.is_pass != numbered.was_pass
 
 ),
 
@@ -33,30 +78,8 @@ flipping as (
         project,
         environment,
         node_id
-    from executed
+    from flipped
     group by project, environment, node_id
-    having min(case when is_pass then 1 else 0 end) != max(case when is_pass then 1 else 0 end)
-
-),
-
-sequenced as (
-
-    select
-        executed.*,
-        lag(executed.is_pass) over (
-            partition by executed.project, executed.environment, executed.node_id
-            order by executed.observed_at, executed.invocation_id
-        ) as was_pass,
-        lag(executed.manifest_hash) over (
-            partition by executed.project, executed.environment, executed.node_id
-            order by executed.observed_at, executed.invocation_id
-        ) as prior_manifest_hash
-    from executed
-    inner join flipping
-        on
-            executed.project = flipping.project
-            and executed.environment = flipping.environment
-            and executed.node_id = flipping.node_id
 
 ),
 
@@ -71,10 +94,8 @@ changes as (
     select distinct
         prior_manifest_hash,
         manifest_hash
-    from sequenced
-    where
-        is_pass != was_pass
-        and prior_manifest_hash != manifest_hash
+    from flipped
+    where prior_manifest_hash != manifest_hash
 
 ),
 
@@ -139,56 +160,110 @@ explained as (
 flips as (
 
     select
-        sequenced.*,
-        coalesce(sequenced.is_pass != sequenced.was_pass, false) as is_flip,
-        coalesce(sequenced.is_pass != sequenced.was_pass, false) and explained.test_id is null as is_unexplained_flip
-    from sequenced
+        flipped.*,
+        explained.test_id is null as is_unexplained
+    from flipped
     left join explained
         on
-            sequenced.project = explained.project
-            and sequenced.environment = explained.environment
-            and sequenced.node_id = explained.test_id
-            and sequenced.prior_manifest_hash = explained.prior_manifest_hash
-            and sequenced.manifest_hash = explained.manifest_hash
+            flipped.project = explained.project
+            and flipped.environment = explained.environment
+            and flipped.node_id = explained.test_id
+            and flipped.prior_manifest_hash = explained.prior_manifest_hash
+            and flipped.manifest_hash = explained.manifest_hash
+
+),
+
+-- The judgement can change only where a flip comes or goes out of sight, and where there are runs enough for one.
+told_at as (
+
+    select
+        project,
+        environment,
+        node_id,
+        run_number
+    from flips
+
+    union
+
+    select
+        project,
+        environment,
+        node_id,
+        run_number + {{ var('flaky_runs') }} + 1 as run_number
+    from flips
+
+    union
+
+    select
+        project,
+        environment,
+        node_id,
+        {{ var('flaky_least_runs') }} as run_number
+    from flipping
+
+    union
+
+    select
+        numbered.project,
+        numbered.environment,
+        numbered.node_id,
+        max(numbered.run_number) as run_number
+    from numbered
+    inner join flipping
+        on
+            numbered.project = flipping.project
+            and numbered.environment = flipping.environment
+            and numbered.node_id = flipping.node_id
+    group by numbered.project, numbered.environment, numbered.node_id
 
 ),
 
 counted as (
 
     select
-        *,
-        sum(case when is_unexplained_flip then 1 else 0 end) over (
-            partition by project, environment, node_id
-            order by observed_at, invocation_id
-            rows between {{ var('flaky_runs') }} preceding and current row
-        ) as flip_count,
-        sum(case when is_unexplained_flip and is_pass and is_retry then 1 else 0 end) over (
-            partition by project, environment, node_id
-            order by observed_at, invocation_id
-            rows between {{ var('flaky_runs') }} preceding and current row
-        ) as retry_pass_count,
-        count(*) over (
-            partition by project, environment, node_id
-            order by observed_at, invocation_id
-            rows between {{ var('flaky_runs') }} preceding and current row
-        ) as run_count,
-        row_number() over (
-            partition by project, environment, node_id
-            order by observed_at desc, invocation_id desc
-        ) as newest_number
-    from flips
+        told_at.project,
+        told_at.environment,
+        told_at.node_id,
+        told_at.run_number,
+        sum(case when flips.is_unexplained then 1 else 0 end) as flip_count,
+        sum(case when flips.is_unexplained and flips.is_pass and flips.is_retry then 1 else 0 end) as retry_pass_count,
+        max(case when flips.run_number = told_at.run_number then 1 else 0 end) = 1 as is_flip,
+        max(case when flips.run_number = told_at.run_number and flips.is_unexplained then 1 else 0 end) = 1 as is_unexplained_flip
+    from told_at
+    left join flips
+        on
+            told_at.project = flips.project
+            and told_at.environment = flips.environment
+            and told_at.node_id = flips.node_id
+            and told_at.run_number - {{ var('flaky_runs') }} <= flips.run_number
+            and told_at.run_number >= flips.run_number
+    group by told_at.project, told_at.environment, told_at.node_id, told_at.run_number
 
 ),
 
 judged as (
 
     select
-        *,
+        counted.*,
+        numbered.invocation_id,
+        numbered.observed_at,
+        numbered.is_pass,
+        least(counted.run_number, {{ var('flaky_runs') }} + 1) as run_count,
         case
-            when run_count >= {{ var('flaky_least_runs') }}
-                then flip_count >= {{ var('flaky_flips') }}
-        end as is_flaky
+            when counted.run_number >= {{ var('flaky_least_runs') }}
+                then counted.flip_count >= {{ var('flaky_flips') }}
+        end as is_flaky,
+        row_number() over (
+            partition by counted.project, counted.environment, counted.node_id
+            order by counted.run_number desc
+        ) as newest_number
     from counted
+    inner join numbered
+        on
+            counted.project = numbered.project
+            and counted.environment = numbered.environment
+            and counted.node_id = numbered.node_id
+            and counted.run_number = numbered.run_number
 
 ),
 
@@ -198,7 +273,7 @@ compared as (
         *,
         lag(is_flaky) over (
             partition by project, environment, node_id
-            order by observed_at, invocation_id
+            order by run_number
         ) as was_flaky
     from judged
 
