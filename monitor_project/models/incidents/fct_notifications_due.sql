@@ -75,23 +75,43 @@ matched as (
 
 ),
 
--- The first time that the monitor sees a project gives one summary.
+arrivals as (
+
+    select
+        project,
+        collected_at as arrived_at
+    from {{ ref('stg_history__artifact_verdicts') }}
+
+    union all
+
+    select
+        project,
+        ended_at as arrived_at
+    from {{ ref('stg_history__job_runs') }}
+
+),
+
+first_arrivals as (
+
+    select
+        project,
+        min(arrived_at) as first_arrived_at
+    from arrivals
+    group by project
+
+),
+
+-- A project that no monitor run could see before gives one summary, however old what it brings is.
 seen_projects as (
 
     select
-        invocations.project,
+        first_arrivals.project,
         count(*) as run_count
-    from (
-        select
-            project,
-            min(generated_at) as first_generated_at
-        from {{ ref('stg_history__invocations') }}
-        group by project
-    ) as invocations
+    from first_arrivals
     inner join {{ ref('stg_history__monitor_runs') }} as monitor_runs
-        on invocations.first_generated_at <= monitor_runs.as_of
+        on first_arrivals.first_arrived_at <= monitor_runs.started_at
     where monitor_runs.exit_code = 0
-    group by invocations.project
+    group by first_arrivals.project
 
 ),
 

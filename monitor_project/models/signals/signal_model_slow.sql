@@ -35,7 +35,7 @@ observed as (
         telling.invocation_id,
         telling.is_bad,
         'warning' as severity,
-        'model ' || coalesce(nodes.node_name, telling.node_id) || case when telling.is_bad then ' is slow' else ' is as fast as usual' end
+        'model ' || {{ node_label('nodes.node_name', 'telling.node_id') }} || case when telling.is_bad then ' is slow' else ' is as fast as usual' end
             as title,
         cast(round(cast(telling.execution_seconds as decimal(18, 4)), 0) as {{ dbt.type_string() }}) || ' seconds; usual are '
         || cast(round(cast(telling.usual_seconds as decimal(18, 4)), 0) as {{ dbt.type_string() }}) as detail,

@@ -55,7 +55,7 @@ observed as (
         node_executions.invocation_id,
         node_executions.outcome = 'failure' as is_bad,
         'error' as severity,
-        node_executions.resource_type || ' ' || coalesce(nodes.node_name, node_executions.node_id) || ' failed' as title,
+        node_executions.resource_type || ' ' || {{ node_label('nodes.node_name', 'node_executions.node_id') }} || ' failed' as title,
         {{ error_summary('node_executions.message') }} as detail,
         node_executions.node_id,
         nodes.owner,

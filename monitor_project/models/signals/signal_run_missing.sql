@@ -44,7 +44,10 @@ observed as (
             'last build ' || cast({{ dbt.date_trunc('minute', 'last_build_at') }} as {{ dbt.type_string() }}) || ' UTC',
             'none ever came'
         ) || '; one is expected every '
-        || cast(every_hours as {{ dbt.type_string() }}) || ' hours' as detail,
+        || case
+            when every_hours = floor(every_hours) then cast(cast(every_hours as bigint) as {{ dbt.type_string() }})
+            else cast(every_hours as {{ dbt.type_string() }})
+        end || ' hours' as detail,
         cast(null as {{ dbt.type_string() }}) as node_id,
         cast(null as {{ dbt.type_string() }}) as owner,
         {{ json_object({'last_build_at': 'cast(last_build_at as ' ~ dbt.type_string() ~ ')'}) }} as evidence

@@ -108,7 +108,7 @@ observed as (
         moments.invocation_id,
         moments.is_bad,
         'warning' as severity,
-        'the columns of ' || coalesce(nodes.node_name, moments.node_id)
+        'the columns of ' || {{ node_label('nodes.node_name', 'moments.node_id') }}
         || case when moments.is_bad then ' changed' else ' are as before' end as title,
         substring(moments.differences, 1, 300) as detail,
         moments.node_id,

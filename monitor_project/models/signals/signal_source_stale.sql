@@ -26,7 +26,7 @@ observed as (
         checks.invocation_id,
         checks.outcome != 'success' as is_bad,
         case when checks.outcome = 'warning' then 'warning' else 'error' end as severity,
-        'source ' || coalesce(nodes.node_name, checks.node_id)
+        'source ' || {{ node_label('nodes.node_name', 'checks.node_id') }}
         || case when checks.is_empty then ' is empty' else ' is stale' end as title,
         case
             when not checks.is_empty

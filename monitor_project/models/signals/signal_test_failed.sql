@@ -50,7 +50,7 @@ named as (
         nodes.owner as test_owner,
         tested.owner as tested_owner,
         tested.path,
-        coalesce(nodes.test_name, nodes.node_name, node_executions.node_id) as shown_test,
+        {{ node_label('coalesce(nodes.test_name, nodes.node_name)', 'node_executions.node_id') }} as shown_test,
         coalesce(' on ' || tested.node_name || coalesce('.' || nodes.column_name, ''), '') as shown_place
     from node_executions
     left join nodes

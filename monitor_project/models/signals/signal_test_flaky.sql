@@ -25,7 +25,7 @@ observed as (
         judged.invocation_id,
         judged.is_flaky as is_bad,
         'warning' as severity,
-        'test ' || coalesce(nodes.node_name, judged.node_id) || case when judged.is_flaky then ' is flaky' else ' is steady' end as title,
+        'test ' || {{ node_label('nodes.node_name', 'judged.node_id') }} || case when judged.is_flaky then ' is flaky' else ' is steady' end as title,
         cast(judged.flip_count as {{ dbt.type_string() }}) || ' flips in '
         || cast(judged.run_count as {{ dbt.type_string() }}) || ' runs without a change upstream' as detail,
         judged.node_id,

@@ -78,7 +78,7 @@ observed as (
         telling.invocation_id,
         telling.is_bad,
         'warning' as severity,
-        coalesce(nodes.node_name, telling.node_id)
+        {{ node_label('nodes.node_name', 'telling.node_id') }}
         || case when telling.is_bad then ' has an odd number of rows' else ' has as many rows as usual' end as title,
         cast(telling.rows_affected as {{ dbt.type_string() }}) || ' rows; usual are '
         || cast(cast(telling.usual_value as bigint) as {{ dbt.type_string() }}) as detail,

@@ -1,0 +1,340 @@
+"""Histories with one story each, named for what happens in them: recorded runs of dbt 1.11, re-dated, with what is told changed in them.
+
+Each story is a project of its own in one history, so one monitor run computes them all.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from copy import deepcopy
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from offdag.collect.collection import collect
+from offdag.collect.context import Context
+from offdag.collect.places import find_artifacts
+from offdag.history.history import History
+from offdag.observe import read_observed_tables
+from offdag.origin import Origin
+from support import artifacts
+from support.command import ROOT
+from support.recorded import document
+
+Document = dict[str, Any]
+
+# The stories begin here, and are looked at after the tenth day.
+BEGIN = datetime(2026, 1, 1, 6)
+AS_OF = datetime(2026, 1, 11, 0)
+
+ORDERS, UNIQUE = "model.shop.fct_orders", "test.shop.unique_fct_orders_order_id.523ddb6ce5"
+BROKEN, AFTER_BROKEN = "model.shop.fct_broken", "model.shop.after_broken"
+LOADS, NO_LOADS = "source.shop.raw.loads", "source.shop.raw.no_loads"
+WARNS = "test.shop.warns_on_any_row"
+SEED, STAGING = "seed.shop.orders", "model.shop.stg_orders"
+
+_INSTANT = re.compile(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?=Z|\+00:00)")
+_GREEN = {"status": "success", "message": "OK", "failures": None}
+
+
+@dataclass
+class Moment:
+    """What was there to collect at one time.
+
+    Attributes:
+        day: Days after BEGIN.
+        documents: Artifacts by kind.
+        rows: Rows of history tables that no artifact holds, by table.
+    """
+
+    day: float
+    documents: dict[str, Document] = field(default_factory=dict)
+    rows: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    environment: str = "prod"
+    origin: Origin = field(default_factory=Origin)
+
+
+def build(
+    day: float,
+    changed: dict[str, dict[str, Any]] | None = None,
+    nodes: dict[str, dict[str, Any]] | None = None,
+    without: tuple[str, ...] = (),
+    only: tuple[str, ...] | None = None,
+    **more: Any,
+) -> Moment:
+    """A build in which all went well, but for what is changed.
+
+    Args:
+        day: When.
+        changed: Fields of results, by node.
+        nodes: Fields of the manifest's nodes, by node.
+        without: Nodes that neither the manifest nor the results hold.
+        only: Nodes that were run; None for all.
+    """
+    results = deepcopy(_recorded("build_fails", "run_results"))
+    passed = {**_GREEN, "status": "pass"}
+    green: dict[str, dict[str, Any]] = {BROKEN: _GREEN, UNIQUE: passed, WARNS: passed}
+    recorded = {r["unique_id"]: r for r in results["results"]}
+    retried = {r["unique_id"]: r for r in _recorded("retry_mends", "run_results")["results"]}
+    kept = []
+    for result in results["results"]:
+        node = result["unique_id"]
+        if node in without or (only is not None and node not in only):
+            continue
+        if node == AFTER_BROKEN:
+            # It was skipped in this run. What it leaves when it runs was recorded in the retry, and the snapshot began when it could.
+            result = {**retried[node], "timing": recorded["snapshot.shop.orders_snapshot"]["timing"]}
+        kept.append({**result, **green.get(node, {}), **(changed or {}).get(node, {})})
+    results["results"] = kept
+    manifest = deepcopy(_recorded("build_fails", "manifest"))
+    for node, fields in (nodes or {}).items():
+        manifest["nodes"][node] |= fields
+    for node in without:
+        manifest["nodes"].pop(node, None)
+    return Moment(day, {"run_results": results, "manifest": manifest}, **more)
+
+
+def retry(day: float, changed: dict[str, dict[str, Any]]) -> Moment:
+    """The recorded `dbt retry` of what had failed."""
+    results = deepcopy(_recorded("retry_mends", "run_results"))
+    results["results"] = [{**r, **changed.get(r["unique_id"], {})} for r in results["results"]]
+    return Moment(day, {"run_results": results, "manifest": _recorded("build_fails", "manifest")})
+
+
+def check(day: float, statuses: dict[str, tuple[str, float]]) -> Moment:
+    """A freshness check: status and hours since the last load, by source; sources that are not named are not in the file."""
+    found = deepcopy(_recorded("freshness", "sources"))
+    [sample] = [r for r in found["results"] if r["unique_id"] == LOADS]
+    at = datetime.fromisoformat(sample["snapshotted_at"].removesuffix("+00:00"))
+    found["results"] = [
+        {
+            **sample,
+            "unique_id": source,
+            "status": status,
+            "max_loaded_at": artifacts.instant(at - timedelta(hours=hours)),
+            "max_loaded_at_time_ago_in_s": hours * 3600,
+        }
+        for source, (status, hours) in statuses.items()
+    ]
+    return Moment(day, {"sources": found, "manifest": _recorded("build_fails", "manifest")})
+
+
+def describe(day: float, columns: dict[str, str] | None = None) -> Moment:
+    """A catalog; ``columns`` are those of fct_orders, where they are not the recorded ones."""
+    catalog = deepcopy(_recorded("docs_generate", "catalog"))
+    if columns:
+        catalog["nodes"][ORDERS]["columns"] = {
+            name: {"name": name, "type": data_type, "index": i} for i, (name, data_type) in enumerate(columns.items())
+        }
+    others = {"run_results": _recorded("docs_generate", "run_results"), "manifest": _recorded("build_fails", "manifest")}
+    return Moment(day, {"catalog": catalog, **others})
+
+
+def killed(day: float) -> Moment:
+    """`offdag run` saw a build that a signal ended before it left anything."""
+    at = BEGIN + timedelta(days=day)
+    row = {
+        "job_run_id": f"job-run-{day}",
+        "command": "dbt build",
+        "is_build": True,
+        "started_at": at - timedelta(minutes=3),
+        "ended_at": at,
+        "exit_code": 137,
+        "signal": "SIGKILL",
+        "has_results": False,
+        "log_tail": "Running with dbt=1.11.16",
+    }
+    return Moment(day, rows={"job_runs": [row]})
+
+
+def stock(counts: dict[float, dict[str, int]]) -> list[Moment]:
+    """The inventory snapshot as it was observed after each count: a version for each change of a product's stock, the last one open.
+
+    Args:
+        counts: Stock by product, by day of the count.
+    """
+    moments: list[Moment] = []
+    versions: dict[str, list[dict[str, Any]]] = {}
+    for day, found in counts.items():
+        at = BEGIN + timedelta(days=day)
+        for name, count in found.items():
+            held = versions.setdefault(name, [])
+            if held and held[-1]["inventory_count"] == count:
+                continue
+            if held:
+                held[-1] = {**held[-1], "dbt_valid_to": at}
+            product = {"product_id": name.lower(), "product_name": name, "inventory_count": count}
+            held.append({**product, "dbt_valid_from": at, "dbt_valid_to": None})
+        rows = [version for held in versions.values() for version in held]
+        moments.append(Moment(day, rows={"observed_product_inventory_snapshot": rows}))
+    return moments
+
+
+def _fails(status: str, message: str, failures: int | None = None) -> dict[str, Any]:
+    return {"status": status, "message": message, "failures": failures}
+
+
+_TEST_FAILS = {UNIQUE: _fails("fail", "Got 1 result, configured to fail if != 0", 1)}
+_CONTRACT = {"config": {"materialized": "table", "contract": {"enforced": True}, "meta": {"owner": "@desk"}}}
+
+
+def _declared(**columns: str) -> dict[str, Any]:
+    return {**_CONTRACT, "columns": {name: {"name": name, "data_type": kind} for name, kind in columns.items()}}
+
+
+STORIES: dict[str, Callable[[], list[Moment]]] = {
+    "all_is_well": lambda: [build(day) for day in range(3)],
+    "one_test_fails": lambda: [build(0), build(1, _TEST_FAILS), build(2, _TEST_FAILS), build(3)],
+    "one_test_warns": lambda: [build(0, {WARNS: _fails("warn", "Got 3 results, configured to warn if != 0", 3)})],
+    "retry_mends": lambda: [
+        Moment(0, {kind: _recorded("build_fails", kind) for kind in ("run_results", "manifest")}),
+        retry(0.01, {UNIQUE: {**_GREEN, "status": "pass"}}),
+    ],
+    "source_goes_stale_and_another_vanishes": lambda: [
+        check(0, {LOADS: ("pass", 0.5), NO_LOADS: ("pass", 0.5)}),
+        check(1, {LOADS: ("pass", 0.5), NO_LOADS: ("pass", 0.5)}),
+        check(2, {LOADS: ("warn", 5), NO_LOADS: ("pass", 0.5)}),
+        check(3, {LOADS: ("error", 29), NO_LOADS: ("pass", 0.5)}),
+        check(4, {LOADS: ("pass", 0.2)}),
+        check(6, {LOADS: ("pass", 0.2)}),
+    ],
+    "interrupted": lambda: [build(0), killed(1), build(2)],
+    "schedule_missed": lambda: [build(0), build(1), build(4)],
+    "slow_model": lambda: [
+        *(build(day, {ORDERS: {"execution_time": 20.0 + day % 2}}, only=(STAGING, ORDERS)) for day in range(7)),
+        build(7, {ORDERS: {"execution_time": 300.0}}, only=(STAGING, ORDERS)),
+    ],
+    "flaky_test": lambda: [
+        build(day / 4, _TEST_FAILS if day % 2 else None, only=(ORDERS, UNIQUE)) for day in range(10)
+    ],
+    "columns_change": lambda: [
+        describe(0),
+        describe(1, {"order_id": "BIGINT", "customer": "VARCHAR", "paid_at": "TIMESTAMP"}),
+        describe(2, {"order_id": "BIGINT", "customer": "VARCHAR", "paid_at": "TIMESTAMP"}),
+    ],
+    "contract_changes": lambda: [
+        build(0, nodes={ORDERS: _declared(order_id="integer", customer="text")}),
+        build(1, nodes={ORDERS: _declared(order_id="bigint", customer="text")}),
+    ],
+    "rows_drop": lambda: [
+        *(build(day, {SEED: {"adapter_response": {"rows_affected": 3000 + day}}}, only=(SEED,)) for day in range(7)),
+        build(7, {SEED: {"adapter_response": {"rows_affected": 12, "bytes_processed": 4096}}}, only=(SEED,)),
+    ],
+    "nodes_drop": lambda: [*(build(day) for day in range(6)), build(6, only=(SEED, STAGING))],
+    "test_is_removed": lambda: [build(0, _TEST_FAILS), build(1, without=(UNIQUE,))],
+    "model_fails_and_takes_others_down": lambda: [
+        build(0),
+        build(
+            1,
+            {
+                BROKEN: _fails("error", "Runtime Error in model fct_broken (models/fct_broken.sql)\n  out of disk"),
+                AFTER_BROKEN: {"status": "skipped", "message": None, "timing": [], "execution_time": 0},
+            },
+        ),
+    ],
+    "fails_in_ci_alone": lambda: [
+        build(0),
+        build(1, _TEST_FAILS, environment="ci", origin=Origin(git_branch="feature", pull_request="12")),
+    ],
+    "stock_runs_out": lambda: stock(
+        {
+            0: {"Moss": 40, "Fern": 9, "Ivy": 12},
+            2: {"Moss": 24, "Fern": 9, "Ivy": 12},
+            4: {"Moss": 8, "Fern": 0, "Ivy": 12},
+            6: {"Moss": 30, "Fern": 0, "Ivy": 12},
+        }
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Play:
+    """A moment of a story, ready to be collected."""
+
+    story: str
+    number: int
+    moment: Moment
+
+    def collect(self, history: History, scratch: Path) -> None:
+        """Collect the moment's artifacts from a folder, as `offdag collect` does."""
+        at = BEGIN + timedelta(days=self.moment.day)
+        origin = {"project": self.story, "environment": self.moment.environment}
+        if self.moment.documents:
+            folder = scratch / f"{self.story}-{self.number}"
+            dated = {kind: self._dated(document, at) for kind, document in self.moment.documents.items()}
+            artifacts.write(folder, **dated)
+            context = Context(self.story, self.moment.environment, origin=self.moment.origin)
+            collect(history, find_artifacts([str(folder)], False), context)
+        for table, rows in self.moment.rows.items():
+            identity = f"{self.story}-{self.number}"
+            if table.startswith("observed_"):
+                self._observe(history, table, identity, at, rows)
+            else:
+                history.put(table, at.date(), identity, rows, origin)
+
+    def _dated(self, content: Document, at: datetime) -> Document:
+        """The document as of another time, of an invocation of its own. Manifests belong to the command that they lie beside."""
+        ended = datetime.fromisoformat(content["metadata"]["generated_at"].removesuffix("Z"))
+
+        def moved(found: re.Match[str]) -> str:
+            return (datetime.fromisoformat(found[0]) - ended + at).isoformat(timespec="microseconds")
+
+        document = json.loads(_INSTANT.sub(moved, json.dumps(content)))
+        document["metadata"]["invocation_id"] = f"{self.story}-{self.number:02}"
+        return dict(document)
+
+    def _observe(
+        self, history: History, table: str, identity: str, at: datetime, rows: list[dict[str, Any]]
+    ) -> None:
+        """What `offdag observe` leaves of a snapshot: each version of a product, the last one open."""
+        constants = {
+            "_project": self.story,
+            "_environment": self.moment.environment,
+            "_content_hash": identity,
+            "_observed_at": at,
+        }
+        history.put(table, at.date(), identity, rows, constants)
+        verdict = {
+            "collected_at": at,
+            "project": self.story,
+            "environment": self.moment.environment,
+            "path": table,
+            "kind": table,
+            "verdict": "accepted",
+            "sha256": identity,
+        }
+        history.put("artifact_verdicts", at.date(), identity, [verdict])
+
+
+def plays() -> Iterator[Play]:
+    """All moments of all stories, in the order of their time within each story."""
+    for story, moments in STORIES.items():
+        for number, moment in enumerate(moments()):
+            yield Play(story, number, moment)
+
+
+def open_history(home: Path) -> History:
+    """A history that knows the observed tables."""
+    tables = read_observed_tables(ROOT / "monitor_project")
+    return History(str(home / "history"), {table.name: table.schema for table in tables})
+
+
+def monitor_project(home: Path) -> Path:
+    """A copy of the monitor project in which a build of ``schedule_missed`` is expected each day."""
+    copy = home / "monitor_project"
+    shutil.copytree(ROOT / "monitor_project", copy, ignore=shutil.ignore_patterns("target", "logs"))
+    with (copy / "seeds" / "run_cadences.csv").open("a") as seed:
+        seed.write("schedule_missed,prod,24,2,,Each morning\n")
+    return copy
+
+
+@cache
+def _recorded(case: str, kind: str) -> Document:
+    found = document("1.11", case, kind)
+    # dbt's own macros are nothing that is kept.
+    return {**found, "macros": {}, "docs": {}} if kind == "manifest" else found
