@@ -15,7 +15,7 @@ OFFDAG := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/offdag
 RUN := $(OFFDAG) run --environment $(ENVIRONMENT) --project-dir inventory_project --
 SQL := inventory_project/models inventory_project/analyses inventory_project/tests monitor_project/models monitor_project/tests
 
-.PHONY: help demo test build load monitor build-then-monitor ci report lint bench fixtures golden clean
+.PHONY: help demo test build load monitor build-then-monitor ci report docs lint bench fixtures golden clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,6 +51,13 @@ ci: ## The same build in a database of its own: target ci, environment ci
 
 report: $(VENV)/.installed ## Draw the report from the last monitor run
 	@$(OFFDAG) report
+
+docs: $(VENV)/.installed ## The monitor's documentation with its lineage, as one page: .offdag/docs/static_index.html
+	@$(OFFDAG) monitor
+	@cd monitor_project && OFFDAG_HISTORY="$${OFFDAG_HISTORY:-$(CURDIR)/.offdag/history}" \
+	  OFFDAG_MONITOR_DATABASE="$${OFFDAG_MONITOR_DATABASE:-$(CURDIR)/.offdag/monitor.duckdb}" \
+	  ../$(BIN)/dbt --quiet docs generate --static --profiles-dir . --target-path "$(CURDIR)/.offdag/docs"
+	@echo "the page is .offdag/docs/static_index.html"
 
 lint: $(VENV)/.installed ## ruff, mypy, sqlfluff, yamllint: no database, no network
 	@$(BIN)/ruff check tools tests

@@ -140,6 +140,12 @@ def test_no_adapters_dialect_outside_macros() -> None:
         assert not duckdb_only.search(path.read_text()), path.name
 
 
+def test_the_overview_names_every_mart_and_no_other() -> None:
+    overview = manifest("monitor")["docs"]["doc.monitor.__overview__"]["block_contents"]
+    named = set(re.findall(r"`((?:fct|dim)_\w+)`", overview))
+    assert named == {n["name"] for n in nodes("monitor", "model") if n["name"].startswith(("fct_", "dim_"))}
+
+
 def test_only_every_known_type_word_is_used() -> None:
     with pytest.raises(KeyError):
         arrow_schema({"column": "money"})

@@ -119,9 +119,7 @@ def test_artifacts_in_any_order_give_the_same_incidents(
         assert built.code == 0, built
     # All but what is due: there it counts whether an earlier monitor run could see the project.
     different = [
-        mart
-        for mart in MARTS
-        if mart != "fct_notifications_due" and shuffled.rows(mart) != monitored.rows(mart)
+        mart for mart in MARTS if mart != "fct_notifications_due" and shuffled.rows(mart) != monitored.rows(mart)
     ]
     assert not different, "\n".join(
         line
@@ -130,3 +128,18 @@ def test_artifacts_in_any_order_give_the_same_incidents(
             as_csv(monitored.rows(mart)).splitlines(), as_csv(shuffled.rows(mart)).splitlines(), mart, mart, n=0
         )
     )
+
+
+QUESTIONS = (ROOT / "docs" / "questions.md").read_text()
+
+
+@pytest.mark.parametrize("mart", SHOWN)
+def test_the_questions_of_each_mart_have_answers(monitored: Monitored, mart: str) -> None:
+    section = re.search(rf"^## {mart}$(.*?)(?=^## |\Z)", QUESTIONS, re.M | re.S)
+    assert section, f"docs/questions.md asks nothing of {mart}"
+    queries = re.findall(r"```sql\n(.*?)```", section[1], re.S)
+    assert len(queries) == 2
+    with duckdb.connect(str(monitored.database), read_only=True) as connection:
+        for query in queries:
+            assert f"from {mart}" in query
+            assert connection.execute(query).fetchall(), query

@@ -77,19 +77,14 @@ def build(
         only: Nodes that were run; None for all.
     """
     results = deepcopy(_recorded("build_fails", "run_results"))
-    passed = {**_GREEN, "status": "pass"}
-    green: dict[str, dict[str, Any]] = {BROKEN: _GREEN, UNIQUE: passed, WARNS: passed}
     recorded = {r["unique_id"]: r for r in results["results"]}
-    retried = {r["unique_id"]: r for r in _recorded("retry_mends", "run_results")["results"]}
-    kept = []
-    for result in results["results"]:
-        node = result["unique_id"]
-        if node in without or (only is not None and node not in only):
-            continue
-        if node == AFTER_BROKEN:
-            # It was skipped in this run. What it leaves when it runs was recorded in the retry, and the snapshot began when it could.
-            result = {**retried[node], "timing": recorded["snapshot.shop.orders_snapshot"]["timing"]}
-        kept.append({**result, **green.get(node, {}), **(changed or {}).get(node, {})})
+    # It was skipped in this run. What it leaves when it runs was recorded in the retry, and the snapshot began when it could.
+    [ran] = [r for r in _recorded("retry_mends", "run_results")["results"] if r["unique_id"] == AFTER_BROKEN]
+    recorded[AFTER_BROKEN] = {**ran, "timing": recorded["snapshot.shop.orders_snapshot"]["timing"]}
+    passed = {**_GREEN, "status": "pass"}
+    for node, fields in [(BROKEN, _GREEN), (UNIQUE, passed), (WARNS, passed), *(changed or {}).items()]:
+        recorded[node] = {**recorded[node], **fields}
+    kept = [r for node, r in recorded.items() if node not in without and (only is None or node in only)]
     results["results"] = kept
     manifest = deepcopy(_recorded("build_fails", "manifest"))
     for node, fields in (nodes or {}).items():
@@ -131,7 +126,10 @@ def describe(day: float, columns: dict[str, str] | None = None) -> Moment:
         catalog["nodes"][ORDERS]["columns"] = {
             name: {"name": name, "type": data_type, "index": i} for i, (name, data_type) in enumerate(columns.items())
         }
-    others = {"run_results": _recorded("docs_generate", "run_results"), "manifest": _recorded("build_fails", "manifest")}
+    others = {
+        "run_results": _recorded("docs_generate", "run_results"),
+        "manifest": _recorded("build_fails", "manifest"),
+    }
     return Moment(day, {"catalog": catalog, **others})
 
 
@@ -288,9 +286,7 @@ class Play:
         document["metadata"]["invocation_id"] = f"{self.story}-{self.number:02}"
         return dict(document)
 
-    def _observe(
-        self, history: History, table: str, identity: str, at: datetime, rows: list[dict[str, Any]]
-    ) -> None:
+    def _observe(self, history: History, table: str, identity: str, at: datetime, rows: list[dict[str, Any]]) -> None:
         """What `offdag observe` leaves of a snapshot: each version of a product, the last one open."""
         constants = {
             "_project": self.story,

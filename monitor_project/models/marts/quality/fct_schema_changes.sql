@@ -81,7 +81,7 @@ sides as (
     inner join catalog_columns
         on
             catalogs.project = catalog_columns.project
-            and catalog_columns.catalog_hash in (catalogs.catalog_hash, catalogs.prior_catalog_hash)
+            and (catalogs.catalog_hash = catalog_columns.catalog_hash or catalogs.prior_catalog_hash = catalog_columns.catalog_hash)
     left join contents
         on
             catalogs.project = contents.project

@@ -1,0 +1,54 @@
+-- Every bad observation of an alerting environment is in exactly one incident.
+{{ config(tags=['all_tests']) }}
+
+with
+
+observations as (
+
+    {%- for kind in var('signal_kinds') %}
+    select
+        kind,
+        environment,
+        observed_at,
+        is_bad
+    from {{ ref('signal_' ~ kind) }}
+    {{ 'union all' if not loop.last }}
+    {%- endfor %}
+
+),
+
+observed as (
+
+    select
+        kind,
+        count(*) as bad_count
+    from observations
+    where
+        is_bad
+        and observed_at <= {{ as_of() }}
+        and environment in ({% for environment in var('alerting_environments') %}'{{ environment }}'{{ ', ' if not loop.last }}{% endfor %})
+    group by kind
+
+),
+
+folded as (
+
+    select
+        kind,
+        sum(bad_count) as bad_count
+    from {{ ref('fct_incidents') }}
+    group by kind
+
+)
+
+select
+    coalesce(observed.kind, folded.kind) as kind,
+    observed.bad_count as observed_count,
+    folded.bad_count as folded_count
+from observed
+full outer join folded
+    on observed.kind = folded.kind
+where
+    observed.bad_count is null
+    or folded.bad_count is null
+    or observed.bad_count != folded.bad_count
