@@ -88,8 +88,8 @@ sides as (
             and catalogs.environment = contents.environment
             and catalog_columns.unique_id = contents.node_id
             and contents.has_contract
-            and contents.valid_from_at <= catalogs.generated_at
-            and (contents.valid_to_at is null or contents.valid_to_at > catalogs.generated_at)
+            and catalogs.generated_at >= contents.valid_from_at
+            and (contents.valid_to_at is null or catalogs.generated_at < contents.valid_to_at)
     where
         catalogs.prior_catalog_hash != catalogs.catalog_hash
         and contents.node_id is null
