@@ -83,6 +83,10 @@ bad as (
         ) as latest_number,
         min(observed_at) over (partition by signal_key, island_number, gap_number) as started_at,
         max(observed_at) over (partition by signal_key, island_number, gap_number) as last_bad_at,
+        first_value(invocation_id) over (
+            partition by signal_key, island_number, gap_number
+            order by observation_number
+        ) as first_bad_invocation_id,
         count(*) over (partition by signal_key, island_number, gap_number) as bad_count
     from numbered
     where is_bad
@@ -228,6 +232,7 @@ final as (
         node_id,
         owner,
         evidence,
+        first_bad_invocation_id,
         invocation_id as last_bad_invocation_id,
         started_at,
         last_bad_at,

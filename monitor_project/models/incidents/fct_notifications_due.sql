@@ -1,23 +1,31 @@
--- Incidents x sinks x routes x mutes, less what has been delivered. A delivery belongs to an incident where the time that it spoke of
+-- Incidents x sinks x channels, less what has been delivered. A delivery belongs to an incident where the time that it spoke of
 -- overlaps the incident: so what late artifacts move or split is not said again.
 with
 
 incidents as (
 
-    select * from {{ ref('fct_incidents') }}
+    select
+        incidents.*,
+        contexts.severity as told_severity,
+        contexts.compiled_path,
+        contexts.git_sha,
+        contexts.prior_git_sha,
+        contexts.ci_url,
+        contexts.changed_node_count,
+        contexts.is_own_code_changed,
+        contexts.storm_cause
+    from {{ ref('fct_incidents') }} as incidents
+    inner join {{ ref('fct_incident_context') }} as contexts
+        on incidents.incident_id = contexts.incident_id
+    where
+        not contexts.is_muted
+        and not contexts.is_alert_off
 
 ),
 
 routes as (
 
-    select * from {{ ref('alert_routes') }}
-
-),
-
-mutes as (
-
-    select * from {{ ref('alert_mutes') }}
-    where muted_until >= cast({{ as_of() }} as date)
+    select * from {{ ref('fct_incident_routes') }}
 
 ),
 
@@ -34,44 +42,6 @@ sinks as (
     select '{{ sink }}' as sink
     {{ 'union all' if not loop.last }}
     {%- endfor %}
-
-),
-
-unmuted as (
-
-    select incidents.*
-    from incidents
-    where not exists (
-        select 1
-        from mutes
-        where
-            coalesce(mutes.signal_key, incidents.signal_key) = incidents.signal_key
-            and coalesce(mutes.kind, incidents.kind) = incidents.kind
-            and (mutes.node_id is null or mutes.node_id = incidents.node_id)
-            and coalesce(mutes.signal_key, mutes.kind, mutes.node_id) is not null
-    )
-
-),
-
-matched as (
-
-    select
-        unmuted.incident_id,
-        routes.channel,
-        routes.mention,
-        routes.reminder_hours,
-        row_number() over (
-            partition by unmuted.incident_id
-            order by routes.priority, routes.channel
-        ) as match_number
-    from unmuted
-    inner join routes
-        on
-            unmuted.kind = coalesce(routes.kind, unmuted.kind)
-            and unmuted.severity = coalesce(routes.severity, unmuted.severity)
-            and unmuted.project = coalesce(routes.project, unmuted.project)
-            and unmuted.environment = coalesce(routes.environment, unmuted.environment)
-            and (routes.owner is null or unmuted.owner = routes.owner)
 
 ),
 
@@ -115,47 +85,26 @@ seen_projects as (
 
 ),
 
-routed as (
-
-    select
-        unmuted.*,
-        sinks.sink,
-        coalesce(matched.channel, '{{ var("default_channel") }}') as channel,
-        matched.mention,
-        matched.reminder_hours,
-        seen_projects.run_count is null as is_first_look
-    from unmuted
-    cross join sinks
-    left join matched
-        on
-            unmuted.incident_id = matched.incident_id
-            and matched.match_number = 1
-    left join seen_projects
-        on unmuted.project = seen_projects.project
-
-),
-
 said as (
 
     select
-        routed.incident_id,
-        routed.sink,
+        incidents.incident_id,
+        delivered.sink,
+        delivered.channel,
         max(case when delivered.event = 'opened' then delivered.delivered_at end) as opened_said_at,
         max(case when delivered.event = 'opened' and delivered.severity = 'error' then 1 else 0 end) = 1 as is_error_said,
         max(case when delivered.event in ('resolved', 'closed') then delivered.delivered_at end) as end_said_at,
         max(case when delivered.event in ('resolved', 'closed') then delivered.incident_last_bad_at end) as end_said_last_bad_at,
         max(case when delivered.event in ('opened', 'reminder') then delivered.delivered_at end) as last_said_at,
-        max(case when delivered.event = 'opened' then delivered.channel end) as said_channel,
         max(case when delivered.event = 'opened' then delivered.message_channel end) as opened_message_channel,
         max(case when delivered.event = 'opened' then delivered.message_ts end) as opened_message_ts
-    from routed
+    from incidents
     inner join delivered
         on
-            routed.signal_key = delivered.signal_key
-            and routed.sink = delivered.sink
-            and routed.last_bad_at >= delivered.incident_started_at
-            and routed.started_at <= delivered.incident_last_bad_at
-    group by routed.incident_id, routed.sink
+            incidents.signal_key = delivered.signal_key
+            and incidents.last_bad_at >= delivered.incident_started_at
+            and incidents.started_at <= delivered.incident_last_bad_at
+    group by incidents.incident_id, delivered.sink, delivered.channel
 
 ),
 
@@ -173,16 +122,80 @@ known as (
 still_open as (
 
     select distinct
-        routed.signal_key,
-        routed.sink
-    from routed
+        incidents.signal_key,
+        known.sink,
+        known.channel
+    from incidents
     inner join known
-        on
-            routed.incident_id = known.incident_id
-            and routed.sink = known.sink
+        on incidents.incident_id = known.incident_id
     where
-        routed.incident_status = 'open'
+        incidents.incident_status = 'open'
         and known.is_opened_said
+
+),
+
+-- Channels where it is to be told, and those where it was and no route leads any more: what was announced in a channel ends there.
+places as (
+
+    select
+        routes.incident_id,
+        sinks.sink,
+        routes.channel,
+        routes.mention,
+        routes.reminder_hours,
+        true as is_routed
+    from routes
+    cross join sinks
+
+    union all
+
+    select
+        known.incident_id,
+        known.sink,
+        known.channel,
+        min(routes.mention) as mention,
+        min(routes.reminder_hours) as reminder_hours,
+        false as is_routed
+    from known
+    inner join routes
+        on known.incident_id = routes.incident_id
+    where known.is_opened_said
+    group by known.incident_id, known.sink, known.channel
+    having max(case when known.channel = routes.channel then 1 else 0 end) = 0
+
+),
+
+-- A route that now leads elsewhere is no reason to say it again.
+moved as (
+
+    select
+        incident_id,
+        sink
+    from places
+    where not is_routed
+    group by incident_id, sink
+
+),
+
+routed as (
+
+    select
+        incidents.*,
+        places.sink,
+        places.channel,
+        places.mention,
+        places.reminder_hours,
+        places.is_routed and moved.incident_id is null as may_open,
+        seen_projects.run_count is null as is_first_look
+    from incidents
+    inner join places
+        on incidents.incident_id = places.incident_id
+    left join moved
+        on
+            places.incident_id = moved.incident_id
+            and places.sink = moved.sink
+    left join seen_projects
+        on incidents.project = seen_projects.project
 
 ),
 
@@ -190,7 +203,6 @@ judged as (
 
     select
         routed.*,
-        known.said_channel,
         known.opened_message_channel,
         known.opened_message_ts,
         known.last_said_at,
@@ -198,6 +210,7 @@ judged as (
         case
             when
                 routed.incident_status = 'open'
+                and routed.may_open
                 and not coalesce(known.is_opened_said, false)
                 and (known.end_said_last_bad_at is null or routed.last_bad_at > known.end_said_last_bad_at)
                 and routed.last_bad_at >= {{ dbt.dateadd('day', '-' ~ var('announce_max_age_days'), as_of()) }}
@@ -206,7 +219,7 @@ judged as (
             when
                 routed.incident_status = 'open'
                 and known.is_opened_said
-                and routed.severity = 'error'
+                and routed.told_severity = 'error'
                 and not known.is_error_said
                 then 'opened'
             when
@@ -225,10 +238,12 @@ judged as (
         on
             routed.incident_id = known.incident_id
             and routed.sink = known.sink
+            and routed.channel = known.channel
     left join still_open
         on
             routed.signal_key = still_open.signal_key
             and routed.sink = still_open.sink
+            and routed.channel = still_open.channel
 
 ),
 
@@ -236,11 +251,10 @@ final as (
 
     select
         {{ surrogate_key(
-            ['signal_key', 'event', 'severity', 'started_at', 'sink', 'end_said_at', "case when event = 'reminder' then last_said_at end"]
+            ['signal_key', 'event', 'told_severity', 'started_at', 'sink', 'channel', 'end_said_at', "case when event = 'reminder' then last_said_at end"]
         ) }} as notification_id,
         sink,
-        -- What was announced in a channel ends there, whatever the routes say now.
-        coalesce(said_channel, channel) as channel,
+        channel,
         mention,
         event,
         is_first_look,
@@ -249,7 +263,7 @@ final as (
         kind,
         project,
         environment,
-        severity,
+        told_severity as severity,
         title,
         detail,
         node_id,
@@ -260,6 +274,13 @@ final as (
         last_bad_at,
         ended_at,
         bad_count,
+        compiled_path,
+        git_sha,
+        prior_git_sha,
+        ci_url,
+        changed_node_count,
+        is_own_code_changed,
+        storm_cause,
         opened_message_channel,
         opened_message_ts
     from judged

@@ -1,0 +1,225 @@
+-- What surrounds an incident: the run that began it, what had changed since the build before, how its node wants to be told, whether it is
+-- muted, and whether many others fail for the same reason.
+with
+
+incidents as (
+
+    select * from {{ ref('fct_incidents') }}
+
+),
+
+nodes as (
+
+    select * from {{ ref('dim_nodes') }}
+
+),
+
+builds as (
+
+    select
+        project,
+        environment,
+        run_id,
+        ended_at,
+        git_sha,
+        git_branch,
+        ci_url,
+        lag(ended_at) over (
+            partition by project, environment
+            order by ended_at, run_id
+        ) as prior_ended_at,
+        lag(git_sha) over (
+            partition by project, environment
+            order by ended_at, run_id
+        ) as prior_git_sha
+    from {{ ref('fct_invocations') }}
+    where is_build
+
+),
+
+first_runs as (
+
+    select distinct
+        builds.*
+    from builds
+    inner join incidents
+        on
+            builds.project = incidents.project
+            and builds.environment = incidents.environment
+            and builds.run_id = incidents.first_bad_invocation_id
+
+),
+
+-- Contents that began after the build before and not after this one; nodes that are there for the first time are among them.
+changed_nodes as (
+
+    select distinct
+        first_runs.project,
+        first_runs.environment,
+        first_runs.run_id,
+        history.node_id
+    from first_runs
+    inner join {{ ref('dim_node_history') }} as history
+        on
+            first_runs.project = history.project
+            and first_runs.environment = history.environment
+            and first_runs.prior_ended_at < history.valid_from_at
+            and first_runs.ended_at >= history.valid_from_at
+
+),
+
+changes as (
+
+    select
+        project,
+        environment,
+        run_id,
+        count(*) as changed_node_count
+    from changed_nodes
+    group by project, environment, run_id
+
+),
+
+-- A failure with failing rows is its own; the same words of an error in one run have one cause.
+causes as (
+
+    select
+        incident_id,
+        case
+            when
+                kind in ('node_failed', 'test_failed')
+                and {{ json_text('evidence', 'failures') }} is null
+                then detail
+        end as cause
+    from incidents
+
+),
+
+counted_causes as (
+
+    select
+        incidents.incident_id,
+        causes.cause,
+        count(*) over (
+            partition by incidents.project, incidents.environment, incidents.last_bad_invocation_id, causes.cause
+        ) as same_cause_count
+    from incidents
+    inner join causes
+        on incidents.incident_id = causes.incident_id
+    where causes.cause is not null
+
+),
+
+mutes as (
+
+    select * from {{ ref('alert_mutes') }}
+    where
+        muted_until >= cast({{ as_of() }} as date)
+        and coalesce(signal_key, kind, node_id) is not null
+
+),
+
+muted as (
+
+    select
+        incidents.incident_id,
+        max(mutes.muted_until) as muted_until,
+        max(mutes.reason) as mute_reason
+    from incidents
+    inner join mutes
+        on
+            incidents.signal_key = coalesce(mutes.signal_key, incidents.signal_key)
+            and incidents.kind = coalesce(mutes.kind, incidents.kind)
+            and (mutes.node_id is null or incidents.node_id = mutes.node_id)
+    group by incidents.incident_id
+
+),
+
+described as (
+
+    select
+        incidents.*,
+        nodes.resource_type,
+        nodes.package_name,
+        nodes.node_name,
+        nodes.path as own_path,
+        nodes.test_name,
+        nodes.attached_node_id,
+        coalesce(tested.path, nodes.path) as path,
+        coalesce(nodes.tags, '') || coalesce(tested.tags, '') as tags,
+        coalesce(nodes.alert_settings, tested.alert_settings) as alert_settings
+    from incidents
+    left join nodes
+        on
+            incidents.project = nodes.project
+            and incidents.environment = nodes.environment
+            and incidents.node_id = nodes.node_id
+    left join nodes as tested
+        on
+            nodes.project = tested.project
+            and nodes.environment = tested.environment
+            and nodes.attached_node_id = tested.node_id
+
+),
+
+final as (
+
+    select
+        described.incident_id,
+        described.project,
+        described.environment,
+        described.kind,
+        described.owner,
+        case
+            when {{ json_text('described.alert_settings', 'severity') }} in ('error', 'warning')
+                then {{ json_text('described.alert_settings', 'severity') }}
+            else described.severity
+        end as severity,
+        described.tags,
+        described.path,
+        -- Where dbt leaves the query: known for what is compiled to a file.
+        case
+            when described.resource_type in ('model', 'snapshot') or (described.resource_type = 'test' and described.test_name is null)
+                then 'target/compiled/' || described.package_name || '/' || described.own_path
+            when described.resource_type = 'test'
+                then 'target/compiled/' || described.package_name || '/' || described.own_path || '/' || described.node_name || '.sql'
+        end as compiled_path,
+        {{ json_text('described.alert_settings', 'channel') }} as alert_channel,
+        {{ json_text('described.alert_settings', 'mention') }} as alert_mention,
+        {{ is_alert_off('described.alert_settings') }} as is_alert_off,
+        muted.incident_id is not null as is_muted,
+        muted.muted_until,
+        muted.mute_reason,
+        first_runs.run_id as first_bad_run_id,
+        first_runs.git_sha,
+        first_runs.git_branch,
+        first_runs.prior_git_sha,
+        first_runs.ci_url,
+        case when first_runs.prior_ended_at is not null then coalesce(changes.changed_node_count, 0) end as changed_node_count,
+        case when first_runs.prior_ended_at is not null then own_changes.node_id is not null end as is_own_code_changed,
+        case when counted_causes.same_cause_count >= {{ var('storm_least_incidents') }} then counted_causes.cause end as storm_cause
+    from described
+    left join first_runs
+        on
+            described.project = first_runs.project
+            and described.environment = first_runs.environment
+            and described.first_bad_invocation_id = first_runs.run_id
+    left join changes
+        on
+            first_runs.project = changes.project
+            and first_runs.environment = changes.environment
+            and first_runs.run_id = changes.run_id
+    left join changed_nodes as own_changes
+        on
+            first_runs.project = own_changes.project
+            and first_runs.environment = own_changes.environment
+            and first_runs.run_id = own_changes.run_id
+            and coalesce(described.attached_node_id, described.node_id) = own_changes.node_id
+    left join counted_causes
+        on described.incident_id = counted_causes.incident_id
+    left join muted
+        on described.incident_id = muted.incident_id
+
+)
+
+select * from final

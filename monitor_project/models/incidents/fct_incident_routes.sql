@@ -1,0 +1,57 @@
+-- Where an incident is told: the channel that its node names, else those of the routes that match it, else the default channel.
+with
+
+contexts as (
+
+    select * from {{ ref('fct_incident_context') }}
+    where
+        not is_muted
+        and not is_alert_off
+
+),
+
+matched as (
+
+    select
+        *,
+        row_number() over (
+            partition by incident_id
+            order by priority, channel
+        ) as match_number,
+        row_number() over (
+            partition by incident_id, channel
+            order by priority
+        ) as channel_number
+    from {{ matched_routes('contexts', ['incident_id']) }} as routes
+
+),
+
+told as (
+
+    select
+        contexts.incident_id,
+        coalesce(contexts.alert_channel, matched.channel, '{{ var("default_channel") }}') as channel,
+        coalesce(contexts.alert_mention, matched.mention) as mention,
+        matched.reminder_hours
+    from contexts
+    left join matched
+        on
+            contexts.incident_id = matched.incident_id
+            and matched.channel_number = 1
+            and (contexts.alert_channel is null or matched.match_number = 1)
+
+),
+
+final as (
+
+    select
+        {{ surrogate_key(['incident_id', 'channel']) }} as incident_route_id,
+        incident_id,
+        channel,
+        mention,
+        reminder_hours
+    from told
+
+)
+
+select * from final
