@@ -23,6 +23,8 @@ class FakeSlack:
             (with :<seconds> to wait), or error:<word>.
         posted: Messages that arrived, in order.
         calls: (method, arguments) of all calls.
+        scopes: What the token may do.
+        strange_channels: Names of channels that the bot is not in.
     """
 
     def __init__(self, channels: tuple[str, ...] = ("data-alerts", "shop-stock")) -> None:
@@ -30,6 +32,8 @@ class FakeSlack:
         self.posted: list[dict[str, Any]] = []
         self.calls: list[tuple[str, dict[str, Any]]] = []
         self.channels = {name: f"C{i:08d}" for i, name in enumerate(channels, start=1)}
+        self.scopes = ["chat:write", "channels:read", "channels:history", "groups:read", "groups:history"]
+        self.strange_channels: set[str] = set()
         self._lock = threading.Lock()
         slack = self
 
@@ -109,15 +113,33 @@ class FakeSlack:
             return None
         if behaviour == "slow":
             time.sleep(1)
-        return self._send(request, 200, answer, {"X-Cut": "1"} if behaviour == "short" else None)
+        headers = {"X-OAuth-Scopes": ",".join(self.scopes)} | ({"X-Cut": "1"} if behaviour == "short" else {})
+        return self._send(request, 200, answer, headers)
 
-    def _do(self, method: str, arguments: dict[str, Any]) -> Any:
+    def _do(self, method: str, arguments: dict[str, Any]) -> Any:  # noqa: PLR0911
         if method == "webhook":
             with self._lock:
                 self.posted.append(arguments)
             return "ok"
         if method == "conversations.list":
-            return {"ok": True, "channels": [{"id": i, "name": n} for n, i in self.channels.items()]}
+            listed = self.channels.items()
+            return {
+                "ok": True,
+                "channels": [{"id": i, "name": n, "is_member": n not in self.strange_channels} for n, i in listed],
+            }
+        if method == "auth.test":
+            return {"ok": True, "team": "Greenery", "user": "offdag"}
+        if method in ("chat.update", "chat.delete"):
+            with self._lock:
+                place = (arguments["channel"], arguments["ts"])
+                [message] = [m for m in self.posted if (m["channel"], m["ts"]) == place] or [None]
+                if message is None:
+                    return {"ok": False, "error": "message_not_found"}
+                if method == "chat.delete":
+                    self.posted.remove(message)
+                else:
+                    message.update(arguments)
+            return {"ok": True, **arguments}
         if method in ("conversations.history", "conversations.replies"):
             thread = arguments.get("ts") if method == "conversations.replies" else None
             found = [

@@ -39,14 +39,24 @@ def expire(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def receipts(history: History) -> list[tuple[str, str]]:
-    return [(row["notification_id"], row["outcome"]) for row in history.read("deliveries").to_pylist()]
+    """Of notifications; their details are messages too, with receipts of their own."""
+    rows = history.read("deliveries").to_pylist()
+    return [(row["notification_id"], row["outcome"]) for row in rows if row["event"] != "details"]
+
+
+def first_messages(slack: FakeSlack) -> list[dict[str, Any]]:
+    return [message for message in slack.posted if "thread_ts" not in message]
+
+
+def detail_messages(slack: FakeSlack) -> list[dict[str, Any]]:
+    return [message for message in slack.posted if message["text"].startswith("Details: ")]
 
 
 def test_one_message_a_channel_with_a_receipt_for_each_notification(history: History, slack: FakeSlack) -> None:
     rows = [due(), due(notification_id="n2"), due(notification_id="n3", channel="#shop-stock")]
     outcome = deliver(history, bot(slack), *rows)
-    assert (outcome.messages, outcome.notifications, outcome.failures) == (2, 3, [])
-    assert [m["channel"] for m in slack.posted] == ["C00000001", "C00000002"]
+    assert (outcome.notifications, outcome.failures) == (3, [])
+    assert [m["channel"] for m in first_messages(slack)] == ["C00000001", "C00000002"]
     assert sorted(receipts(history)) == [("n1", "delivered"), ("n2", "delivered"), ("n3", "delivered")]
     assert all(m["text"] and m["blocks"] for m in slack.posted)
 
@@ -54,7 +64,7 @@ def test_one_message_a_channel_with_a_receipt_for_each_notification(history: His
 def test_a_second_run_says_nothing_twice(history: History, slack: FakeSlack) -> None:
     deliver(history, bot(slack), due())
     assert deliver(history, bot(slack), due(), due(notification_id="n2")).notifications == 1
-    assert [len(m["blocks"]) for m in slack.posted] == [3, 3]
+    assert [len(m["blocks"]) for m in first_messages(slack)] == [2, 2]
 
 
 def test_rows_of_other_sinks_are_left_alone(history: History, slack: FakeSlack) -> None:
@@ -63,18 +73,79 @@ def test_rows_of_other_sinks_are_left_alone(history: History, slack: FakeSlack) 
 
 
 def test_what_is_resolved_is_answered_in_the_thread(history: History, slack: FakeSlack) -> None:
+    deliver(history, bot(slack), due(), due(notification_id="n9", signal_key="k9", title="test t fails"))
+    deliver(history, bot(slack), over(history, notification_id="n2"))
+    [first] = first_messages(slack)
+    answer = slack.posted[-1]
+    assert answer["thread_ts"] == first["ts"]
+    assert "RESOLVED" in answer["text"]
+    # The first message says it too, and what is still broken.
+    assert first["text"] == "1 FAILED, 1 RESOLVED in shop (prod)"
+    assert [b["text"]["text"].split("*")[1] for b in first["blocks"][1:]] == ["FAILED", "RESOLVED"]
+
+
+def over(history: History, **more: Any) -> dict[str, Any]:
+    """The end of what the only message in the history opened."""
+    [told] = {
+        (row["message_channel"], row["message_ts"])
+        for row in history.read("deliveries").to_pylist()
+        if row["event"] == "opened"
+    }
+    place = {"opened_message_channel": told[0], "opened_message_ts": told[1]}
+    return due(event="resolved", ended_at=datetime(2026, 1, 31, 7), **place, **more)
+
+
+def test_details_follow_in_the_thread_once(history: History, slack: FakeSlack) -> None:
     deliver(history, bot(slack), due())
-    [receipt] = history.read("deliveries").to_pylist()
-    resolved = due(
-        notification_id="n2",
-        event="resolved",
-        ended_at=datetime(2026, 1, 31, 7),
-        opened_message_channel=receipt["message_channel"],
-        opened_message_ts=receipt["message_ts"],
-    )
-    deliver(history, bot(slack), resolved)
-    assert slack.posted[1]["thread_ts"] == slack.posted[0]["ts"]
-    assert "RESOLVED" in slack.posted[1]["text"]
+    deliver(history, bot(slack), due())
+    [first], [detail] = first_messages(slack), detail_messages(slack)
+    assert detail["thread_ts"] == first["ts"]
+    assert "5 rows fail" in str(detail["blocks"])
+
+
+def test_two_hundred_incidents_at_once_are_one_message_and_its_thread(history: History, slack: FakeSlack) -> None:
+    rows = [due(notification_id=f"n{i}", signal_key=f"k{i}", title=f"test {i} fails") for i in range(200)]
+    assert deliver(history, bot(slack), *rows).notifications == 200
+    assert (len(first_messages(slack)), len(detail_messages(slack))) == (1, 10)
+    assert {message.get("thread_ts") for message in detail_messages(slack)} == {first_messages(slack)[0]["ts"]}
+
+
+@pytest.mark.parametrize("lost", [1, 2, 3])
+def test_details_that_a_killed_sender_left_are_posted_by_the_next(
+    history: History, slack: FakeSlack, monkeypatch: pytest.MonkeyPatch, lost: int
+) -> None:
+    rows = [due(notification_id=f"n{i}", signal_key=f"k{i}") for i in range(50)]
+    posts = iter(range(lost))
+
+    class Dying(SlackBot):
+        def post(self, payload: Payload, envelope_id: str) -> Posted:
+            posted = super().post(payload, envelope_id)
+            if next(posts) == lost - 1:
+                raise Killed
+            return posted
+
+    with pytest.raises(Killed):
+        deliver(history, Dying(TOKEN, f"{slack.url}/api/"), *rows)
+    expire(monkeypatch)
+    deliver(history, bot(slack), *rows)
+    deliver(history, bot(slack), *rows)
+    assert (len(first_messages(slack)), len(detail_messages(slack))) == (1, 3)
+
+
+def test_a_first_message_that_somebody_deleted_stops_nothing(history: History, slack: FakeSlack) -> None:
+    deliver(history, bot(slack), due())
+    slack.then("chat.update", "error:message_not_found")
+    said: list[str] = []
+    outcome = Delivery(history, bot(slack), said.append).deliver([over(history, notification_id="n2")])
+    assert (outcome.messages, outcome.failures) == (1, [])
+    assert "still shows what has ended: message_not_found" in said[0]
+
+
+def test_a_reminder_is_shown_in_the_channel_too(history: History, slack: FakeSlack) -> None:
+    deliver(history, bot(slack), due())
+    reminder = {**over(history, notification_id="n2"), "event": "reminder", "ended_at": None}
+    deliver(history, bot(slack), reminder)
+    assert slack.posted[-1]["reply_broadcast"] is True
 
 
 @pytest.mark.parametrize("fault", ["500", "500_after", "drop"])
@@ -84,7 +155,7 @@ def test_a_lost_answer_is_looked_up_before_anything_is_posted_again(
     slack.then("chat.postMessage", fault)
     outcome = deliver(history, bot(slack), due())
     assert (outcome.messages, outcome.unknown) == (1, 0)
-    assert len(slack.posted) == 1
+    assert len(first_messages(slack)) == 1
     assert receipts(history) == [("n1", "delivered")]
 
 
@@ -107,7 +178,7 @@ def test_an_answer_slower_than_the_time_out_is_looked_up(
     monkeypatch.setattr(slack_module, "TIMEOUT_SECONDS", 0.2)
     slack.then("chat.postMessage", "slow")
     assert deliver(history, bot(slack), due()).messages == 1
-    assert len(slack.posted) == 1
+    assert len(first_messages(slack)) == 1
 
 
 def test_what_nobody_can_tell_stays_and_is_found_by_the_next_run(
@@ -120,14 +191,14 @@ def test_what_nobody_can_tell_stays_and_is_found_by_the_next_run(
     assert deliver(history, bot(slack), due()).pending == 1
     expire(monkeypatch)
     assert deliver(history, bot(slack), due()).messages == 1
-    assert len(slack.posted) == 1
+    assert len(first_messages(slack)) == 1
     assert receipts(history) == [("n1", "delivered")]
 
 
 def test_a_rate_limit_is_waited_for(history: History, slack: FakeSlack) -> None:
     slack.then("chat.postMessage", "429")
     assert deliver(history, bot(slack), due()).messages == 1
-    assert len(slack.posted) == 1
+    assert len(first_messages(slack)) == 1
 
 
 def test_a_pause_beyond_the_lease_is_a_refusal_that_stays_due(history: History, slack: FakeSlack) -> None:
@@ -164,7 +235,7 @@ def test_a_slack_that_is_down_refuses_for_certain(history: History) -> None:
 def test_an_answer_cut_short_is_looked_up(history: History, slack: FakeSlack) -> None:
     slack.then("chat.postMessage", "short")
     assert deliver(history, bot(slack), due()).messages == 1
-    assert len(slack.posted) == 1
+    assert len(first_messages(slack)) == 1
 
 
 def test_what_may_have_arrived_is_never_sent_again_unmarked(
@@ -190,7 +261,7 @@ def test_a_thread_that_is_gone_is_answered_in_the_channel_and_stops_nothing(hist
     )
     outcome = deliver(history, bot(slack), gone, due())
     assert (outcome.notifications, outcome.failures) == (2, [])
-    assert all("thread_ts" not in message for message in slack.posted)
+    assert "RESOLVED" in str(first_messages(slack))
 
 
 class Killed(BaseException):
@@ -207,7 +278,9 @@ class KilledSink:
         self._inner = inner
         self._after = after
         self.payload = inner.payload
+        self.details = inner.details
         self.find = inner.find
+        self.update = inner.update
 
     def post(self, payload: Payload, envelope_id: str) -> Posted:
         if self._after:
@@ -224,7 +297,7 @@ def test_killed_around_the_post_nothing_is_lost_and_nothing_said_twice(
     assert deliver(history, bot(slack), due()).messages == 0, "the lease still holds"
     expire(monkeypatch)
     assert deliver(history, bot(slack), due()).messages == 1
-    assert len(slack.posted) == 1
+    assert len(first_messages(slack)) == 1
     assert deliver(history, bot(slack), due()).messages == 0
 
 
@@ -243,7 +316,7 @@ def test_killed_at_a_write_nothing_is_lost_and_nothing_said_twice(
     expire(monkeypatch)
     deliver(history, bot(slack), due())
     deliver(history, bot(slack), due())
-    assert len(slack.posted) == 1
+    assert len(first_messages(slack)) == 1
     assert receipts(history) == [("n1", "delivered")]
 
 
@@ -284,7 +357,7 @@ def test_two_finishers_of_one_message_post_it_once(
         property(lambda self: self.lease_until == first_lease),
         raising=False,
     )
-    [intent], _ = Outbox(history, "slack").intents("%23data-alerts")
+    [intent] = Outbox(history, "slack").log("%23data-alerts").intents.values()
     first_lease = intent.lease_until
     barrier = threading.Barrier(4)
 
@@ -297,7 +370,7 @@ def test_two_finishers_of_one_message_post_it_once(
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(slack.posted) == 1
+    assert len(first_messages(slack)) == 1
 
 
 def test_a_webhook_posts_and_marks_what_may_be_a_repeat(
@@ -329,8 +402,9 @@ def test_printing_has_receipts_of_its_own(history: History, slack: FakeSlack) ->
 
 def test_a_preview_writes_nothing(history: History, slack: FakeSlack) -> None:
     before = sorted(Path(history.root).rglob("*"))
-    [payload] = Delivery(history, bot(slack), lambda _: None).preview([due()])
+    payload, detail = Delivery(history, bot(slack), lambda _: None).preview([due()])
     assert payload["channel"] == "#data-alerts"
+    assert detail["text"].startswith("Details: ")
     assert sorted(Path(history.root).rglob("*")) == before
     assert slack.calls == []
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from slack_sdk.models.blocks import Block
 
-from offdag.notify.formats import block_kit, escape, plain_text
-from offdag.notify.message import MOST_PROBLEMS, build_message
+from offdag.notify.formats import MOST_LINES, MOST_PROBLEMS, details, document, escape, lines, plain_text, whole
+from offdag.notify.message import build_message
 from support import golden
 
 
@@ -37,6 +37,13 @@ def due(**more: Any) -> dict[str, Any]:
         "last_bad_at": datetime(2026, 1, 31, 6),
         "ended_at": None,
         "bad_count": 1,
+        "compiled_path": "target/compiled/shop/models/orders.yml/unique_orders_id.sql",
+        "git_sha": None,
+        "prior_git_sha": None,
+        "ci_url": None,
+        "changed_node_count": None,
+        "is_own_code_changed": None,
+        "storm_cause": None,
         "opened_message_channel": None,
         "opened_message_ts": None,
         **more,
@@ -44,7 +51,7 @@ def due(**more: Any) -> dict[str, Any]:
 
 
 def test_the_state_comes_first_and_empty_facts_are_dropped() -> None:
-    text = plain_text(build_message([due(owner=None, evidence="{}")]))
+    text = plain_text(build_message([due(owner=None, evidence="{}", compiled_path=None)]))
     assert text.splitlines()[1].strip().startswith("FAILED")
     assert "None" not in text
     assert "Owner" not in text
@@ -73,15 +80,75 @@ def test_the_first_look_is_said_to_be_one() -> None:
     assert build_message([due(is_first_look=True)]).heading.startswith("First look: FAILED in shop (prod)")
 
 
-def test_many_problems_are_cut_visibly_and_fit_slacks_limits() -> None:
-    rows = [due(notification_id=str(i), title=f"test {i} fails" + "x" * 100, detail="y" * 4000) for i in range(200)]
-    message = build_message(rows)
-    assert (len(message.problems), message.hidden_count) == (MOST_PROBLEMS, 200 - MOST_PROBLEMS)
-    payload = block_kit(message)
-    assert len(payload["blocks"]) <= 50
-    assert "and 180 more: offdag incidents" in json.dumps(payload)
+def check_blocks(payload: dict[str, Any]) -> None:
+    """By slack-sdk's own models."""
+    assert 0 < len(payload["blocks"]) <= 50
     for block in Block.parse_all(payload["blocks"]):
         block.validate_json()
+
+
+def test_two_hundred_problems_are_cut_visibly_and_are_all_in_the_thread() -> None:
+    rows = [due(notification_id=str(i), title=f"test {i} fails" + "x" * 100, detail="y" * 4000) for i in range(200)]
+    message = build_message(rows)
+    first, parts = lines(message), details(message)
+    for payload in (first, whole(message), *parts):
+        check_blocks(payload)
+    assert f"and {200 - MOST_LINES} more: in the thread" in json.dumps(first)
+    assert f"and {200 - MOST_PROBLEMS} more: offdag incidents" in json.dumps(whole(message))
+    assert len(parts) == 200 / MOST_PROBLEMS
+    assert all(f"test {i} fails" in json.dumps(parts) for i in range(200))
+
+
+def test_a_storm_is_one_problem_that_names_the_common_cause() -> None:
+    rows = [
+        due(
+            notification_id=str(i),
+            title=f"model m{i:03} failed",
+            storm_cause="IO Error: no connection",
+            owner=f"@{i % 2}",
+        )
+        for i in range(300)
+    ]
+    message = build_message([*rows, due(notification_id="own", title="test t fails")])
+    assert message.heading == "301 FAILED in shop (prod)"
+    [storm, own] = sorted(message.problems, key=lambda p: -len(p.signal_keys))
+    assert (storm.title, storm.brief) == ("300 nodes fail for one reason", "IO Error: no connection")
+    facts = dict(storm.facts)
+    assert facts["Which"].startswith("model m000 failed, model m001 failed")
+    assert facts["Which"].endswith("and 290 more")
+    assert facts["Owner"] == "@0, @1"
+    assert own.title == "test t fails"
+    over = [{**row, "event": "resolved", "ended_at": datetime(2026, 1, 31, 7)} for row in rows]
+    assert build_message(over).problems[0].title == "300 nodes failed for one reason: over"
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({}, None),
+        ({"changed_node_count": 0, "is_own_code_changed": False}, "no code since the build before"),
+        (
+            {"changed_node_count": 3, "is_own_code_changed": True, "git_sha": "b" * 40, "prior_git_sha": "a" * 40},
+            "its own code (aaaaaaaa to bbbbbbbb)",
+        ),
+        ({"changed_node_count": 1, "is_own_code_changed": False, "git_sha": "b" * 40}, "1 other node (bbbbbbbb)"),
+    ],
+)
+def test_what_changed_is_said_where_it_is_known(more: dict[str, Any], said: str | None) -> None:
+    assert dict(build_message([due(**more)]).problems[0].facts).get("Changed") == said
+
+
+def test_details_mention_nobody_a_second_time() -> None:
+    message = build_message([due(mention="U123")])
+    assert "U123" in json.dumps(lines(message))
+    assert "U123" not in json.dumps(details(message))
+
+
+def test_the_document_holds_what_the_message_says() -> None:
+    told = document(build_message([due()]))
+    assert told["problems"][0]["state"] == "FAILED"
+    assert told["problems"][0]["facts"]["what"] == "5 rows fail"
+    assert told["problems"][0]["signal_keys"] == ["k1"]
 
 
 MISSING_RUN: dict[str, Any] = {
@@ -101,7 +168,7 @@ def test_hostile_text_can_neither_mention_nor_link() -> None:
         project=HOSTILE,
         evidence=json.dumps({"path": HOSTILE, "exposures": HOSTILE}),
     )
-    payload = block_kit(build_message([row]))
+    payload = whole(build_message([row]))
     for block in payload["blocks"]:
         for text in [block["text"]] if "text" in block else block["elements"]:
             # Plain text shows everything as it is; mrkdwn must not hold what Slack reads.
@@ -116,21 +183,41 @@ def test_hostile_text_can_neither_mention_nor_link() -> None:
 
 def test_a_cut_never_splits_an_escaped_character() -> None:
     row = due(title="&" * 3000)
-    [section] = [b for b in block_kit(build_message([row]))["blocks"] if b["type"] == "section"]
+    [section] = [b for b in whole(build_message([row]))["blocks"] if b["type"] == "section"]
     text = section["text"]["text"]
     assert len(text) <= 3000
     assert text.replace("&amp;", "").count("&") == 0
 
 
 def test_mentions_come_from_the_route_alone() -> None:
-    assert "<@U123>" in json.dumps(block_kit(build_message([due(mention="U123")])))
-    assert "<!subteam^S123>" in json.dumps(block_kit(build_message([due(mention="S123")])))
+    assert "<@U123>" in json.dumps(whole(build_message([due(mention="U123")])))
+    assert "<!subteam^S123>" in json.dumps(whole(build_message([due(mention="S123")])))
     resolved = due(mention="U123", event="resolved", ended_at=datetime(2026, 1, 31, 7))
-    assert "U123" not in json.dumps(block_kit(build_message([resolved])))
+    assert "U123" not in json.dumps(whole(build_message([resolved])))
 
 
 def test_escape() -> None:
     assert escape("a < b & c > d") == "a &lt; b &amp; c &gt; d"
+
+
+STOCKOUT: dict[str, Any] = {
+    "kind": "stockout",
+    "title": "Pothos is out of stock",
+    "detail": "20 at the count before, now 0",
+    "node_id": None,
+    "owner": None,
+    "compiled_path": None,
+    "evidence": json.dumps({"product_id": "p1", "inventory_count": 0, "prior_inventory_count": 20}),
+}
+CHANGED: dict[str, Any] = {
+    "changed_node_count": 2,
+    "is_own_code_changed": True,
+    "git_sha": "4f5e6a7b8c9d",
+    "prior_git_sha": "0a1b2c3d4e5f",
+    "ci_url": "https://ci.example/runs/7",
+}
+STORM: dict[str, Any] = {"kind": "node_failed", "storm_cause": "IO Error: no connection"}
+OVER: dict[str, Any] = {"event": "resolved", "ended_at": datetime(2026, 1, 31, 8, 5)}
 
 
 @pytest.mark.golden
@@ -138,12 +225,20 @@ def test_escape() -> None:
     ("name", "rows"),
     [
         ("one_test_failed", [due()]),
+        ("code_changed", [due(**CHANGED)]),
         ("hostile_text", [due(title=HOSTILE, detail=HOSTILE)]),
-        ("storm_is_cut", [due(notification_id=str(i), signal_key=str(i), title=f"test {i:02d} fails") for i in range(25)]),
+        ("many_are_cut", [due(notification_id=str(i), signal_key=str(i), title=f"test {i:02d} fails") for i in range(25)]),
+        ("storm_of_one_cause", [due(**STORM, notification_id=str(i), title=f"model m{i:02d} failed") for i in range(40)]),
+        ("stockout", [due(**STOCKOUT, mention="S1")]),
         ("reminder_with_mention", [due(event="reminder", mention="U1", bad_count=7)]),
+        ("resolved", [due(**OVER)]),
         ("closed_replaced", [due(event="closed", closed_reason="replaced", ended_at=datetime(2026, 2, 1))]),
         ("first_look", [due(is_first_look=True), due(notification_id="n2", **MISSING_RUN)]),
     ],
 )  # fmt: skip
 def test_payloads(name: str, rows: list[dict[str, Any]]) -> None:
-    golden.check(f"slack/{name}.json", block_kit(build_message(rows)))
+    message = build_message(rows)
+    forms = {"lines": lines(message), "details": details(message), "whole": whole(message)}
+    for payload in (forms["lines"], forms["whole"], *forms["details"]):
+        check_blocks(payload)
+    golden.check(f"slack/{name}.json", forms)

@@ -35,6 +35,8 @@ class Settings:
         slack_token: Bot token; never shown.
         slack_webhook: Incoming webhook URL; never shown.
         slack_api_url: Base URL of Slack's Web API.
+        webhook: URL that gets each message as JSON; never shown.
+        heartbeat: URL that is called after each monitor run; never shown.
         origin: Where the job runs: commit, branch, actor, link.
         environ: The environment for child processes; never shown.
     """
@@ -51,6 +53,8 @@ class Settings:
     slack_token: str | None = field(repr=False)
     slack_webhook: str | None = field(repr=False)
     slack_api_url: str
+    webhook: str | None = field(repr=False)
+    heartbeat: str | None = field(repr=False)
     origin: Origin
     environ: Mapping[str, str] = field(repr=False)
 
@@ -70,7 +74,7 @@ class Settings:
     @property
     def secrets(self) -> tuple[str, ...]:
         """Texts that must never be written anywhere."""
-        return tuple(s for s in (self.slack_token, self.slack_webhook) if s)
+        return tuple(s for s in (self.slack_token, self.slack_webhook, self.webhook, self.heartbeat) if s)
 
     @classmethod
     def load(cls, flags: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
@@ -107,6 +111,8 @@ class Settings:
             slack_token=environ.get("OFFDAG_SLACK_BOT_TOKEN") or None,
             slack_webhook=environ.get("OFFDAG_SLACK_WEBHOOK_URL") or None,
             slack_api_url=environ.get("OFFDAG_SLACK_API_URL") or "https://slack.com/api/",
+            webhook=_checked_url(environ, "OFFDAG_WEBHOOK_URL"),
+            heartbeat=_checked_url(environ, "OFFDAG_HEARTBEAT_URL"),
             origin=Origin.from_environ(environ),
             environ=dict(environ),
         )
@@ -134,6 +140,14 @@ def _checked_history(history: str) -> str:
             "choose another path, such as: export OFFDAG_HISTORY=.offdag/history",
         )
     return whole
+
+
+def _checked_url(environ: Mapping[str, str], variable: str) -> str | None:
+    url = environ.get(variable) or None
+    if url is not None and not re.match(r"https?://[^/\s]+", url):
+        # Its value may be a secret.
+        raise UsageError("the URL does not begin with https:// and a host", variable, f"export {variable}=https://...")
+    return url
 
 
 def _parsed_instant(text: str | None) -> datetime | None:

@@ -39,8 +39,7 @@ builds as (
 
 first_runs as (
 
-    select distinct
-        builds.*
+    select distinct builds.*
     from builds
     inner join incidents
         on

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from offdag.cli.frame import FORMAT, compact_in_passing, open_history, print_rows, say, verb
-from offdag.errors import ExitCode
+from offdag.errors import ExitCode, OffdagError
 from offdag.settings import Settings
 
 
@@ -25,6 +25,7 @@ from offdag.settings import Settings
 )
 def monitor(settings: Settings, as_of: str | None, all_tests: bool, fail_on: str) -> int:
     """Build the monitor project: what is broken, since when, and what has to be said."""
+    from offdag.heartbeat import beat
     from offdag.marts import Marts
     from offdag.monitor import build_monitor
 
@@ -32,14 +33,18 @@ def monitor(settings: Settings, as_of: str | None, all_tests: bool, fail_on: str
         settings = settings.at(as_of)
     history = open_history(settings)
     compact_in_passing(history)
-    computed_for = build_monitor(settings, history, all_tests, say)
-    incidents = Marts(settings.monitor_database, "monitor", settings.lock_timeout, say).read("fct_incidents")[
-        "fct_incidents"
-    ]
+    try:
+        computed_for = build_monitor(settings, history, all_tests, say)
+        marts = Marts(settings.monitor_database, "monitor", settings.lock_timeout, say)
+        incidents = marts.read("fct_incidents")["fct_incidents"]
+    except OffdagError as error:
+        beat(settings.heartbeat, False, error.what, say)
+        raise
     open_count = sum(row["incident_status"] == "open" for row in incidents)
-    say(
-        f"monitored as of {computed_for:%Y-%m-%d %H:%M:%S} UTC: incidents: {open_count} open, {len(incidents) - open_count} ended"
-    )
+    ended_count = len(incidents) - open_count
+    line = f"monitored as of {computed_for:%Y-%m-%d %H:%M:%S} UTC: incidents: {open_count} open, {ended_count} ended"
+    beat(settings.heartbeat, True, line, say)
+    say(line)
     return ExitCode.PROBLEMS if fail_on == "incidents" and open_count else ExitCode.OK
 
 
@@ -63,7 +68,20 @@ def incidents(settings: Settings, show_all: bool, fail_on: str, output: str) -> 
     rows, as_of = marts["fct_incidents"], marts["dim_monitor"][0]["as_of"]
     open_rows = [row for row in rows if row["incident_status"] == "open"]
     shown = sorted(rows if show_all else open_rows, key=lambda row: row["started_at"], reverse=True)
-    columns = ["incident_status", "severity", "project", "environment", "title", "detail", "started_at", "ended_at"]
+    for row in shown:
+        # As much of it as `offdag mute` asks for.
+        row["key"] = row["signal_key"][:8]
+    columns = [
+        "key",
+        "incident_status",
+        "severity",
+        "project",
+        "environment",
+        "title",
+        "detail",
+        "started_at",
+        "ended_at",
+    ]
     print_rows(shown, columns, output, "no incidents are open")
     say(f"incidents: {len(open_rows)} open, {len(rows) - len(open_rows)} ended, as of {as_of:%Y-%m-%d %H:%M:%S} UTC")
     return ExitCode.PROBLEMS if fail_on == "incidents" and open_rows else ExitCode.OK

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence, Set
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence, Set
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from offdag.clock import utc_now
 from offdag.errors import DeliveryError, three_parts
 from offdag.history.history import History, path_part
-from offdag.notify.message import build_message
-from offdag.notify.outbox import Intent, Outbox
+from offdag.notify.formats import marked_as_repeat
+from offdag.notify.message import Message, build_message
+from offdag.notify.outbox import Intent, Log, Outbox, Receipt
 from offdag.notify.sinks import Posted, Printed, Refused, Sink, Unknown
 from offdag.settings import Settings
 
@@ -39,17 +40,22 @@ class Outcome:
     pending: int = 0
 
 
-def sink_for(settings: Settings, show: Callable[[str], None]) -> Sink:
-    """The bot where there is a token, the webhook where there is one, else the terminal."""
+def sinks_for(settings: Settings, show: Callable[[str], None], is_json: bool = False) -> list[Sink]:
+    """Slack by its bot where there is a token, else by its webhook; any other webhook; the terminal where there is none of them."""
+    sinks: list[Sink] = []
     if settings.slack_token:
         from offdag.notify.slack import SlackBot
 
-        return SlackBot(settings.slack_token, settings.slack_api_url)
-    if settings.slack_webhook:
+        sinks.append(SlackBot(settings.slack_token, settings.slack_api_url))
+    elif settings.slack_webhook:
         from offdag.notify.slack import SlackWebhook
 
-        return SlackWebhook(settings.slack_webhook)
-    return Printed(show)
+        sinks.append(SlackWebhook(settings.slack_webhook))
+    if settings.webhook:
+        from offdag.notify.webhook import Webhook
+
+        sinks.append(Webhook(settings.webhook))
+    return sinks or [Printed(show, is_json)]
 
 
 class Delivery:
@@ -68,11 +74,13 @@ class Delivery:
 
     def preview(self, due: Sequence[Row]) -> list[Row]:
         """The payloads that would be posted now; nothing is written."""
-        outcomes = self._outbox.outcomes()
+        receipts = self._outbox.receipts()
         payloads = []
         for channel, rows in self._by_channel(due).items():
-            intents, _ = self._outbox.intents(path_part(channel))
-            payloads += [payload for _, payload in self._envelopes(channel, _unclaimed(rows, intents, outcomes))]
+            fresh = _unclaimed(rows, self._outbox.log(path_part(channel)), receipts)
+            for _, message, thread in self._envelopes(fresh):
+                payloads.append(self._sink.payload(message, channel, thread))
+                payloads += self._sink.details(message) if thread is None else []
         return payloads
 
     def deliver(self, due: Sequence[Row]) -> Outcome:
@@ -92,8 +100,8 @@ class Delivery:
         return dict(sorted(channels.items()))
 
     def _envelopes(
-        self, channel: str, rows: Sequence[Row], threadless: Set[str] = frozenset()
-    ) -> list[tuple[list[Row], Row]]:
+        self, rows: Sequence[Row], threadless: Set[str] = frozenset()
+    ) -> list[tuple[list[Row], Message, Posted | None]]:
         """Split a channel's rows into messages: one for all that is new, one for each thread that is answered."""
         threads: dict[tuple[str, str] | None, list[Row]] = {}
         for row in rows:
@@ -101,7 +109,7 @@ class Delivery:
             answers = row["event"] != "opened" and all(thread) and row["notification_id"] not in threadless
             threads.setdefault(thread if answers and self._sink.has_threads else None, []).append(row)
         return [
-            (group, self._sink.payload(build_message(group), channel, Posted(*key) if key else None))
+            (group, build_message(group), Posted(*key) if key else None)
             for key, group in sorted(threads.items(), key=lambda item: item[0] or ("", ""))
         ]
 
@@ -111,40 +119,83 @@ class Delivery:
         threadless: set[str] = set()
         refused: set[str] = set()
         while True:
-            intents, number = self._outbox.intents(folder)
-            outcomes = self._outbox.outcomes()
-            fresh = [r for r in _unclaimed(rows, intents, outcomes) if r["notification_id"] not in refused]
+            log, receipts = self._outbox.log(folder), self._outbox.receipts()
+            fresh = [r for r in _unclaimed(rows, log, receipts) if r["notification_id"] not in refused]
             if not fresh:
                 mine = {row["notification_id"] for row in rows}
-                open_intents = (i for i in intents if i.envelope_id not in outcomes)
+                open_intents = (i for i in log.intents.values() if i.envelope_id not in receipts)
                 outcome.pending += sum(t["notification_id"] in mine for i in open_intents for t in i.rows)
                 return
-            group, payload = self._envelopes(channel, fresh, threadless)[0]
-            intent = self._outbox.claim(folder, number + 1, group, channel, payload, utc_now())
-            if intent is None:
+            group, message, thread = self._envelopes(fresh, threadless)[0]
+            payload = self._sink.payload(message, channel, thread)
+            details = self._sink.details(message) if thread is None else []
+            intent = self._outbox.new_intent(folder, group, channel, payload, details, utc_now())
+            if not self._outbox.claim(folder, intent):
                 continue
             ids = {row["notification_id"] for row in group}
-            in_thread = "thread_ts" in payload
             problem = self._send(intent, outcome)
-            if problem is not None and in_thread:
+            if problem is not None and thread is not None:
                 threadless |= ids
             elif problem is not None:
                 refused |= ids
                 outcome.failures.append(problem)
+            self._follow_up(folder, outcome)
+            if problem is None and thread is not None:
+                self._update(folder, thread)
 
     def _finish(self, folder: str, outcome: Outcome) -> None:
         """Take over what senders left that were killed, or never got an answer."""
         while True:
-            outcomes = self._outbox.outcomes()
-            intents, number = self._outbox.intents(folder)
-            left = [i for i in intents if i.envelope_id not in outcomes and i.is_expired(utc_now())]
+            log, receipts = self._outbox.log(folder), self._outbox.receipts()
+            left = [i for i in log.intents.values() if i.envelope_id not in receipts and i.is_expired(utc_now())]
             if not left:
-                return
-            taken = self._outbox.take_over(folder, number + 1, left[0], utc_now())
-            if taken is not None:
-                self._say(f"notify finishes a message to {taken.channel} that another sender left")
-                problem = self._send(taken, outcome, look_first=True)
+                break
+            intent = left[0].renewed(utc_now())
+            if self._outbox.claim(folder, intent):
+                self._say(f"notify finishes a message to {intent.channel} that another sender left")
+                problem = self._send(intent, outcome, look_first=True)
                 outcome.failures += [problem] if problem else []
+        self._follow_up(folder, outcome)
+
+    def _follow_up(self, folder: str, outcome: Outcome) -> None:
+        """Post the details of messages that were delivered, in their threads."""
+        while True:
+            log, receipts = self._outbox.log(folder), self._outbox.receipts()
+            due = [
+                (intent, number, receipts[intent.envelope_id].posted)
+                for intent in log.intents.values()
+                for number in range(len(intent.details))
+                if intent.envelope_id in receipts
+                and receipts[intent.envelope_id].outcome == "delivered"
+                and intent.detail_id(number) not in log.intents
+            ]
+            if not due:
+                return
+            intent, number, posted = due[0]
+            details = intent.follow_up(number, posted, utc_now())
+            if self._outbox.claim(folder, details):
+                problem = self._send(details, outcome)
+                outcome.failures += [problem] if problem else []
+
+    def _update(self, folder: str, thread: Posted) -> None:
+        """Let the first message of a thread say what has ended since. That the end was told in the thread is what counts."""
+        log, receipts = self._outbox.log(folder), self._outbox.receipts()
+        delivered = [i for i in log.intents.values() if i.envelope_id in receipts]
+        first = next((i for i in delivered if receipts[i.envelope_id].posted == thread and i.details), None)
+        if first is None:
+            return
+        ended = {
+            row["signal_key"]: {k: row[k] for k in ("event", "ended_at", "closed_reason")}
+            for intent in delivered
+            if intent.payload.get("thread_ts") == thread.ts and receipts[intent.envelope_id].outcome == "delivered"
+            for row in intent.rows
+            if row["event"] in ("resolved", "closed")
+        }
+        rows = [_with_instants({**row, **ended.get(row["signal_key"], {})}) for row in first.rows]
+        try:
+            self._sink.update(thread, build_message(rows), first.envelope_id)
+        except (Refused, Unknown) as problem:
+            self._say(f"the first message in {first.channel} still shows what has ended: {problem}")
 
     def _send(self, intent: Intent, outcome: Outcome, look_first: bool = False) -> DeliveryError | None:
         """Post and record; gives the error where the sink refused it."""
@@ -152,7 +203,9 @@ class Delivery:
             posted = self._look_or_post(intent) if look_first else self._post(intent)
         except Refused as problem:
             self._outbox.receipt(intent, "failed", utc_now(), problem.reason)
-            return DeliveryError(f"Slack refused a message: {problem.reason}", intent.channel, problem.next_command)
+            return DeliveryError(
+                f"{self._sink.name} refused a message: {problem.reason}", intent.channel, problem.next_command
+            )
         except Unknown as problem:
             outcome.unknown += 1
             what = f"nobody knows whether a message arrived: {problem}"
@@ -161,8 +214,9 @@ class Delivery:
             )
         else:
             self._outbox.receipt(intent, "delivered", utc_now(), posted=posted)
-            outcome.messages += 1
-            outcome.notifications += len(intent.rows)
+            told = [row for row in intent.rows if row["event"] != "details"]
+            outcome.messages += bool(told)
+            outcome.notifications += len(told)
         return None
 
     def _post(self, intent: Intent) -> Posted:
@@ -183,23 +237,20 @@ class Delivery:
         except Unknown:
             if not may_mark:
                 raise
-            message = replace(build_message([_with_instants(row) for row in intent.rows]), is_possible_repeat=True)
-            thread_ts = intent.payload.get("thread_ts")
-            thread = Posted(intent.payload["channel"], thread_ts) if thread_ts else None
             try:
-                return self._sink.post(self._sink.payload(message, intent.channel, thread), intent.envelope_id)
+                return self._sink.post(marked_as_repeat(intent.payload), intent.envelope_id)
             except Refused as problem:
                 # This attempt did not arrive; the one before it may have.
                 raise Unknown(problem.reason) from problem
         return found or self._sink.post(intent.payload, intent.envelope_id)
 
 
-def _unclaimed(rows: Sequence[Row], intents: Sequence[Intent], outcomes: dict[str, str]) -> list[Row]:
+def _unclaimed(rows: Sequence[Row], log: Log, receipts: Mapping[str, Receipt]) -> list[Row]:
     """Rows that no intent holds, but for those that were refused."""
     held = {
         told["notification_id"]
-        for intent in intents
-        if outcomes.get(intent.envelope_id) != "failed"
+        for intent in log.intents.values()
+        if intent.envelope_id not in receipts or receipts[intent.envelope_id].outcome != "failed"
         for told in intent.rows
     }
     return [row for row in rows if row["notification_id"] not in held]

@@ -6,49 +6,81 @@ from typing import Any
 
 from offdag.notify.message import Message, Problem
 
-# Slack's limits: docs.slack.dev, reference/block-kit/blocks.
-MOST_BLOCKS = 50
+# Slack's limits: docs.slack.dev, reference/block-kit/blocks; a message has at most 50 blocks.
 _HEADER_LENGTH = 150
 _TEXT_LENGTH = 3000
+# Problems that one message shows with their facts, each in two blocks, or by a line alone: fewer than 50 blocks. The rest is counted.
+MOST_PROBLEMS = 20
+MOST_LINES = 15
+_LINE_LENGTH = 300
 
 _LOOK_ALIKES = str.maketrans({"*": "\u2217", "~": "\u223c", "`": "'"})
 _REPEAT = "Possible repeat: an earlier attempt to send this may have arrived."
 
+Blocks = list[dict[str, Any]]
 
-def block_kit(message: Message) -> dict[str, Any]:
-    """The ``text`` and ``blocks`` arguments of chat.postMessage; ``text`` is the fallback and the phone's notification."""
-    blocks: list[dict[str, Any]] = [
-        {
-            "type": "header",
-            "text": {"type": "plain_text", "text": _cut(message.heading, _HEADER_LENGTH), "emoji": False},
-        }
-    ]
-    for problem in message.problems:
-        headline = {"type": "mrkdwn", "text": _cut(_headline(problem), _TEXT_LENGTH), "verbatim": True}
-        blocks.append({"type": "section", "text": headline})
-        if problem.facts:
-            # Plain text: nothing in it can mention, link or format.
-            lines = "\n".join(f"{label}: {text}" for label, text in problem.facts)
-            element = {"type": "plain_text", "text": _cut(lines, _TEXT_LENGTH), "emoji": False}
-            blocks.append({"type": "context", "elements": [element]})
-    remarks = [_hidden(message)] if message.hidden_count else []
-    remarks += [_REPEAT] if message.is_possible_repeat else []
-    if remarks:
-        blocks.append({"type": "context", "elements": [{"type": "mrkdwn", "text": " ".join(remarks)}]})
-    return {"text": escape(_cut(message.heading, _TEXT_LENGTH // 2)), "blocks": blocks[:MOST_BLOCKS]}
+
+def whole(message: Message) -> dict[str, Any]:
+    """``text`` and ``blocks`` with every problem and its facts, where there is no thread for them."""
+    blocks = [_header(message)]
+    for problem in message.problems[:MOST_PROBLEMS]:
+        blocks += _with_facts(problem)
+    return _payload(message, blocks, len(message.problems) - MOST_PROBLEMS, "offdag incidents")
+
+
+def lines(message: Message) -> dict[str, Any]:
+    """``text`` and ``blocks`` with one line for each problem; ``details`` has the rest."""
+    blocks = [_header(message)]
+    for problem in message.problems[:MOST_LINES]:
+        brief = problem.brief.splitlines()[0] if problem.brief else ""
+        text = _headline(problem) + (f"\n{escape(_cut(brief, _LINE_LENGTH))}" if brief else "")
+        blocks.append(_section(text))
+    return _payload(message, blocks, len(message.problems) - MOST_LINES, "in the thread")
+
+
+def details(message: Message) -> list[dict[str, Any]]:
+    """``text`` and ``blocks`` of the posts that follow ``lines`` in its thread: every problem with its facts."""
+    parts = []
+    for start in range(0, len(message.problems), MOST_PROBLEMS):
+        shown = message.problems[start : start + MOST_PROBLEMS]
+        blocks = [block for problem in shown for block in _with_facts(problem, is_mentioned=False)]
+        parts.append({"text": escape(_cut(f"Details: {message.heading}", _TEXT_LENGTH // 2)), "blocks": blocks})
+    return parts
+
+
+def document(message: Message) -> dict[str, Any]:
+    """The same as data for machines."""
+    return {
+        "heading": message.heading,
+        "problems": [
+            {
+                "state": problem.state,
+                "title": problem.title,
+                "facts": {label.lower(): text for label, text in problem.facts},
+                "signal_keys": list(problem.signal_keys),
+            }
+            for problem in message.problems
+        ],
+    }
 
 
 def plain_text(message: Message) -> str:
     """The same for a terminal: control characters of data do not get through."""
-    lines = [_printable(message.heading)]
-    for problem in message.problems:
-        lines.append(f"  {problem.state}  {_printable(problem.title)}")
-        lines += [f"      {label}: {_printable(text)}" for label, text in problem.facts]
-    if message.hidden_count:
-        lines.append(f"  {_hidden(message)}")
-    if message.is_possible_repeat:
-        lines.append(f"  {_REPEAT}")
-    return "\n".join(lines)
+    shown = [_printable(message.heading)]
+    for problem in message.problems[:MOST_PROBLEMS]:
+        shown.append(f"  {problem.state}  {_printable(problem.title)}")
+        shown += [f"      {label}: {_printable(text)}" for label, text in problem.facts]
+    hidden = len(message.problems) - MOST_PROBLEMS
+    return "\n".join(shown + ([f"  {_hidden(hidden, 'offdag incidents')}"] if hidden > 0 else []))
+
+
+def marked_as_repeat(payload: dict[str, Any]) -> dict[str, Any]:
+    """A payload of any of these forms that says that it may have been sent before."""
+    if "blocks" in payload:
+        return {**payload, "blocks": [*payload["blocks"], _remark(_REPEAT)]}
+    if "message" in payload:
+        return {**payload, "is_possible_repeat": True}
+    return {**payload, "text": f"{payload['text']}\n  {_REPEAT}"}
 
 
 def escape(text: str) -> str:
@@ -56,19 +88,46 @@ def escape(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").translate(_LOOK_ALIKES)
 
 
-def _headline(problem: Problem) -> str:
+def _headline(problem: Problem, is_mentioned: bool = True) -> str:
     mention = ""
-    if problem.mention:
-        mention = (
-            f" <!subteam^{escape(problem.mention)}>"
-            if problem.mention.startswith("S")
-            else f" <@{escape(problem.mention)}>"
-        )
+    if problem.mention and is_mentioned:
+        kind = "!subteam^" if problem.mention.startswith("S") else "@"
+        mention = f" <{kind}{escape(problem.mention)}>"
     return f"*{problem.state}*  {escape(problem.title)}{mention}"
 
 
-def _hidden(message: Message) -> str:
-    return f"and {message.hidden_count} more: offdag incidents"
+def _header(message: Message) -> dict[str, Any]:
+    text = {"type": "plain_text", "text": _cut(message.heading, _HEADER_LENGTH), "emoji": False}
+    return {"type": "header", "text": text}
+
+
+def _section(text: str) -> dict[str, Any]:
+    return {"type": "section", "text": {"type": "mrkdwn", "text": _cut(text, _TEXT_LENGTH), "verbatim": True}}
+
+
+def _with_facts(problem: Problem, is_mentioned: bool = True) -> Blocks:
+    blocks = [_section(_headline(problem, is_mentioned))]
+    if problem.facts:
+        # Plain text: nothing in it can mention, link or format.
+        text = "\n".join(f"{label}: {text}" for label, text in problem.facts)
+        element = {"type": "plain_text", "text": _cut(text, _TEXT_LENGTH), "emoji": False}
+        blocks.append({"type": "context", "elements": [element]})
+    return blocks
+
+
+def _payload(message: Message, blocks: Blocks, hidden: int, where: str) -> dict[str, Any]:
+    if hidden > 0:
+        blocks.append(_remark(_hidden(hidden, where)))
+    # The text is the fallback and the phone's notification.
+    return {"text": escape(_cut(message.heading, _TEXT_LENGTH // 2)), "blocks": blocks}
+
+
+def _remark(text: str) -> dict[str, Any]:
+    return {"type": "context", "elements": [{"type": "mrkdwn", "text": text}]}
+
+
+def _hidden(count: int, where: str) -> str:
+    return f"and {count} more: {where}"
 
 
 def _cut(text: str, length: int) -> str:

@@ -10,8 +10,9 @@ from typing import Any
 
 Row = dict[str, Any]
 
-# Problems that one message shows; the rest is a visible count.
-MOST_PROBLEMS = 20
+_FAILURES = ("node_failed", "test_failed")
+_NAMED_IN_STORM = 10
+_SHA_LENGTH = 8
 
 _STATE = {
     "node_failed": "FAILED",
@@ -41,14 +42,18 @@ class Problem:
     Attributes:
         state: The word that comes first, such as FAILED or RESOLVED.
         title: A plain sentence.
+        brief: What else belongs on the line: how much, and what it took down. May be empty.
         facts: Label and text, in order; empty ones are left out.
         mention: Slack user or group id; None mentions nobody.
+        signal_keys: The things that it speaks of; several where they share one cause.
     """
 
     state: str
     title: str
+    brief: str
     facts: tuple[tuple[str, str], ...]
     mention: str | None
+    signal_keys: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -57,22 +62,24 @@ class Message:
 
     Attributes:
         heading: States, counts, project and environment: also the phone's notification.
-        problems: The ones shown, the worst first.
-        hidden_count: Problems that are not shown.
-        is_possible_repeat: An earlier attempt may have arrived.
+        problems: The worst first.
+        is_reminder: All of it was said before.
     """
 
     heading: str
     problems: tuple[Problem, ...]
-    hidden_count: int = 0
-    is_possible_repeat: bool = False
+    is_reminder: bool = False
 
 
 def build_message(rows: Sequence[Row]) -> Message:
-    """The message for some rows of ``fct_notifications_due``, at least one."""
+    """The message for some rows of ``fct_notifications_due``, at least one. Those that share a ``storm_cause`` are one problem."""
     ordered = sorted(rows, key=_urgency)
-    problems = tuple(_problem(row) for row in ordered[:MOST_PROBLEMS])
-    return Message(_heading(ordered), problems, max(0, len(ordered) - MOST_PROBLEMS))
+    groups: dict[tuple[Any, ...], list[Row]] = {}
+    for row in ordered:
+        place = (row["storm_cause"], row["project"], row["environment"], _state(row))
+        groups.setdefault(place if row["storm_cause"] else (row["notification_id"],), []).append(row)
+    problems = tuple(_problem(group[0]) if len(group) == 1 else _storm(group) for group in groups.values())
+    return Message(_heading(ordered, problems), problems, all(row["event"] == "reminder" for row in rows))
 
 
 def _urgency(row: Row) -> tuple[Any, ...]:
@@ -91,7 +98,7 @@ def _state(row: Row) -> str:
     return f"STILL {state}" if row["event"] == "reminder" else state
 
 
-def _heading(rows: Sequence[Row]) -> str:
+def _heading(rows: Sequence[Row], problems: Sequence[Problem]) -> str:
     counts: dict[str, int] = {}
     for row in rows:
         counts[_state(row)] = counts.get(_state(row), 0) + 1
@@ -99,34 +106,68 @@ def _heading(rows: Sequence[Row]) -> str:
     places = sorted({f"{row['project']} ({row['environment']})" for row in rows})
     where = ", ".join(places[:3]) + (f" and {len(places) - 3} more" if len(places) > 3 else "")
     prefix = "First look: " if all(row["is_first_look"] for row in rows) else ""
-    only = f": {rows[0]['title']}" if len(rows) == 1 else ""
+    only = f": {problems[0].title}" if len(problems) == 1 else ""
     return f"{prefix}{said} in {where}{only}"
 
 
 def _problem(row: Row) -> Problem:
     evidence = json.loads(row["evidence"] or "{}")
     facts: list[tuple[str, str | None]] = [("Since", _minute(row["started_at"]))]
-    title = row["title"]
+    title, brief = row["title"], ""
     if row["event"] == "resolved":
         title += f": over after {_duration(row['started_at'], row['ended_at'])}"
     elif row["event"] == "closed":
         title += f": {_CLOSED.get(row['closed_reason'] or '', 'no longer checked')}"
     else:
-        seen = f", seen {row['bad_count']} times" if row["bad_count"] > 1 else ""
+        impact = _impact(evidence)
+        brief = "; ".join(part for part in (row["detail"], impact) if part)
         facts = [
             ("What", row["detail"]),
-            ("Since", _minute(row["started_at"]) + seen),
-            ("Took down", _impact(evidence)),
+            ("Since", _minute(row["started_at"]) + _times(row["bad_count"])),
+            ("Took down", impact),
+            ("Changed", _change(row)),
             ("Owner", row["owner"]),
-            ("Where", evidence.get("path") or evidence.get("ci_url")),
+            ("Where", evidence.get("path")),
+            ("Query", row["compiled_path"] if row["kind"] in _FAILURES else None),
+            ("Run", row["ci_url"] or evidence.get("ci_url")),
             ("Next", _next_command(row)),
         ]
-    return Problem(
-        _state(row),
-        title,
-        tuple((label, text) for label, text in facts if text),
-        row["mention"] if row["event"] in ("opened", "reminder") else None,
-    )
+    return Problem(_state(row), title, brief, _told(facts), _mention(row), (row["signal_key"],))
+
+
+def _storm(rows: Sequence[Row]) -> Problem:
+    """Many failures of one cause as one problem: the cause, how many, and the first of them by name."""
+    first = rows[0]
+    title = f"{len(rows)} nodes fail for one reason"
+    names = ", ".join(row["title"] for row in rows[:_NAMED_IN_STORM])
+    more = f", and {len(rows) - _NAMED_IN_STORM} more" if len(rows) > _NAMED_IN_STORM else ""
+    facts: list[tuple[str, str | None]] = [
+        ("What", first["storm_cause"]),
+        ("Since", _minute(min(row["started_at"] for row in rows))),
+        ("Which", names + more),
+        ("Changed", _change(first)),
+        ("Owner", ", ".join(sorted({row["owner"] for row in rows if row["owner"]}))),
+        ("Run", first["ci_url"]),
+        ("Next", "dbt retry"),
+    ]
+    brief = first["storm_cause"]
+    if first["event"] in ("resolved", "closed"):
+        title = f"{len(rows)} nodes failed for one reason: {'over' if first['event'] == 'resolved' else 'no longer checked'}"
+        facts, brief = [facts[1], facts[2]], ""
+    mention = next((m for m in map(_mention, rows) if m), None)
+    return Problem(_state(first), title, brief, _told(facts), mention, tuple(row["signal_key"] for row in rows))
+
+
+def _told(facts: Sequence[tuple[str, str | None]]) -> tuple[tuple[str, str], ...]:
+    return tuple((label, text) for label, text in facts if text)
+
+
+def _mention(row: Row) -> str | None:
+    return row["mention"] if row["event"] in ("opened", "reminder") else None
+
+
+def _times(count: int) -> str:
+    return f", seen {count} times" if count > 1 else ""
 
 
 def _impact(evidence: Row) -> str | None:
@@ -135,14 +176,30 @@ def _impact(evidence: Row) -> str | None:
     return "; ".join(parts + ([f"exposures: {exposures}"] if exposures else [])) or None
 
 
+def _change(row: Row) -> str | None:
+    """What had changed in the run that began it; None where that is unknown."""
+    count = row["changed_node_count"]
+    if count is None:
+        return None
+    sha, prior = (row["git_sha"] or "")[:_SHA_LENGTH], (row["prior_git_sha"] or "")[:_SHA_LENGTH]
+    commits = f" ({prior} to {sha})" if sha and prior and sha != prior else f" ({sha})" if sha else ""
+    if row["is_own_code_changed"]:
+        return f"its own code{commits}"
+    if count:
+        return f"{count} other node{'s' if count != 1 else ''}{commits}"
+    return f"no code since the build before{commits}"
+
+
 def _next_command(row: Row) -> str | None:
     node = (row["node_id"] or "").split(".")
-    if row["kind"] in ("node_failed", "test_failed"):
+    if row["kind"] in _FAILURES:
         return f"dbt build --select {node[2]}+" if row["kind"] == "node_failed" and len(node) > 2 else "dbt retry"
-    if row["kind"] == "source_stale" and len(node) > 3:
+    if row["kind"] in ("source_stale", "source_unchecked") and len(node) > 3:
         return f"dbt source freshness --select source:{node[2]}.{node[3]}"
     if row["kind"] == "run_incomplete":
         return "dbt parse"
+    if row["kind"] in ("model_slow", "schema_changed", "volume_odd") and len(node) > 2:
+        return f"dbt build --select +{node[2]}"
     return None
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
-from offdag.notify.formats import block_kit, plain_text
+from offdag.notify.formats import document, plain_text
 from offdag.notify.message import Message
 
 Payload = dict[str, Any]
@@ -45,13 +46,22 @@ class Unknown(Exception):
 
 
 class Sink(Protocol):
-    """A place that messages go to."""
+    """A place that messages go to.
+
+    Attributes:
+        name: As in the marts.
+        has_threads: Whether a message can be answered, and changed later.
+    """
 
     name: str
     has_threads: bool
 
     def payload(self, message: Message, channel: str, thread: Posted | None) -> Payload:
         """The frozen content of a message."""
+        ...
+
+    def details(self, message: Message) -> list[Payload]:
+        """The frozen content of what follows a message in its thread, without the thread's place."""
         ...
 
     def post(self, payload: Payload, envelope_id: str) -> Posted:
@@ -71,28 +81,49 @@ class Sink(Protocol):
         """
         ...
 
+    def update(self, posted: Posted, message: Message, envelope_id: str) -> None:
+        """Say anew what a posted message says; doing it twice changes nothing.
 
-class Printed:
-    """Prints messages where Slack is not set up. Its receipts count for itself alone: a token set later announces what is open."""
+        Raises:
+            Refused: It was not changed.
+            Unknown: It may have been changed.
+        """
+        ...
 
-    name = "stdout"
+
+class Threadless:
+    """What sinks have in common that can neither answer a message, nor change it, nor look for it."""
+
     has_threads = False
 
-    def __init__(self, show: Callable[[str], None]) -> None:
-        self._show = show
-
-    def payload(self, message: Message, channel: str, thread: Posted | None) -> Payload:
-        return {"channel": channel, "text": f"{channel}\n{plain_text(message)}"}
-
-    def post(self, payload: Payload, envelope_id: str) -> Posted:
-        self._show(payload["text"])
-        return Posted()
+    def details(self, message: Message) -> list[Payload]:
+        return []
 
     def find(self, payload: Payload, envelope_id: str, since: datetime) -> Posted | None:
-        raise Unknown("nobody can tell what a terminal showed")
+        raise Unknown("nobody can look there")
+
+    def update(self, posted: Posted, message: Message, envelope_id: str) -> None:
+        raise Refused("nothing can be changed there", "offdag incidents")
 
 
-def slack_payload(message: Message, channel: str, thread: Posted | None) -> Payload:
-    """The arguments of chat.postMessage."""
-    place = {"channel": thread.channel, "thread_ts": thread.ts} if thread else {"channel": channel}
-    return {**place, **block_kit(message), "unfurl_links": False, "unfurl_media": False}
+class Printed(Threadless):
+    """Prints messages where nothing else is set up. Its receipts count for itself alone: a token set later announces what is open.
+
+    Args:
+        show: Gets the text of each message.
+        is_json: One JSON document a line, instead of text.
+    """
+
+    name = "stdout"
+
+    def __init__(self, show: Callable[[str], None], is_json: bool = False) -> None:
+        self._show = show
+        self._is_json = is_json
+
+    def payload(self, message: Message, channel: str, thread: Posted | None) -> Payload:
+        told = {"channel": channel, "message": document(message)}
+        return told if self._is_json else {"channel": channel, "text": f"{channel}\n{plain_text(message)}"}
+
+    def post(self, payload: Payload, envelope_id: str) -> Posted:
+        self._show(payload["text"] if "text" in payload else json.dumps({"id": envelope_id, **payload}))
+        return Posted()

@@ -15,13 +15,16 @@ from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.http_retry import HttpRequest, HttpResponse, RetryHandler, RetryState
 from slack_sdk.http_retry.builtin_handlers import RateLimitErrorRetryHandler
 
-from offdag.notify.sinks import Payload, Posted, Refused, Unknown, slack_payload
+from offdag.notify import formats
+from offdag.notify.message import Message
+from offdag.notify.sinks import Payload, Posted, Refused, Threadless, Unknown
 
 # One request takes at most this long; with the retries of the rate-limit handler a message stays well within its lease.
 TIMEOUT_SECONDS = 15
 _RATE_LIMIT_RETRIES = 2
 _LONGEST_PAUSE_SECONDS = 60
 _EVENT_TYPE = "offdag_notifications"
+_QUIET = {"unfurl_links": False, "unfurl_media": False}
 _CHANNEL_ID = re.compile(r"^[CDG][A-Z0-9]{6,}$")
 # Slack's clock and ours may differ.
 _CLOCK_SECONDS = 120
@@ -38,6 +41,8 @@ _ADVICE = {
     "token_revoked": "reinstall the Slack app, then export OFFDAG_SLACK_BOT_TOKEN=...",
     "token_expired": "reinstall the Slack app, then export OFFDAG_SLACK_BOT_TOKEN=...",
     "missing_scope": "add the scope to the Slack app, reinstall it, then: offdag notify",
+    "message_not_found": "nothing: somebody deleted the message",
+    "cant_update_message": "nothing: the message is not the bot's own",
     "ratelimited": "wait a minute, then: offdag notify",
 }
 
@@ -80,12 +85,24 @@ class SlackBot:
         self._client = WebClient(token=token, base_url=base_url, timeout=TIMEOUT_SECONDS, retry_handlers=_handlers())
         self._channel_ids: dict[str, str] | None = None
 
-    payload = staticmethod(slack_payload)
+    def payload(self, message: Message, channel: str, thread: Posted | None) -> Payload:
+        if thread is None:
+            return {"channel": channel, **formats.lines(message), **_QUIET}
+        place = {"channel": thread.channel, "thread_ts": thread.ts}
+        # A reminder in a thread alone would remind nobody.
+        shown = {"reply_broadcast": True} if message.is_reminder else {}
+        return {**place, **formats.whole(message), **_QUIET, **shown}
+
+    def details(self, message: Message) -> list[Payload]:
+        return [{**part, **_QUIET} for part in formats.details(message)]
 
     def post(self, payload: Payload, envelope_id: str) -> Posted:
-        metadata = {"event_type": _EVENT_TYPE, "event_payload": {"envelope_id": envelope_id}}
-        answer = self._call("chat.postMessage", {**payload, "metadata": metadata})
+        answer = self._call("chat.postMessage", {**payload, "metadata": _metadata(envelope_id)})
         return Posted(answer.get("channel"), answer.get("ts"))
+
+    def update(self, posted: Posted, message: Message, envelope_id: str) -> None:
+        place = {"channel": posted.channel, "ts": posted.ts}
+        self._call("chat.update", {**place, **formats.lines(message), "metadata": _metadata(envelope_id)})
 
     def find(self, payload: Payload, envelope_id: str, since: datetime) -> Posted | None:
         oldest = since.replace(tzinfo=timezone.utc).timestamp() - _CLOCK_SECONDS
@@ -107,6 +124,42 @@ class SlackBot:
         except Refused as problem:
             raise Unknown(f"cannot look in {payload['channel']}: {problem.reason}") from problem
         return None
+
+    def delete(self, posted: Posted) -> None:
+        """Delete a message of the bot's own.
+
+        Raises:
+            Refused: It was not deleted.
+            Unknown: It may have been.
+        """
+        self._call("chat.delete", {"channel": posted.channel, "ts": posted.ts})
+
+    def identity(self) -> tuple[str, frozenset[str]]:
+        """Who the token is, and its scopes.
+
+        Raises:
+            Refused: The token is not accepted.
+            Unknown: Slack gave no answer.
+        """
+        try:
+            answer = self._client.api_call("auth.test")
+        except SlackApiError as error:
+            raise _judged(error) from None
+        except (SlackClientError, HTTPException, OSError, ValueError) as error:
+            raise _lost(error) from None
+        told = next((v for k, v in answer.headers.items() if k.lower() == "x-oauth-scopes"), "")
+        scopes = ",".join(told) if isinstance(told, list) else str(told)
+        return f"{answer.get('user')} in {answer.get('team')}", frozenset(s.strip() for s in scopes.split(","))
+
+    def memberships(self) -> dict[str, bool]:
+        """Whether the bot is in each channel that it sees, by name.
+
+        Raises:
+            Refused: It may not list channels.
+            Unknown: Slack gave no answer.
+        """
+        arguments = {"types": "public_channel,private_channel", "limit": 500, "exclude_archived": True}
+        return {c["name"]: bool(c.get("is_member")) for c in self._pages("conversations.list", arguments, "channels")}
 
     def _channel_id(self, channel: str) -> str:
         if _CHANNEL_ID.match(channel):
@@ -142,7 +195,7 @@ class SlackBot:
         return data
 
 
-class SlackWebhook:
+class SlackWebhook(Threadless):
     """Posts to an incoming webhook: into its own channel, without threads, and cannot look.
 
     Args:
@@ -150,12 +203,12 @@ class SlackWebhook:
     """
 
     name = "slack"
-    has_threads = False
 
     def __init__(self, url: str) -> None:
         self._client = WebhookClient(url, timeout=TIMEOUT_SECONDS, retry_handlers=_handlers())
 
-    payload = staticmethod(slack_payload)
+    def payload(self, message: Message, channel: str, thread: Posted | None) -> Payload:
+        return {"channel": channel, **formats.whole(message), **_QUIET}
 
     def post(self, payload: Payload, envelope_id: str) -> Posted:
         try:
@@ -171,8 +224,9 @@ class SlackWebhook:
             raise Refused(reason, _ADVICE.get(reason, "export OFFDAG_SLACK_WEBHOOK_URL=... with a webhook that works"))
         return Posted()
 
-    def find(self, payload: Payload, envelope_id: str, since: datetime) -> Posted | None:
-        raise Unknown("a webhook cannot look in its channel")
+
+def _metadata(envelope_id: str) -> Payload:
+    return {"event_type": _EVENT_TYPE, "event_payload": {"envelope_id": envelope_id}}
 
 
 def _judged(error: SlackApiError) -> Refused | Unknown:

@@ -5,6 +5,7 @@
 {% macro run_date_versions_cte(run_dates) %}run_date_versions as (select cast(null as date) as run_date, cast(null as text) as run_date_version){% endmacro %}
 {% macro against_baseline(relation, column, series, order) %}(select *, 1 as prior_run_count, 1 as usual_value, 1 as usual_deviation from {{ relation }}){% endmacro %}
 {% macro percentile_within(column, share, partition_by) %}quantile_cont({{ column }}, {{ share }}) over (partition by {{ partition_by | join(', ') }}){% endmacro %}
+{% macro json_text(column, key) %}json_extract_string({{ column }}, '{{ key }}'){% endmacro %}
 {% macro json_entries(relation, column) %}(select *, '' as entry_key, '' as entry_value from {{ relation }}){% endmacro %}
 {% macro json_object(columns) %}cast(json_object({% for key, column in columns.items() %}'{{ key }}', {{ column }}{{ ', ' if not loop.last }}{% endfor %}) as varchar){% endmacro %}
 {% macro without_literals(text) %}regexp_replace({{ text }}, 'a', 'b', 'g'){% endmacro %}

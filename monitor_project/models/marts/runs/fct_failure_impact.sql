@@ -118,6 +118,7 @@ downstream as (
         reached.environment,
         nodes.node_id,
         nodes.node_name,
+        nodes.owner,
         nodes.resource_type
     from reached
     inner join starts
@@ -147,7 +148,7 @@ counted as (
             case when skips.node_id is not null and skips.resource_type in ('model', 'snapshot', 'seed') then 1 else 0 end
         ) as skipped_model_count,
         {{ dbt.listagg(
-            "case when downstream.resource_type = 'exposure' then downstream.node_name end",
+            "case when downstream.resource_type = 'exposure' then downstream.node_name || coalesce(' (' || downstream.owner || ')', '') end",
             "', '",
             "order by downstream.node_name"
         ) }} as exposure_names

@@ -1,0 +1,61 @@
+"""offdag doctor against a server in Slack's shape."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from support.command import Ended, offdag
+from support.fake_slack import TOKEN, FakeSlack
+
+pytestmark = pytest.mark.xdist_group("monitor")
+
+
+def doctor(home: Path, slack: FakeSlack, *arguments: str) -> Ended:
+    ended = offdag(home, "doctor", *arguments, env=slack.env)
+    assert TOKEN not in ended.out + ended.err
+    return ended
+
+
+def test_all_is_well_and_the_test_message_is_gone(failure: Path, slack: FakeSlack) -> None:
+    ended = doctor(failure, slack)
+    assert ended.code == 0, ended
+    assert "test message: posted to #data-alerts, found by its metadata, deleted" in ended.out
+    assert slack.posted == []
+    assert "0 bad" in ended.err
+
+
+def test_each_trouble_is_named_with_what_to_do(failure: Path, slack: FakeSlack) -> None:
+    slack.scopes.remove("channels:history")
+    slack.strange_channels.add("shop-stock")
+    del slack.channels["data-alerts"]
+    ended = doctor(failure, slack)
+    assert ended.code == 2, ended
+    assert "BAD  scopes: missing: channels:history" in ended.out
+    assert "BAD  #shop-stock: the bot is not in it" in ended.out
+    assert "/invite @offdag" in ended.out
+    assert "BAD  #data-alerts: there is no such channel" in ended.out
+
+
+def test_a_bad_token_stops_no_other_check(tmp_path: Path, slack: FakeSlack) -> None:
+    slack.then("auth.test", "error:invalid_auth")
+    ended = doctor(tmp_path, slack)
+    assert ended.code == 2, ended
+    assert "BAD  Slack: invalid_auth" in ended.out
+    assert "BAD  marts: the monitor has not been built yet" in ended.out
+    assert "ok   history" in ended.out
+
+
+def test_without_slack_messages_are_printed(failure: Path) -> None:
+    ended = offdag(failure, "doctor")
+    assert ended.code == 0, ended
+    assert "messages are printed" in ended.out
+
+
+def test_who_is_told_of_a_node(failure: Path, slack: FakeSlack) -> None:
+    ended = doctor(failure, slack, "--node", "orders", "--no-message")
+    rows = [line for line in ended.out.splitlines() if "orders" in line]
+    assert len(rows) == 2, ended
+    assert all("#data-alerts" in row for row in rows)
+    assert slack.posted == []
