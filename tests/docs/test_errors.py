@@ -53,6 +53,16 @@ def scenario(function: Callable[[Place], Ended]) -> Callable[[Place], Ended]:
 
 
 @scenario
+def url(place: Place) -> Ended:
+    return offdag(place.home, "incidents", env={"OFFDAG_HEARTBEAT_URL": "example"})
+
+
+@scenario
+def mute_key(place: Place) -> Ended:
+    return offdag(place.failure, "mute", "ffffffffff", "--until", "2099-01-01", "--reason", "known")
+
+
+@scenario
 def no_such_path(place: Place) -> Ended:
     return offdag(place.home, "collect", str(place.home / "nowhere"))
 

@@ -16,6 +16,7 @@ Row = dict[str, Any]
 REPORT_MARTS = (
     "dim_monitor",
     "fct_incidents",
+    "fct_incident_context",
     "fct_invocations",
     "fct_node_executions",
     "fct_failure_impact",
@@ -60,7 +61,7 @@ def write_report(marts: dict[str, list[Row]], path: Path, now: datetime) -> Path
         as_of=marts["dim_monitor"][0]["as_of"],
         without_results=[run for run in last if not run["result_count"]],
         incidents=sorted(
-            marts["fct_incidents"], key=lambda r: (r["incident_status"] != "open", -r["started_at"].timestamp())
+            _with_context(marts), key=lambda r: (r["incident_status"] != "open", -r["started_at"].timestamp())
         ),
         last_builds=last,
         failures=_failures(marts, last),
@@ -107,6 +108,12 @@ def latest_checks(freshness: list[Row]) -> list[Row]:
         newest[check["project"], check["environment"], check["node_id"]] = check
     order = {"failure": 0, "warning": 1, "unknown": 2, "success": 3}
     return sorted(newest.values(), key=lambda r: (order.get(r["outcome"], 2), r["node_id"]))
+
+
+def _with_context(marts: dict[str, list[Row]]) -> list[Row]:
+    """Incidents with what is known around them: whether they are muted, until when and why."""
+    contexts = {row["incident_id"]: row for row in marts["fct_incident_context"]}
+    return [{**row, "context": contexts.get(row["incident_id"], {})} for row in marts["fct_incidents"]]
 
 
 def _failures(marts: dict[str, list[Row]], last: list[Row]) -> list[Row]:
