@@ -94,6 +94,14 @@ def test_rows_that_a_compaction_shows_twice_count_once(tmp_path: Path) -> None:
     assert len(marts(tmp_path / "monitor.duckdb")["fct_node_executions"]) == 1
 
 
+def test_a_database_with_seeds_of_other_columns_is_taken_over(tmp_path: Path) -> None:
+    assert offdag(tmp_path, "monitor").code == 0
+    with duckdb.connect(str(tmp_path / "monitor.duckdb")) as connection:
+        connection.execute("alter table alert_routes drop column folder")
+    ended = offdag(tmp_path, "monitor")
+    assert ended.code == 0, ended
+
+
 def test_files_that_are_merged_are_not_read_again(tmp_path: Path) -> None:
     for day in range(2):
         for hour in range(2):

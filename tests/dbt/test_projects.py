@@ -46,7 +46,7 @@ def test_folder_and_prefix_agree(project: str) -> None:
         "staging": r"stg_[a-z]+__[a-z_]+",
         "marts": r"(dim|fct)_[a-z_]+|f_product_weekly_funnel",
         "signals": r"signal_[a-z_]+",
-        "incidents": r"fct_[a-z_]+",
+        "incidents": r"(dim|fct)_[a-z_]+",
     }
     for node in nodes(project, "model"):
         layer = node["fqn"][1]

@@ -18,7 +18,7 @@ REPORT_MARTS = (
     "fct_incidents",
     "fct_incident_context",
     "fct_invocations",
-    "fct_node_executions",
+    "fct_newest_executions",
     "fct_failure_impact",
     "fct_source_freshness",
     "fct_stock_counts",
@@ -34,7 +34,7 @@ def write_report(marts: dict[str, list[Row]], path: Path, now: datetime) -> Path
         now: Time to show as the time of drawing, naive UTC.
 
     Returns:
-        The JSON file beside it: the marts, of node executions those of the last builds.
+        The JSON file beside it, with the marts.
 
     Raises:
         UsageError: A file cannot be written.
@@ -48,7 +48,7 @@ def write_report(marts: dict[str, list[Row]], path: Path, now: datetime) -> Path
     }
     last = last_builds(marts["fct_invocations"])
     if last:
-        drawn["timeline"] = charts.timeline(marts["fct_node_executions"], last[0]["run_id"])
+        drawn["timeline"] = charts.timeline(marts["fct_newest_executions"], last[0]["run_id"])
     specs = {name: chart.to_dict() for name, chart in drawn.items() if chart is not None}
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     environment.filters["minute"] = lambda instant: f"{instant:%Y-%m-%d %H:%M}" if instant else "unknown"
@@ -75,15 +75,10 @@ def write_report(marts: dict[str, list[Row]], path: Path, now: datetime) -> Path
         raise UsageError(
             "the report is HTML; its data goes beside it as .json", str(path), "offdag report --out report.html"
         )
-    shown = {run["run_id"] for run in last}
-    drawn_rows = {
-        **marts,
-        "fct_node_executions": [r for r in marts["fct_node_executions"] if r["invocation_id"] in shown],
-    }
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(page, encoding="utf-8")
-        data.write_text(json.dumps({"drawn_at": now, **drawn_rows}, default=str, indent=1), encoding="utf-8")
+        data.write_text(json.dumps({"drawn_at": now, **marts}, default=str, indent=1), encoding="utf-8")
     except OSError as error:
         raise UsageError(
             f"the report cannot be written: {error.strerror}",
@@ -122,7 +117,7 @@ def _failures(marts: dict[str, list[Row]], last: list[Row]) -> list[Row]:
     runs = {run["run_id"] for run in last}
     return [
         {**row, **impact.get(row["node_execution_id"], {})}
-        for row in marts["fct_node_executions"]
+        for row in marts["fct_newest_executions"]
         if row["invocation_id"] in runs and row["outcome"] == "failure"
     ]
 
