@@ -337,6 +337,19 @@ def test_two_notifiers_at_once_send_each_message_once(history: History, slack: F
     assert sorted(receipts(history)) == sorted((f"n{i}", "delivered") for i in range(20))
 
 
+def test_a_slow_sender_that_was_done_in_time_is_not_repeated(
+    history: History, slack: FakeSlack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hook = SlackWebhook(slack.webhook_env["OFFDAG_SLACK_WEBHOOK_URL"])
+    delivery = Delivery(history, hook, lambda _: None)
+    # Another sender's intent was read, and its receipt came after that.
+    delivery._outbox.receipts()
+    deliver(history, hook, due())
+    expire(monkeypatch)
+    assert delivery.deliver([due()]).messages == 0
+    assert len(slack.posted) == 1
+
+
 def test_two_finishers_of_one_message_post_it_once(
     history: History, slack: FakeSlack, monkeypatch: pytest.MonkeyPatch
 ) -> None:

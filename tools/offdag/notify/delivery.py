@@ -145,9 +145,10 @@ class Delivery:
 
     def _finish(self, folder: str, outcome: Outcome) -> None:
         """Take over what senders left that were killed, or never got an answer."""
-        while True:
-            log, receipts = self._outbox.log(folder), self._outbox.receipts()
-            left = [i for i in log.intents.values() if i.envelope_id not in receipts and i.is_expired(utc_now())]
+        while self._expired(folder):
+            # Its sender may have been slow, and done since the log was read.
+            self._outbox.forget(folder)
+            left = self._expired(folder)
             if not left:
                 break
             intent = left[0].renewed(utc_now())
@@ -156,6 +157,11 @@ class Delivery:
                 problem = self._send(intent, outcome, look_first=True)
                 outcome.failures += [problem] if problem else []
         self._follow_up(folder, outcome)
+
+    def _expired(self, folder: str) -> list[Intent]:
+        receipts = self._outbox.receipts()
+        intents = self._outbox.log(folder).intents.values()
+        return [i for i in intents if i.envelope_id not in receipts and i.is_expired(utc_now())]
 
     def _follow_up(self, folder: str, outcome: Outcome) -> None:
         """Post the details of messages that were delivered, in their threads."""

@@ -124,6 +124,11 @@ class Outbox:
             self._logs[folder] = Log(dict(reversed(newest.items())), number)
         return self._logs[folder]
 
+    def forget(self, folder: str) -> None:
+        """Read a channel's log and the receipts anew when they are next asked for."""
+        self._logs.pop(folder, None)
+        self._receipts = None
+
     def receipts(self) -> dict[str, Receipt]:
         """Receipts by envelope id."""
         if self._receipts is None:
@@ -155,8 +160,7 @@ class Outbox:
         """Append an intent to the log as it was read; False where another sender took its place: then the log is read anew."""
         log = self.log(folder)
         if not self._append(folder, log.number + 1, intent):
-            del self._logs[folder]
-            self._receipts = None
+            self.forget(folder)
             return False
         log.number += 1
         log.intents[intent.envelope_id] = intent
