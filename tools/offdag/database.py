@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -41,6 +42,23 @@ def wait_until_free(path: Path, who: str, timeout: float, say: Callable[[str], N
     """
     if path.is_file():
         _open(path, False, who, timeout, say).close()
+
+
+def copy_database(path: Path, copy: Path, who: str, timeout: float, say: Callable[[str], None]) -> None:
+    """Copy a DuckDB file, whole: no other process writes to it meanwhile.
+
+    Raises:
+        DatabaseLocked: A writer held it for the whole time.
+        MonitorError: It is no DuckDB file that this version reads.
+    """
+    temporary = copy.with_name(f".{copy.name}.tmp")
+    with open_read_only(path, who, timeout, say):
+        # What was written after the last checkpoint. It comes first: closing the copied file ends this process's lock on it.
+        log = path.with_name(f"{path.name}.wal")
+        if log.is_file():
+            shutil.copyfile(log, copy.with_name(f"{copy.name}.wal"))
+        shutil.copyfile(path, temporary)
+    temporary.replace(copy)
 
 
 def is_lock_message(text: str) -> bool:

@@ -26,6 +26,7 @@ from offdag.dbt_project import DbtProject
 from offdag.errors import OffdagError, UsageError
 from offdag.history.history import History
 from offdag.history.schemas import TYPE_WORDS, arrow_schema
+from offdag.warehouse import profile_adapter
 
 Row = dict[str, Any]
 
@@ -234,20 +235,14 @@ def _from_duckdb(
 def _from_warehouse(project: DbtProject, target: str | None, node: Row, table: ObservedTable) -> pa.Table:
     """The columns of a table in any warehouse that SQLMesh can reach by a dbt profile."""
     from sqlglot import exp
-    from sqlmesh.dbt.context import DbtContext
-    from sqlmesh.dbt.profile import Profile
 
     relation = exp.table_(node["alias"], db=node["schema_name"], catalog=node["database_name"], quoted=True)
     columns = [exp.column(name, quoted=True) for name in table.columns]
     query = exp.select(*columns).from_(relation).order_by(*columns).limit(table.max_rows + 1)
     # Drivers raise errors of their own, of many kinds; whatever it is, the last observation stands.
     try:
-        profile = Profile.load(DbtContext(project_root=project.folder), target_name=target)
-        adapter = profile.target.to_sqlmesh().create_engine_adapter()
-        try:
+        with profile_adapter(project, target) as adapter:
             frame = adapter.fetchdf(query)
-        finally:
-            adapter.close()
     except Exception as error:
         raise _unreadable_table(error, node) from error
     return pa.Table.from_pandas(frame, preserve_index=False)

@@ -107,7 +107,7 @@ def _compare_by_run(
     """Date by date, since every row lies in the date of its own artifact."""
     found = TableComparison(table)
     for day in sorted({*history.dates(table), *scratch.dates(table)}):
-        there, rebuilt = _day(history, table, day), _day(scratch, table, day)
+        there, rebuilt = history.read_day(table, day), scratch.read_day(table, day)
         if not _compare(found, there, rebuilt) and write:
             _replace_day(history, table, key, day, there, rebuilt, now)
     return found
@@ -141,13 +141,6 @@ def _compare(found: TableComparison, there: pa.Table, rebuilt: pa.Table) -> bool
 
 def _rows(frame: pa.Table) -> set[tuple[Any, ...]]:
     return set(zip(*(column.to_pylist() for column in frame.columns), strict=True))
-
-
-def _day(history: History, table: str, day: date) -> pa.Table:
-    folder = date_folder(table, day)
-    names = [f"{folder}/{n}" for n in history.store.names(folder) if n.endswith(".parquet")]
-    frames = [history.read_file(table, name) for name in names]
-    return pa.concat_tables(frames) if frames else history.schemas[table].empty_table()
 
 
 def _replace_day(

@@ -69,6 +69,15 @@ class Ended:
     before: dict[ArtifactFile, Fingerprint]
     origin: Origin
 
+    @property
+    def left_results(self) -> bool:
+        """Whether run_results.json is of this command."""
+        now = fingerprints(self.target_path)
+        return any(
+            file.file_name == f"{Kind.RUN_RESULTS.value}.json" and self.before.get(file) != fingerprint
+            for file, fingerprint in now.items()
+        )
+
 
 def run_dbt(settings: Settings, project_dir: Path, command: Sequence[str]) -> Ended:
     """Run dbt in the project's folder, with its output as it is and signals passed on.

@@ -37,6 +37,8 @@ class Settings:
         slack_api_url: Base URL of Slack's Web API.
         webhook: URL that gets each message as JSON; never shown.
         heartbeat: URL that is called after each monitor run; never shown.
+        github_summary: File that GitHub shows as the job's summary; None elsewhere.
+        github_workspace: Folder of GitHub's checkout; None elsewhere.
         origin: Where the job runs: commit, branch, actor, link.
         environ: The environment for child processes; never shown.
     """
@@ -55,6 +57,8 @@ class Settings:
     slack_api_url: str
     webhook: str | None = field(repr=False)
     heartbeat: str | None = field(repr=False)
+    github_summary: Path | None
+    github_workspace: Path | None
     origin: Origin
     environ: Mapping[str, str] = field(repr=False)
 
@@ -113,6 +117,8 @@ class Settings:
             slack_api_url=environ.get("OFFDAG_SLACK_API_URL") or "https://slack.com/api/",
             webhook=_checked_url(environ, "OFFDAG_WEBHOOK_URL"),
             heartbeat=_checked_url(environ, "OFFDAG_HEARTBEAT_URL"),
+            github_summary=_path(environ, "GITHUB_STEP_SUMMARY"),
+            github_workspace=_path(environ, "GITHUB_WORKSPACE"),
             origin=Origin.from_environ(environ),
             environ=dict(environ),
         )
@@ -140,6 +146,10 @@ def _checked_history(history: str) -> str:
             "choose another path, such as: export OFFDAG_HISTORY=.offdag/history",
         )
     return whole
+
+
+def _path(environ: Mapping[str, str], variable: str) -> Path | None:
+    return Path(environ[variable]) if environ.get(variable) else None
 
 
 def _checked_url(environ: Mapping[str, str], variable: str) -> str | None:

@@ -74,7 +74,9 @@ class _Node(msgspec.Struct):
     label: Any = None
 
 
-class _Manifest(msgspec.Struct):
+class Sections(msgspec.Struct):
+    """The sections of a manifest that hold nodes, each node still as bytes, by unique_id."""
+
     nodes: dict[str, msgspec.Raw] = {}
     sources: dict[str, msgspec.Raw] = {}
     exposures: dict[str, msgspec.Raw] = {}
@@ -82,8 +84,20 @@ class _Manifest(msgspec.Struct):
     groups: dict[str, Any] = {}
 
 
-_manifest_decoder = msgspec.json.Decoder(_Manifest)
+_sections_decoder = msgspec.json.Decoder(Sections)
 _node_decoder = msgspec.json.Decoder(_Node)
+
+
+def manifest_sections(document: Document) -> Sections:
+    """Find the nodes of a manifest without reading them.
+
+    Raises:
+        UnreadableArtifact: The sections of the file are not what a manifest holds.
+    """
+    try:
+        return _sections_decoder.decode(document.content)
+    except NOT_JSON as error:
+        raise UnreadableArtifact(Verdict.UNREADABLE, f"is not the JSON of a manifest: {error}"[:200]) from error
 
 
 def read_manifest(document: Document, project: str | None = None) -> Manifest:
@@ -96,10 +110,7 @@ def read_manifest(document: Document, project: str | None = None) -> Manifest:
     Raises:
         UnreadableArtifact: The sections of the file are not what a manifest holds.
     """
-    try:
-        raw = _manifest_decoder.decode(document.content)
-    except NOT_JSON as error:
-        raise UnreadableArtifact(Verdict.UNREADABLE, f"is not the JSON of a manifest: {error}"[:200]) from error
+    raw = manifest_sections(document)
     project = project or document.project_name or _project_by_id(document.project_id, raw.nodes)
     group_owners = {k: _owner_name(mapping(g).get("owner")) for k, g in raw.groups.items()}
     nodes: dict[str, Row] = {}

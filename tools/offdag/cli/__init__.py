@@ -6,12 +6,12 @@ import sys
 
 import click
 
-from offdag.cli import collecting, keeping, monitoring, notifying
+from offdag.cli import collecting, keeping, monitoring, notifying, reviewing
 from offdag.cli.frame import cli, say
 from offdag.errors import ExitCode, OffdagError
 
 # Importing the modules names their verbs.
-__all__ = ["cli", "collecting", "keeping", "main", "monitoring", "notifying"]
+__all__ = ["cli", "collecting", "keeping", "main", "monitoring", "notifying", "reviewing"]
 
 
 def main() -> None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from offdag.dbt_project import DbtProject
     from offdag.history.history import History
+    from offdag.run import Ended
 
 _NO_ENVIRONMENT = (
     "the environment is unknown, and incidents exist only for known ones: give --environment prod next time"
@@ -45,6 +46,12 @@ def run(settings: Settings, project_dir: Path, no_observe: bool, command: tuple[
     from offdag.run import run_dbt
 
     ended = run_dbt(settings, project_dir, command)
+    collect_ended(settings, ended, observes=not no_observe)
+    return ended.exit_code
+
+
+def collect_ended(settings: Settings, ended: Ended, observes: bool) -> None:
+    """Collect what a dbt command left, and say so; no trouble of this changes how the command ended."""
     try:
         from offdag.collect.context import UNKNOWN
         from offdag.run import collect_run
@@ -59,7 +66,7 @@ def run(settings: Settings, project_dir: Path, no_observe: bool, command: tuple[
             what = f"dbt ended with {ended.signal_name or ended.exit_code} and left no results"
             say(three_parts(what, str(ended.target_path), "dbt parse"))
         observed: list[str] = []
-        if ended.was_build and collected.invocation and not no_observe:
+        if ended.was_build and collected.invocation and observes:
             environment = str(collected.invocation["environment"])
             observed = _observe(
                 settings, history, ended.project, ended.target_path, environment, ended.target, ended.job_id
@@ -77,7 +84,6 @@ def run(settings: Settings, project_dir: Path, no_observe: bool, command: tuple[
         import traceback
 
         say(f"offdag could not collect this run, by a fault of its own\n{traceback.format_exc()}")
-    return ended.exit_code
 
 
 def _observe(

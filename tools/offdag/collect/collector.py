@@ -112,13 +112,14 @@ class Collector:
         # The same bytes may be of two projects, where they do not tell which.
         content_key = hashlib.sha256(f"{told or document.project_id}|{document.content_hash}".encode()).hexdigest()
         known = self._history.known("manifests", content_key)
-        if known:
+        # An older offdag did not note which raw manifest holds the content.
+        if known and "artifact" in known:
             ref = _ref(known, file, document)
             reason = "holds what an earlier manifest held"
             return replace(self._told(file, Verdict.DUPLICATE, reason, document, project=ref.project), manifest=ref)
         manifest = read_manifest(document, told)
         project = manifest.project or UNKNOWN
-        self._keep_raw(document, RunContext.settle(document, None, None, project, self._context))
+        artifact = self._keep_raw(document, RunContext.settle(document, None, None, project, self._context))
         new: set[str] = set()
         # Another manifest may have held the same in other words.
         if not self._history.known("manifest_nodes", manifest.manifest_hash):
@@ -133,6 +134,7 @@ class Collector:
             "manifest_hash": manifest.manifest_hash,
             "project": project,
             "adapter_type": document.adapter_type,
+            "artifact": artifact,
         }
         self._history.note("manifests", content_key, noted)
         ref = _ref(noted, file, document)
@@ -176,8 +178,8 @@ class Collector:
     def _put(self, part: TableRows) -> None:
         self._history.put_columns(part.table, part.run_date, part.identity, part.columns, part.constants)
 
-    def _keep_raw(self, document: Document, context: RunContext) -> None:
-        keep_artifact(
+    def _keep_raw(self, document: Document, context: RunContext) -> str:
+        return keep_artifact(
             self._history,
             context.project,
             context.environment,

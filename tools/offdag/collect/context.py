@@ -37,7 +37,11 @@ class Context:
 
 @dataclass(frozen=True)
 class ManifestRef:
-    """A manifest whose rows are in the history."""
+    """A manifest whose rows are in the history.
+
+    Attributes:
+        artifact: Name in the store of the raw manifest with its content, its own or an earlier one's.
+    """
 
     manifest_hash: str
     project: str
@@ -45,6 +49,7 @@ class ManifestRef:
     invocation_id: str
     generated_at: datetime
     folder: str
+    artifact: str | None
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,7 @@ class RunContext:
         is_partial: dbt was stopped before its end.
         manifest_hash: Of the manifest that names the invocation's nodes; None where there was none.
         manifest_invocation_id: The dbt command that wrote that manifest, often another one.
+        manifest_artifact: Name in the store of the raw manifest; None where there was none, or an older offdag collected it.
     """
 
     project: str
@@ -64,6 +70,7 @@ class RunContext:
     adapter_type: str | None
     manifest_hash: str | None
     manifest_invocation_id: str | None
+    manifest_artifact: str | None
     origin: Origin
 
     @classmethod
@@ -80,6 +87,7 @@ class RunContext:
             adapter_type=document.adapter_type or (manifest.adapter_type if manifest else None),
             manifest_hash=manifest.manifest_hash if manifest else None,
             manifest_invocation_id=manifest.invocation_id if manifest else None,
+            manifest_artifact=manifest.artifact if manifest else None,
             origin=Origin(**{name: value or getattr(context.origin, name) for name, value in told.items()}),
         )
 

@@ -203,6 +203,13 @@ class History:
             schema=chosen,
         )
 
+    def read_day(self, table: str, day: date) -> pa.Table:
+        """The rows of one run_date, as Arrow. Rows may come twice while the day is being compacted."""
+        folder = date_folder(table, day)
+        names = [f"{folder}/{n}" for n in self.store.names(folder) if n.endswith(".parquet")]
+        frames = [self.read_file(table, name) for name in names]
+        return pa.concat_tables(frames) if frames else self.schemas[table].empty_table()
+
     def read(self, table: str, columns: Sequence[str] | None = None) -> pa.Table:
         """All rows of a table, as Arrow; empty for a table without files. Rows may come twice while a day is being compacted."""
         names = self.store.glob(f"tables/{table}/*/*.parquet")

@@ -42,7 +42,7 @@ def keep_artifact(
     kind: str,
     content: bytes,
     context: dict[str, Any],
-) -> None:
+) -> str:
     """Keep an artifact byte for byte, compressed, and its context.
 
     Args:
@@ -54,11 +54,14 @@ def keep_artifact(
         kind: Such as run_results.
         content: The file.
         context: JSON-able facts that :func:`kept_artifacts` gives back.
+
+    Returns:
+        Its name in the store.
     """
     folder = _folder(project, environment, day, invocation_id)
     # The context comes first: an artifact that is there has its own.
     history.store.write(f"{folder}/{kind}{_CONTEXT}", json.dumps(context, sort_keys=True).encode())
-    _keep(history, f"{folder}/{kind}{_COMPRESSED}", content)
+    return _keep(history, f"{folder}/{kind}{_COMPRESSED}", content)
 
 
 def keep_unreadable(
@@ -79,6 +82,16 @@ def kept_artifacts(history: History) -> Iterator[RawArtifact]:
     for day, name, kind in sorted(found):
         context = json.loads(history.store.read(name.removesuffix(_COMPRESSED) + _CONTEXT))
         yield RawArtifact(name, kind, context, date.fromisoformat(day))
+
+
+def kept_artifact(
+    history: History, project: str, environment: str, day: date, invocation_id: str, kind: str
+) -> RawArtifact | None:
+    """What one dbt command left of a kind; None where that is not kept."""
+    stem = f"{_folder(project, environment, day, invocation_id)}/{kind}"
+    if not history.store.exists(stem + _COMPRESSED):
+        return None
+    return RawArtifact(stem + _COMPRESSED, kind, json.loads(history.store.read(stem + _CONTEXT)), day)
 
 
 def read_artifact(history: History, artifact: RawArtifact) -> bytes:
@@ -107,8 +120,9 @@ def _folder(project: str, environment: str, day: date, invocation_id: str) -> st
     )
 
 
-def _keep(history: History, name: str, content: bytes) -> None:
+def _keep(history: History, name: str, content: bytes) -> str:
     import zstandard
 
     if not history.store.exists(name):
         history.store.write(name, zstandard.ZstdCompressor(level=3).compress(content))
+    return name

@@ -1,0 +1,181 @@
+"""manifest.json as a compiler left it: each node's code, relation, parents and key. For reviews; the history keeps none of it in tables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from offdag.artifacts.document import NOT_JSON, Document
+from offdag.artifacts.manifest import manifest_sections
+from offdag.artifacts.values import Row, items, mapping, text
+
+
+@dataclass(frozen=True)
+class CompiledNode:
+    """One node of a manifest.
+
+    Attributes:
+        path: Of its file, relative to the project; None where the manifest does not tell.
+        relation_name: As it stands in compiled code; None for nodes without a relation, such as ephemeral models.
+        code: Compiled code; None where dbt did not compile the node.
+        checksum: Of its file.
+        columns: Names that the project documents.
+        parents: unique_ids that it refers to.
+        key: Columns that name a row; empty where nothing tells them.
+        key_origin: Where the key was found, such as ``unique test``.
+        attached_node: What a test tests.
+        column_name: Column that a test tests.
+    """
+
+    unique_id: str
+    name: str
+    resource_type: str
+    path: str | None
+    materialization: str | None
+    database: str | None
+    schema: str | None
+    alias: str | None
+    relation_name: str | None
+    code: str | None
+    checksum: str | None
+    columns: tuple[str, ...]
+    parents: tuple[str, ...]
+    key: tuple[str, ...]
+    key_origin: str | None
+    attached_node: str | None
+    column_name: str | None
+    owner: str | None
+
+
+class _Node(msgspec.Struct):
+    """Any type is let in here and checked where it is used."""
+
+    name: Any = None
+    label: Any = None
+    resource_type: Any = None
+    original_file_path: Any = None
+    database: Any = None
+    schema: Any = None
+    alias: Any = None
+    identifier: Any = None
+    relation_name: Any = None
+    # compiled_sql before dbt 1.3
+    compiled_code: Any = None
+    compiled_sql: Any = None
+    checksum: Any = None
+    config: Any = None
+    meta: Any = None
+    columns: Any = None
+    constraints: Any = None
+    depends_on: Any = None
+    test_metadata: Any = None
+    attached_node: Any = None
+    column_name: Any = None
+    owner: Any = None
+
+
+_node_decoder = msgspec.json.Decoder(_Node)
+
+
+def read_compiled(document: Document) -> dict[str, CompiledNode]:
+    """Every node of a manifest by unique_id; what cannot be read is left out.
+
+    Raises:
+        UnreadableArtifact: The sections of the file are not what a manifest holds.
+    """
+    sections = manifest_sections(document)
+    nodes: dict[str, _Node] = {}
+    for section in (sections.nodes, sections.sources, sections.exposures, sections.unit_tests):
+        for unique_id, content in section.items():
+            try:
+                nodes[unique_id] = _node_decoder.decode(content)
+            except NOT_JSON:
+                continue
+    tested = _tested_keys(nodes)
+    return {unique_id: _compiled(unique_id, node, tested.get(unique_id, ())) for unique_id, node in nodes.items()}
+
+
+def _compiled(unique_id: str, node: _Node, tested_key: tuple[str, ...]) -> CompiledNode:
+    config = mapping(node.config)
+    materialization = text(config.get("materialized"))
+    key, origin = _key(node, config, tested_key)
+    owner = mapping(node.owner)
+    return CompiledNode(
+        unique_id=unique_id,
+        name=text(node.label) or text(node.name) or unique_id.rsplit(".", 1)[-1],
+        resource_type=text(node.resource_type) or unique_id.split(".", 1)[0],
+        path=text(node.original_file_path),
+        materialization=materialization,
+        database=text(node.database),
+        schema=text(node.schema),
+        alias=text(node.alias) or text(node.identifier),
+        relation_name=None if materialization == "ephemeral" else text(node.relation_name),
+        code=text(node.compiled_code) or text(node.compiled_sql),
+        checksum=text(mapping(node.checksum).get("checksum")),
+        columns=tuple(map(str, mapping(node.columns))),
+        parents=_texts(mapping(node.depends_on).get("nodes")),
+        key=key,
+        key_origin=origin,
+        attached_node=_attached(unique_id, node),
+        column_name=text(node.column_name) or text(_kwargs(node).get("column_name")),
+        owner=text(owner.get("name")) or text(owner.get("email")),
+    )
+
+
+def _key(node: _Node, config: Row, tested_key: tuple[str, ...]) -> tuple[tuple[str, ...], str | None]:
+    """The first that tells columns: what the project says for reviews, the contract, what dbt merges by, what a test proves."""
+    meta = {**mapping(node.meta), **mapping(config.get("meta"))}
+    found = {
+        "meta.diff_key": _texts(meta.get("diff_key")),
+        "primary key": _primary_key(node),
+        "unique_key": _texts(config.get("unique_key")),
+        "unique test": tested_key,
+    }
+    return next(((key, origin) for origin, key in found.items() if key), ((), None))
+
+
+def _primary_key(node: _Node) -> tuple[str, ...]:
+    """Columns of a primary key, declared for the model or at one column."""
+    for constraint in map(mapping, items(node.constraints)):
+        if constraint.get("type") == "primary_key":
+            return _texts(constraint.get("columns"))
+    return tuple(
+        str(name)
+        for name, column in mapping(node.columns).items()
+        if any(mapping(c).get("type") == "primary_key" for c in items(mapping(column).get("constraints")))
+    )
+
+
+def _tested_keys(nodes: dict[str, _Node]) -> dict[str, tuple[str, ...]]:
+    """Columns that a test proves to be unique, by node: of several the fewest columns, then the first by name."""
+    found: dict[str, list[tuple[str, ...]]] = {}
+    for unique_id, node in nodes.items():
+        test, kwargs = mapping(node.test_metadata), _kwargs(node)
+        if test.get("name") == "unique":
+            columns = _texts(kwargs.get("column_name"))
+        elif test.get("name") == "unique_combination_of_columns":
+            columns = _texts(kwargs.get("combination_of_columns"))
+        else:
+            continue
+        attached = _attached(unique_id, node)
+        # A test of some rows proves nothing of the others.
+        if columns and attached and not mapping(node.config).get("where"):
+            found.setdefault(attached, []).append(columns)
+    return {attached: min(keys, key=lambda key: (len(key), key)) for attached, keys in found.items()}
+
+
+def _attached(unique_id: str, node: _Node) -> str | None:
+    parents = _texts(mapping(node.depends_on).get("nodes"))
+    is_test = unique_id.startswith(("test.", "unit_test."))
+    return text(node.attached_node) or (parents[0] if is_test and len(parents) == 1 else None)
+
+
+def _kwargs(node: _Node) -> Row:
+    return mapping(mapping(node.test_metadata).get("kwargs"))
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    """One text or a list of them."""
+    return tuple(v for v in (items(value) or [value]) if isinstance(v, str) and v)

@@ -1,0 +1,131 @@
+"""One dbt build as its artifacts tell it: nodes with their code, and results."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+
+from offdag.artifacts.compiled import CompiledNode, read_compiled
+from offdag.artifacts.document import Document, Kind, UnreadableArtifact, parse_document
+from offdag.artifacts.results import read_results
+from offdag.errors import UsageError
+
+FAILED = ("error", "fail", "runtime error", "partial success")
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of one node.
+
+    Attributes:
+        status: dbt's own word.
+        seconds: Time of execution; None where it was not told.
+    """
+
+    unique_id: str
+    status: str | None
+    message: str | None
+    failures: int | None
+    seconds: float | None
+
+    @property
+    def is_failed(self) -> bool:
+        return self.status in FAILED
+
+
+@dataclass(frozen=True)
+class Build:
+    """The manifest and run_results of one folder.
+
+    Attributes:
+        nodes: Every node of the project, by unique_id.
+        results: Those that ran or were skipped, by unique_id.
+        environment: As ``offdag run`` handed it to dbt, else the target that was told; None where neither is known.
+        elapsed_seconds: As dbt measured it, without parsing.
+    """
+
+    nodes: dict[str, CompiledNode]
+    results: dict[str, Result]
+    environment: str | None
+    adapter_type: str | None
+    generated_at: datetime
+    elapsed_seconds: float | None
+
+    @classmethod
+    def read(cls, folder: Path) -> Build:
+        """Read the artifacts of a target folder, or of a state.
+
+        Raises:
+            UsageError: One of them is missing or cannot be read.
+        """
+        manifest, run_results = (_document(folder, kind) for kind in (Kind.MANIFEST, Kind.RUN_RESULTS))
+        try:
+            nodes = read_compiled(manifest)
+            found = read_results(run_results)
+        except UnreadableArtifact as problem:
+            raise _unreadable(folder, problem) from problem
+        columns = found.columns
+        results = map(
+            Result,
+            *(columns[name] for name in ("unique_id", "status", "message", "failures", "execution_seconds")),
+        )
+        return cls(
+            nodes=nodes,
+            results={result.unique_id: result for result in results},
+            environment=run_results.env.get("OFFDAG_ENVIRONMENT") or found.invocation["target"],
+            adapter_type=manifest.adapter_type,
+            generated_at=run_results.generated_at,
+            elapsed_seconds=found.invocation["elapsed_seconds"],
+        )
+
+    @cached_property
+    def children(self) -> dict[str, list[str]]:
+        """unique_ids that refer to a node, tests and exposures among them."""
+        found: dict[str, list[str]] = {}
+        for node in self.nodes.values():
+            for parent in node.parents:
+                found.setdefault(parent, []).append(node.unique_id)
+        return found
+
+    def downstream(self, starts: Iterable[str]) -> list[str]:
+        """Everything that depends on one of the nodes, parents before children."""
+        reached: set[str] = set()
+        pending = list(starts)
+        while pending:
+            new = [child for child in self.children.get(pending.pop(), ()) if child not in reached]
+            reached |= set(new)
+            pending += new
+        ordered: dict[str, None] = {}
+
+        def visit(unique_id: str) -> None:
+            stack = [(unique_id, iter(self.nodes[unique_id].parents))]
+            while stack:
+                at, parents = stack[-1]
+                parent = next((p for p in parents if p in reached and p not in ordered), None)
+                if parent is None:
+                    ordered[at] = None
+                    stack.pop()
+                else:
+                    stack.append((parent, iter(self.nodes[parent].parents)))
+
+        for unique_id in sorted(reached):
+            if unique_id not in ordered:
+                visit(unique_id)
+        return list(ordered)
+
+
+def _document(folder: Path, kind: Kind) -> Document:
+    path = folder / f"{kind.value}.json"
+    try:
+        return parse_document(str(path), path.read_bytes())
+    except UnreadableArtifact as problem:
+        raise _unreadable(path, problem) from problem
+    except OSError as error:
+        raise UsageError(f"there is no {path.name}: {error.strerror}", str(path), "dbt build --target ci") from error
+
+
+def _unreadable(path: Path, problem: UnreadableArtifact) -> UsageError:
+    return UsageError(f"an artifact {problem.reason}", str(path), "dbt build --target ci")

@@ -1,0 +1,117 @@
+"""Both sides of a diff in one connection: two DuckDB files read-only, or two schemas of one server."""
+
+from __future__ import annotations
+
+import tempfile
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from offdag.artifacts.compiled import CompiledNode
+from offdag.database import open_read_only
+from offdag.dbt_project import DbtProject
+from offdag.errors import UsageError
+from offdag.warehouse import profile_adapter
+
+if TYPE_CHECKING:
+    from sqlglot import exp
+    from sqlmesh.core.engine_adapter.base import EngineAdapter
+
+# Catalog of the file that the diff works in.
+_WORK = "offdag_diff"
+
+
+@dataclass(frozen=True)
+class Databases:
+    """One connection that reads both sides, and a schema of its own to work in.
+
+    Attributes:
+        work_schema: Gone when the connection is closed.
+    """
+
+    adapter: EngineAdapter
+    work_schema: str
+
+    def table(self, node: CompiledNode) -> exp.Table:
+        """The relation of a node, each part quoted."""
+        from sqlglot import exp
+
+        return exp.table_(node.alias or node.name, db=node.schema, catalog=node.database, quoted=True)
+
+    def columns(self, node: CompiledNode) -> list[str]:
+        """Names of a relation's columns; none where it is not there, whatever the driver says of it."""
+        try:
+            return list(self.adapter.columns(self.table(node)))
+        except Exception:
+            return []
+
+    def work_table(self, name: str) -> exp.Table:
+        """A relation of the work schema."""
+        from sqlglot import exp
+
+        return exp.table_(name, db=self.work_schema, quoted=True)
+
+
+@contextmanager
+def both_sides(
+    project: DbtProject,
+    target: str,
+    files: tuple[Path, Path] | None,
+    lock_timeout: float,
+    say: Callable[[str], None],
+) -> Iterator[Databases]:
+    """Open production and the review side by side.
+
+    Args:
+        project: Whose profile.
+        target: The review's target; its user makes the work schema.
+        files: Production's DuckDB file, or its copy, and the review's; None for a server.
+        lock_timeout: Longest wait for a locked file, in seconds.
+        say: Gets a line while waiting.
+
+    Raises:
+        UsageError: The databases cannot be opened side by side.
+    """
+    schema = f"offdag_{uuid.uuid4().hex[:12]}"
+    with _duckdb(files, lock_timeout, say) if files else _server(project, target) as adapter:
+        try:
+            adapter.create_schema(schema)
+            yield Databases(adapter, schema)
+        finally:
+            adapter.drop_schema(schema, ignore_if_not_exists=True, cascade=True)
+
+
+@contextmanager
+def _duckdb(files: tuple[Path, Path], lock_timeout: float, say: Callable[[str], None]) -> Iterator[EngineAdapter]:
+    catalogs: dict[str, Path] = {}
+    for file in (path.resolve() for path in files):
+        if catalogs.setdefault(file.stem, file) != file:
+            raise UsageError(
+                f"both databases are called {file.stem}, and DuckDB cannot hold two catalogs of one name",
+                f"{catalogs[file.stem]} and {file}",
+                "give the files of the two targets different names in profiles.yml",
+            )
+        if not file.is_file():
+            raise UsageError("there is no database", str(file), "dbt build --target ci")
+        # Says who holds it; the attachment alone would fail at once.
+        open_read_only(file, "diff", lock_timeout, say).close()
+    from sqlmesh.core.config.connection import DuckDBAttachOptions, DuckDBConnectionConfig
+
+    with tempfile.TemporaryDirectory(prefix="offdag-diff-") as folder:
+        attached: dict[str, str | DuckDBAttachOptions] = {_WORK: str(Path(folder) / f"{_WORK}.duckdb")}
+        for name, file in catalogs.items():
+            attached[name] = DuckDBAttachOptions(type="duckdb", path=str(file), read_only=True)
+        adapter = DuckDBConnectionConfig(catalogs=attached).create_engine_adapter()
+        try:
+            yield adapter
+        finally:
+            adapter.close()
+
+
+@contextmanager
+def _server(project: DbtProject, target: str) -> Iterator[EngineAdapter]:
+    with profile_adapter(project, target) as adapter:
+        yield adapter

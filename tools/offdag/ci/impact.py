@@ -1,0 +1,138 @@
+"""What a changed or failing column touches downstream: columns, models, exposures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from offdag.artifacts.compiled import CompiledNode
+from offdag.ci.build import Build
+from offdag.ci.lineage import ColumnOf, NoLineage, QueryLineage, Table, query_lineage
+
+# sqlglot's name where it is not the adapter's.
+_DIALECTS = {"sqlserver": "tsql", "synapse": "tsql", "glue": "spark"}
+_NOT_FOLLOWED = ("test", "unit_test", "analysis")
+
+
+@dataclass
+class Touched:
+    """What of one node changed or can change.
+
+    Attributes:
+        columns: What happened to each column, or what it comes from, by its name in lower case.
+        rows: Why rows can come or go; None where nothing says so.
+        whole: Why every column counts as touched; None where columns can be told apart.
+    """
+
+    columns: dict[str, str] = field(default_factory=dict)
+    rows: str | None = None
+    whole: str | None = None
+
+    @property
+    def is_any(self) -> bool:
+        return bool(self.columns or self.rows or self.whole)
+
+
+def trace_impact(
+    review: Build,
+    production: Build | None,
+    starts: Mapping[str, Touched],
+    columns_of: Callable[[str], list[str]],
+) -> dict[str, Touched]:
+    """Follow touched columns through the code of what is downstream.
+
+    Args:
+        review: Tells nodes and their parents.
+        production: Its relations stand in deferred code, and its code for what the review did not compile; None where unknown.
+        starts: What changed or failed, by unique_id.
+        columns_of: Names of a node's columns as the warehouse has them; empty where it has no such relation.
+
+    Returns:
+        The starts and what they touch, by unique_id, parents before children. Exposures, and nodes whose code cannot be
+        read column by column, are touched as a whole, and say why.
+    """
+    return _Tracer(review, production, dict(starts), columns_of).trace()
+
+
+class _Tracer:
+    def __init__(
+        self,
+        review: Build,
+        production: Build | None,
+        touched: dict[str, Touched],
+        columns_of: Callable[[str], list[str]],
+    ) -> None:
+        self._review = review
+        self._touched = touched
+        self._columns_of = columns_of
+        self._builds = [build for build in (production, review) if build]
+        self._dialect = _DIALECTS.get(review.adapter_type or "", review.adapter_type)
+        nodes = [node for build in self._builds for node in build.nodes.values() if node.relation_name]
+        self._ids = {_table(node): node.unique_id for node in nodes}
+        self._columns: dict[str, list[str]] = {}
+
+    def trace(self) -> dict[str, Touched]:
+        for unique_id in self._review.downstream(self._touched):
+            node = self._review.nodes[unique_id]
+            parents = [p for p in node.parents if p in self._touched]
+            if not parents or node.resource_type in _NOT_FOLLOWED:
+                continue
+            effect = self._touched.get(unique_id, Touched())
+            names = ", ".join(sorted(self._review.nodes[p].name for p in parents))
+            if node.resource_type == "exposure":
+                effect.whole = f"uses {names}"
+            else:
+                try:
+                    self._follow(self._lineage(node), effect)
+                except NoLineage as problem:
+                    effect.whole = effect.whole or f"depends on {names}; by model alone, since {problem}"
+            if effect.is_any:
+                self._touched[unique_id] = effect
+        return self._touched
+
+    def _lineage(self, node: CompiledNode) -> QueryLineage:
+        nodes = (build.nodes.get(node.unique_id) for build in reversed(self._builds))
+        code = next((found.code for found in nodes if found and found.code), None)
+        if code is None:
+            raise NoLineage("its code was not compiled")
+        read = set(self._inputs(node))
+        for unique_id in read - set(self._columns):
+            self._columns[unique_id] = self._columns_of(unique_id) or list(self._review.nodes[unique_id].columns)
+        known = {table: self._columns[i] for table, i in self._ids.items() if i in read and self._columns[i]}
+        return query_lineage(code, self._dialect, known)
+
+    def _inputs(self, node: CompiledNode) -> Iterator[str]:
+        """What the node's code reads: its parents, and what stands behind those that are ephemeral."""
+        pending = list(node.parents)
+        while pending:
+            parent = self._review.nodes.get(pending.pop())
+            if parent is not None:
+                yield parent.unique_id
+                pending += parent.parents if parent.materialization == "ephemeral" else ()
+
+    def _follow(self, lineage: QueryLineage, effect: Touched) -> None:
+        """Add to a node's effect what reaches it through its query."""
+        for output, leaves in lineage.columns.items():
+            sources = self._named(leaves)
+            if sources:
+                effect.columns.setdefault(output, f"from {sources}")
+        deciding = self._named(lineage.rows)
+        read = {self._ids.get(table, "") for table in lineage.tables}
+        coming = sorted(self._review.nodes[i].name for i in read if (t := self._touched.get(i)) and (t.rows or t.whole))
+        if effect.rows is None and deciding:
+            effect.rows = f"filters, joins or groups by {deciding}"
+        elif effect.rows is None and coming:
+            effect.rows = f"reads rows of {', '.join(coming)}"
+
+    def _named(self, leaves: set[ColumnOf]) -> str:
+        """Those of the columns that are touched, as text; empty where none is."""
+        found = set()
+        for table, column in leaves:
+            touched = self._touched.get(self._ids.get(table, ""))
+            if touched and (touched.whole or column in touched.columns):
+                found.add(f"{self._review.nodes[self._ids[table]].name}.{column}")
+        return ", ".join(sorted(found))
+
+
+def _table(node: CompiledNode) -> Table:
+    return (node.database or "").lower(), (node.schema or "").lower(), (node.alias or node.name).lower()

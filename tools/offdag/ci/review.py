@@ -1,0 +1,207 @@
+"""The review of a dbt change: what was built, what differs from production, and what that touches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from offdag.ci.build import Build
+from offdag.ci.changes import changed_nodes
+from offdag.ci.comparison import Comparison, compare
+from offdag.ci.databases import Databases, both_sides
+from offdag.ci.impact import Touched, trace_impact
+from offdag.ci.state import State, duckdb_path
+from offdag.dbt_project import DbtProject
+from offdag.errors import OffdagError
+
+_COMPARED = ("model", "seed")
+_RELATIONS = (*_COMPARED, "snapshot")
+
+
+@dataclass(frozen=True)
+class Review:
+    """Everything that a summary tells; no text of its own.
+
+    Attributes:
+        production: None where the history has no build of it.
+        comparisons: Of the built models and seeds that can differ.
+        unchanged: Built, with the same code and the same inputs: not compared.
+        not_compared: Why a changed node was not compared, by unique_id.
+        removed: unique_ids of relations that production has and the project has no more.
+        impact: What is touched, by unique_id, the starts among them.
+        remarks: What could not be done, and why.
+    """
+
+    build: Build
+    production: Build | None = None
+    comparisons: tuple[Comparison, ...] = ()
+    unchanged: tuple[str, ...] = ()
+    not_compared: dict[str, str] = field(default_factory=dict)
+    removed: tuple[str, ...] = ()
+    impact: dict[str, Touched] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def has_schema_changes(self) -> bool:
+        return bool(self.removed) or any(c.has_schema_changes for c in self.comparisons)
+
+    @property
+    def has_row_changes(self) -> bool:
+        return any(c.has_row_changes for c in self.comparisons)
+
+    @property
+    def has_problems(self) -> bool:
+        """Whether a table could not be compared, so that nobody knows."""
+        return any(c.problem for c in self.comparisons)
+
+
+def review(
+    project: DbtProject,
+    targets: tuple[str, str],
+    build: Build,
+    state: State | None,
+    options: tuple[int, int],
+    lock_timeout: float,
+    say: Callable[[str], None],
+    remarks: Iterable[str] = (),
+) -> Review:
+    """Compare a build with production's, and follow what differs downstream.
+
+    Args:
+        project: Whose profile leads to both databases.
+        targets: Production's target and the review's.
+        build: What was built for the review.
+        state: Production's artifacts; None where there are none.
+        options: Decimals up to which floating-point numbers have to agree, and the most sample rows of a kind.
+        lock_timeout: Longest wait for a locked file, in seconds.
+        say: Gets a line for each table, and while waiting.
+        remarks: Taken over into the review.
+
+    Raises:
+        UsageError: The state cannot be read, or the profile lacks a target.
+    """
+    told = list(remarks)
+    if state is None:
+        starts = _failing(build)
+        return Review(build, impact=trace_impact(build, None, starts, lambda _: []), remarks=tuple(told))
+    production = Build.read(state.folder)
+    changed = changed_nodes(production, build)
+    built = [build.nodes[i] for i, r in build.results.items() if i in build.nodes and r.status == "success"]
+    relations = [node for node in built if node.resource_type in _RELATIONS and node.relation_name]
+    not_compared = _not_compared(build, production, changed)
+    pairs = [n for n in relations if n.unique_id in changed and n.unique_id not in not_compared]
+    comparisons: list[Comparison] = []
+    with ExitStack() as stack:
+        databases = None
+        try:
+            if pairs:
+                files = _files(project, targets, state)
+                databases = stack.enter_context(both_sides(project, targets[1], files, lock_timeout, say))
+        except OffdagError as problem:
+            told.append(f"No table was compared: {problem.what} ({problem.where}).")
+        for number, node in enumerate(sorted(pairs, key=lambda n: n.name), start=1):
+            if databases:
+                say(f"comparing {node.name} ({number} of {len(pairs)})")
+                comparisons.append(compare(databases, production.nodes[node.unique_id], node, *options))
+            else:
+                not_compared[node.unique_id] = "there is no database of production to compare with"
+        starts = _starts(build, production, comparisons, not_compared)
+        impact = trace_impact(build, production, starts, _columns_of(databases, build, production))
+    return Review(
+        build=build,
+        production=production,
+        comparisons=tuple(comparisons),
+        unchanged=tuple(n.unique_id for n in relations if n.unique_id not in changed),
+        not_compared=not_compared,
+        removed=tuple(sorted(_relations(production) - _relations(build))),
+        impact=impact,
+        remarks=tuple(told),
+    )
+
+
+def _files(project: DbtProject, targets: tuple[str, str], state: State) -> tuple[Path, Path] | None:
+    """Production's file and the review's; None on a server."""
+    ours = duckdb_path(project, targets[1])
+    if ours is None:
+        return None
+    theirs = duckdb_path(project, targets[0])
+    same_file = theirs is not None and theirs.resolve() == ours.resolve()
+    return (ours if same_file else state.database or ours), ours
+
+
+def _relations(build: Build) -> set[str]:
+    return {i for i, node in build.nodes.items() if node.resource_type in _RELATIONS and node.relation_name}
+
+
+def _not_compared(build: Build, production: Build, changed: set[str]) -> dict[str, str]:
+    reasons = {}
+    for unique_id in changed:
+        node, result = build.nodes.get(unique_id), build.results[unique_id]
+        if node is None or node.resource_type not in _RELATIONS or not node.relation_name:
+            continue
+        if result.status != "success":
+            reasons[unique_id] = f"was not built: {result.status or 'unknown status'}"
+        elif unique_id not in production.nodes:
+            reasons[unique_id] = "is new: production does not have it"
+        elif node.resource_type == "snapshot":
+            reasons[unique_id] = "is a snapshot: one built anew has no past to compare"
+    return reasons
+
+
+def _failing(build: Build) -> dict[str, Touched]:
+    """The columns that failed tests look at, and the nodes that were not built."""
+    found: dict[str, Touched] = {}
+    for result in build.results.values():
+        node = build.nodes.get(result.unique_id)
+        if node is None or not result.is_failed:
+            continue
+        if node.resource_type in ("test", "unit_test"):
+            # A test of several nodes stands at none of them.
+            for tested in [node.attached_node] if node.attached_node else node.parents:
+                effect = found.setdefault(tested, Touched())
+                if node.column_name and node.attached_node:
+                    effect.columns.setdefault(node.column_name.lower(), f"fails {node.name}")
+                else:
+                    effect.whole = effect.whole or f"fails {node.name}"
+        else:
+            found.setdefault(result.unique_id, Touched()).whole = "was not built"
+    return {unique_id: effect for unique_id, effect in found.items() if unique_id in build.nodes}
+
+
+def _starts(
+    build: Build, production: Build, comparisons: Iterable[Comparison], not_compared: Iterable[str]
+) -> dict[str, Touched]:
+    starts = _failing(build)
+    for c in comparisons:
+        effect = starts.setdefault(c.unique_id, Touched())
+        for words, names in (
+            ("added", c.added_columns),
+            ("removed", c.removed_columns),
+            ("has another type", c.retyped_columns),
+        ):
+            effect.columns |= {name.lower(): words for name in names}
+        effect.columns |= {name.lower(): f"differs in {rows:,} rows" for name, rows in c.columns.items()}
+        if c.added or c.removed:
+            effect.rows = f"{c.added:,} added, {c.removed:,} removed"
+        if c.problem:
+            effect.whole = "could not be compared"
+        elif c.has_row_changes and not c.key:
+            effect.whole = "rows differ, and without a key nobody knows in which columns"
+    for unique_id in not_compared:
+        if unique_id in production.nodes and build.nodes[unique_id].resource_type != "snapshot":
+            effect = starts.setdefault(unique_id, Touched())
+            effect.whole = effect.whole or "changed, and was not compared"
+    return {unique_id: effect for unique_id, effect in starts.items() if effect.is_any}
+
+
+def _columns_of(databases: Databases | None, build: Build, production: Build) -> Callable[[str], list[str]]:
+    def columns_of(unique_id: str) -> list[str]:
+        # What was not built here lies in production.
+        ours, theirs = build.nodes.get(unique_id), production.nodes.get(unique_id)
+        nodes = [ours, theirs] if unique_id in build.results else [theirs, ours]
+        found = (databases.columns(node) for node in nodes if databases and node and node.relation_name)
+        return next(filter(None, found), [])
+
+    return columns_of
