@@ -15,7 +15,7 @@ OFFDAG := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/offdag
 RUN := $(OFFDAG) run --environment $(ENVIRONMENT) --project-dir inventory_project --
 SQL := inventory_project/models inventory_project/analyses inventory_project/tests monitor_project/models monitor_project/tests
 
-.PHONY: help demo test build load monitor build-then-monitor ci report docs lint bench fixtures golden clean
+.PHONY: help demo test build load monitor build-then-monitor ci schedule report docs lint bench fixtures golden clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,8 +46,16 @@ build-then-monitor: TARGET = $(or $(DBT_TARGET),prod)
 build-then-monitor: $(VENV)/.installed ## What a scheduler calls: freshness, build, monitor, notify, report; ends with the build's code
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tools/build_then_monitor.py --target $(TARGET) --environment $(ENVIRONMENT)
 
-ci: ## The same build in a database of its own: target ci, environment ci
-	@$(MAKE) --no-print-directory load build TARGET=ci ENVIRONMENT=ci
+ci: $(VENV)/.installed ## What a pull request gets: the build with target ci, compared with production; CI_ARGS="--fail-on rows"
+	@$(MAKE) --no-print-directory load TARGET=ci
+	@$(OFFDAG) ci --project-dir inventory_project --from prod --to ci $(CI_ARGS)
+
+schedule: ## Print the crontab lines for this checkout: the nightly build with its monitor, an hourly monitor of its own
+	@echo '# Secrets: lines like "export OFFDAG_SLACK_BOT_TOKEN=..." in ~/.offdag.env, mode 600. Rotation of logs: docs/examples/logrotate.conf'
+	@for entry in '15 4 * * *|build-then-monitor' '45 * * * *|monitor'; do \
+	  printf "%s  cd '%s' && { test ! -r ~/.offdag.env || . ~/.offdag.env; } && mkdir -p .offdag && make %s >> .offdag/%s.log 2>&1\n" \
+	    "$${entry%%|*}" "$$(pwd | sed "s/'/'\\\\''/g; s/%/\\\\%/g")" "$${entry##*|}" "$${entry##*|}"; \
+	done
 
 report: $(VENV)/.installed ## Draw the report from the last monitor run
 	@$(OFFDAG) report
