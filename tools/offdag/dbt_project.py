@@ -79,7 +79,9 @@ class DbtProject:
         try:
             environment = SandboxedEnvironment()
             # dbt's own filters, for which type a value gets; here each stays text.
-            environment.filters.update(dict.fromkeys(("as_text", "as_bool", "as_native", "as_number"), lambda text: text))
+            environment.filters.update(
+                dict.fromkeys(("as_text", "as_bool", "as_native", "as_number"), lambda text: text)
+            )
             return environment.from_string(value).render(env_var=env_var)
         except TemplateError as error:
             raise UsageError(f"a value cannot be rendered: {error}", str(path), "dbt debug") from error

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from offdag.artifacts.compiled import CompiledNode
 from offdag.ci.build import Build
-from offdag.ci.summary import message_of
 
 # GitHub shows no more of a kind for one step.
 _MOST = 10
@@ -32,7 +31,7 @@ def workflow_commands(build: Build, project_dir: Path, workspace: Path) -> Itera
             file = _file(place, project_dir, workspace)
             at = f"file={_property(file)}," if file else ""
             title = f"{node.name if node else result.unique_id}: {result.status}"
-            yield f"::{level} {at}title={_property(title)}::{_data(message_of(result))}"
+            yield f"::{level} {at}title={_property(title)}::{_data(result.brief)}"
 
 
 def _file(node: CompiledNode | None, project_dir: Path, workspace: Path) -> str | None:

@@ -13,7 +13,8 @@ from offdag.artifacts.document import Document, Kind, UnreadableArtifact, parse_
 from offdag.artifacts.results import read_results
 from offdag.errors import UsageError
 
-FAILED = ("error", "fail", "runtime error", "partial success")
+_FAILED = ("error", "fail", "runtime error", "partial success")
+_LONGEST_MESSAGE = 300
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,16 @@ class Result:
 
     @property
     def is_failed(self) -> bool:
-        return self.status in FAILED
+        return self.status in _FAILED
+
+    @property
+    def brief(self) -> str:
+        """The message on one line, cut; of a unit test the first line alone, since the rest holds rows."""
+        text = (self.message or "no message").strip()
+        if self.unique_id.startswith("unit_test."):
+            text = text.partition("\n")[0]
+        text = " ".join(text.split())
+        return text if len(text) <= _LONGEST_MESSAGE else f"{text[: _LONGEST_MESSAGE - 3]}..."
 
 
 @dataclass(frozen=True)

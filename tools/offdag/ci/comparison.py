@@ -1,12 +1,14 @@
 """One table against production's, by SQLMesh's TableDiff, with what it needs around it to be right.
 
-TableDiff leaves out columns whose type changed, multiplies rows of a repeated key, drops rows of an empty one, and fails on NaN and on
-upper-case keys. So it is given views: shared columns alone, under plain names, numbers with a fraction as text; and a key that is
-not one is not used.
+TableDiff leaves out columns whose type changed, multiplies rows of a repeated key, drops rows of an empty one, takes keys of several
+columns for equal where their texts run together, rounds exact numbers, and fails on NaN and on upper-case keys. So it is given
+views: shared columns alone, under plain names, one column for the key, as text what it cannot compare; and a key that is not one is
+not used.
 """
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -18,8 +20,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from sqlglot import exp
 
-_KEY_AND_ROWS = "rows with the same key"
-_ROWS_ALONE = "whole rows"
+# The column that holds a key of several columns.
+_KEY = "k"
 
 
 @dataclass(frozen=True)
@@ -103,16 +105,55 @@ def compare(
         return Comparison(review.unique_id, problem=reason[:300])
 
 
+@dataclass(frozen=True)
+class _Pair:
+    """Both tables as TableDiff is given them.
+
+    Attributes:
+        before: View of production's table.
+        after: View of the review's.
+        columns: The shared columns: name by alias.
+        types: Type by name.
+        key: Aliases of the key's columns; empty where there is no key that can be used.
+    """
+
+    databases: Databases
+    before: exp.Table
+    after: exp.Table
+    columns: dict[str, str]
+    types: dict[str, exp.DataType]
+    key: tuple[str, ...]
+    decimals: int
+    samples: int
+
+    @property
+    def key_column(self) -> str:
+        """The one column that TableDiff joins by."""
+        return self.key[0] if len(self.key) == 1 else _KEY
+
+    def shown(self, alias: str, value: Any) -> str:
+        """A value for people."""
+        import pandas as pd
+        from sqlglot import exp
+
+        if pd.api.types.is_scalar(value) and pd.isna(value):
+            return "null"
+        # pandas turns whole numbers into floats where one is missing, and those beyond 2^53 are not what they were.
+        if isinstance(value, float) and self.types[self.columns[alias]].is_type(*exp.DataType.INTEGER_TYPES):
+            return str(int(value)) if abs(value) < 2**53 else f"about {value:g}"
+        text = str(value)
+        return text if len(text) <= 60 else f"{text[:57]}..."
+
+
 def _compared(
     databases: Databases, production: CompiledNode, review: CompiledNode, decimals: int, samples: int
 ) -> Comparison:
     from sqlmesh.core.table_diff import TableDiff
 
-    adapter, dialect = databases.adapter, databases.adapter.dialect
-    tables = [databases.table(node) for node in (production, review)]
-    theirs, ours = tables
-    whole = TableDiff(adapter, theirs.sql(dialect), ours.sql(dialect), on=list(review.key)).schema_diff()
-    shared = [name for name, kind in whole.source_schema.items() if whole.target_schema.get(name) == kind]
+    dialect = databases.adapter.dialect
+    theirs, ours = (databases.table(node) for node in (production, review))
+    whole = TableDiff(databases.adapter, theirs.sql(dialect), ours.sql(dialect), on=list(review.key)).schema_diff()
+    types = {name: kind for name, kind in whole.source_schema.items() if whole.target_schema.get(name) == kind}
     found = Comparison(
         review.unique_id,
         added_columns={name: kind.sql(dialect) for name, kind in whole.added},
@@ -122,87 +163,126 @@ def _compared(
     if found.retyped_columns:
         names = ", ".join(found.retyped_columns)
         found = replace(found, remarks=(f"values of columns of another type are not compared: {names}",))
-    views = [databases.work_table(name) for name in ("before", "after")]
-    columns = {f"c{number}": name for number, name in enumerate(shared)}
-    for table, view in zip(tables, views, strict=True):
-        adapter.drop_view(view, ignore_if_not_exists=True)
-        if shared:
-            adapter.create_view(view, _plain(table, columns, whole.source_schema, decimals, dialect))
-    if not shared:
-        counts = [_count(databases, table) for table in tables]
+    if not types:
         remarks = (*found.remarks, "no column is the same on both sides: rows are only counted")
-        return replace(found, before=counts[0], after=counts[1], remarks=remarks)
-    key, remark = _usable_key(databases, review, columns, views)
+        return replace(found, before=_count(databases, theirs), after=_count(databases, ours), remarks=remarks)
+    pair = _pair(databases, (theirs, ours), types, review.key, decimals, samples)
+    remark = _why_not(pair, review)
     if remark:
-        found = replace(found, remarks=(*found.remarks, remark))
-    method = _by_key if key else _by_rows
-    return method(databases, views, columns, key, samples, replace(found, key=tuple(columns[c] for c in key)))
+        return _by_rows(replace(pair, key=()), replace(found, remarks=(*found.remarks, remark)))
+    return _by_key(pair, replace(found, key=tuple(pair.columns[alias] for alias in pair.key)))
 
 
-def _plain(
-    table: exp.Table, columns: dict[str, str], types: dict[str, exp.DataType], decimals: int, dialect: str
-) -> exp.Select:
-    """A query for the shared columns under plain names; values that TableDiff cannot compare become text."""
+def _pair(
+    databases: Databases,
+    tables: tuple[exp.Table, exp.Table],
+    types: dict[str, exp.DataType],
+    key: tuple[str, ...],
+    decimals: int,
+    samples: int,
+) -> _Pair:
+    """Make the two views; the key is empty where one of its columns is not shared."""
+    columns = {f"c{number}": name for number, name in enumerate(types)}
+    by_name = {name.lower(): alias for alias, name in columns.items()}
+    aliases = tuple(by_name[name.lower()] for name in key if name.lower() in by_name)
+    before, after = (databases.work_table(name) for name in ("before", "after"))
+    pair = _Pair(
+        databases, before, after, columns, types, aliases if len(aliases) == len(key) else (), decimals, samples
+    )
+    texts = {name for name, kind in types.items() if _needs_text(kind, decimals)} | _odd_floats(pair, tables)
+    for table, view in zip(tables, (before, after), strict=True):
+        databases.adapter.drop_view(view, ignore_if_not_exists=True)
+        databases.adapter.create_view(view, _plain(pair, table, texts))
+    return pair
+
+
+def _plain(pair: _Pair, table: exp.Table, texts: set[str]) -> exp.Select:
+    """A query for the shared columns under their aliases, and for a key of several columns as one."""
     from sqlglot import exp
 
     def plain(name: str) -> exp.Expr:
-        column, kind = exp.column(name, quoted=True), types[name]
-        if kind.is_type(*exp.DataType.FLOAT_TYPES):
-            # Postgres rounds exact numbers alone; they know NaN and infinity too.
-            exact = exp.cast(column, "decimal") if dialect == "postgres" else column
-            # Plus zero, since there is a negative zero.
-            return exp.cast(exp.func("round", exact, exp.Literal.number(decimals)) + 0, "text")
-        if kind.is_type(*exp.DataType.REAL_TYPES, *exp.DataType.NESTED_TYPES, "json", "jsonb", "xml"):
-            return exp.cast(column, "text")
-        return column
+        column = exp.column(name, quoted=True)
+        if name in texts and pair.types[name].is_type(*exp.DataType.FLOAT_TYPES):
+            # Not every server has a function that rounds floats.
+            scale = 10**pair.decimals
+            return exp.cast(exp.func("floor", column * scale + exp.Literal.number("0.5")) / scale, "text")
+        return exp.cast(column, "text") if name in texts else column
 
-    return exp.select(*(plain(name).as_(alias) for alias, name in columns.items())).from_(table)
+    selected = {alias: plain(name) for alias, name in pair.columns.items()}
+    if len(pair.key) > 1:
+        parts = [exp.cast(selected[alias], "text") for alias in pair.key]
+        # With its length before it, no part runs into the next.
+        pieces = [piece for part in parts for piece in (exp.func("length", part), exp.Literal.string(":"), part)]
+        selected[_KEY] = exp.func("concat", *pieces)
+    return exp.select(*(expression.as_(alias) for alias, expression in selected.items())).from_(table)
 
 
-def _usable_key(
-    databases: Databases, review: CompiledNode, columns: dict[str, str], views: Iterable[exp.Table]
-) -> tuple[list[str], str | None]:
-    """The key under its plain names; none, and why, where it does not name rows on both sides."""
+def _needs_text(kind: exp.DataType, decimals: int) -> bool:
+    """Whether TableDiff would round or refuse values of a type: decimals are exact, and nested ones have no equality everywhere."""
+    from sqlglot import exp
+
+    if kind.is_type(*exp.DataType.FLOAT_TYPES):
+        return False
+    if kind.is_type(*exp.DataType.REAL_TYPES):
+        size = [int(param.name) for param in kind.expressions]
+        # TableDiff casts to 38 digits, so many of them behind the point.
+        return len(size) != 2 or size[1] > decimals or size[0] - size[1] + decimals > 38
+    return kind.is_type(*exp.DataType.NESTED_TYPES, "json", "jsonb", "xml")
+
+
+def _odd_floats(pair: _Pair, tables: Iterable[exp.Table]) -> set[str]:
+    """Floating-point columns with values that no decimal holds: NaN, which is larger than all numbers, infinity, or too large."""
+    from sqlglot import exp
+
+    floats = [name for name, kind in pair.types.items() if kind.is_type(*exp.DataType.FLOAT_TYPES)]
+    odd: set[str] = set()
+    for table in tables if floats else ():
+        too_large = (exp.func("abs", exp.column(n, quoted=True)) >= exp.Literal.number("1e22") for n in floats)
+        counts = (exp.Count(this=exp.case().when(large, exp.Literal.number(1))) for large in too_large)
+        row = pair.databases.adapter.fetchone(exp.select(*counts).from_(table))
+        assert row is not None
+        odd |= {name for name, count in zip(floats, row, strict=True) if count}
+    return odd
+
+
+def _why_not(pair: _Pair, review: CompiledNode) -> str | None:
+    """Why rows cannot be matched by key; None where they can."""
     from sqlglot import exp
 
     if not review.key:
-        return [], "the project tells no key: whole rows are counted, and a changed row is one removed and one added"
-    by_name = {name.lower(): alias for alias, name in columns.items()}
-    key = [by_name.get(name.lower(), "") for name in review.key]
+        return "the project tells no key: whole rows are counted, and a changed row is one removed and one added"
     named = f"the key ({', '.join(review.key)}; {review.key_origin})"
-    if not all(key):
-        return [], f"{named} is not on both sides with one type: whole rows are counted"
-    for view, side in zip(views, ("production", "the review"), strict=True):
-        empty = exp.or_(*(exp.column(c).is_(exp.null()) for c in key))
-        distinct = exp.select(*key).distinct().from_(view).subquery("keys")
-        nulls = _count(databases, exp.select("*").from_(view).where(empty).subquery("rows_"))
-        repeated = _count(databases, view) - _count(databases, distinct)
+    if not pair.key:
+        return f"{named} is not on both sides with one type: whole rows are counted"
+    for view, side in ((pair.before, "production"), (pair.after, "the review")):
+        empty = exp.or_(*(exp.column(alias).is_(exp.null()) for alias in pair.key))
+        distinct = exp.select(pair.key_column).distinct().from_(view).subquery("keys")
+        nulls = _count(pair.databases, exp.select("*").from_(view).where(empty).subquery("empty"))
+        repeated = _count(pair.databases, view) - _count(pair.databases, distinct)
         if nulls or repeated:
-            return [], f"{named} has {nulls:,} nulls and {repeated:,} repeats in {side}: whole rows are counted"
-    return key, None
+            return f"{named} has {nulls:,} nulls and {repeated:,} repeats in {side}: whole rows are counted"
+    return None
 
 
-def _by_key(
-    databases: Databases,
-    views: list[exp.Table],
-    columns: dict[str, str],
-    key: list[str],
-    samples: int,
-    found: Comparison,
-) -> Comparison:
+def _by_key(pair: _Pair, found: Comparison) -> Comparison:
     from sqlmesh.core.table_diff import TableDiff
 
-    dialect = databases.adapter.dialect
-    before, after = (view.sql(dialect) for view in views)
-    # One more row than none, since a limit of none is no limit.
-    table_diff = TableDiff(databases.adapter, before, after, on=key, limit=max(samples, 1))
-    diff = table_diff.row_diff(temp_schema=databases.work_schema, skip_grain_check=True)
-    matches = {str(name): float(share) for name, share in diff.column_stats["pct_match"].items()}
-    unequal = {
-        columns[alias]: round(diff.join_count * (100 - share) / 100)
-        for alias, share in matches.items()
-        if diff.join_count and share < 100
-    }
+    adapter = pair.databases.adapter
+    table_diff = TableDiff(
+        adapter,
+        pair.before.sql(adapter.dialect),
+        pair.after.sql(adapter.dialect),
+        on=[pair.key_column],
+        # One more row than none, since a limit of none is no limit.
+        limit=max(pair.samples, 1),
+        decimals=pair.decimals,
+    )
+    with warnings.catch_warnings():
+        # SQLMesh does what pandas 3 will not do any more.
+        warnings.simplefilter("ignore", FutureWarning)
+        diff = table_diff.row_diff(temp_schema=pair.databases.work_schema, skip_grain_check=True)
+    # Without a row on both sides there is no share.
+    shares = diff.column_stats["pct_match"].items() if diff.join_count else ()
     return replace(
         found,
         before=diff.source_count,
@@ -210,43 +290,34 @@ def _by_key(
         added=diff.t_only_count,
         removed=diff.s_only_count,
         changed=diff.partial_match_count,
-        columns=unequal,
-        samples=(
-            *_sample_rows("changed", diff.joined_sample, columns, key, samples),
-            *_sample_rows("added", diff.t_sample, columns, key, samples),
-            *_sample_rows("removed", diff.s_sample, columns, key, samples),
-        ),
+        columns={pair.columns[str(a)]: round(diff.join_count * (100 - float(p)) / 100) for a, p in shares if p < 100},
+        samples=_sample_rows(pair, diff.sample),
     )
 
 
-def _by_rows(
-    databases: Databases,
-    views: list[exp.Table],
-    columns: dict[str, str],
-    _key: list[str],
-    samples: int,
-    found: Comparison,
-) -> Comparison:
+def _by_rows(pair: _Pair, found: Comparison) -> Comparison:
     """As multisets: how often each whole row occurs on either side."""
     from sqlglot import exp
 
     def only_in(one: exp.Table, other: exp.Table) -> exp.Subquery:
-        rows = [exp.select(*columns).from_(view) for view in (one, other)]
-        return exp.except_(*rows, distinct=False).subquery("only")
+        rows = [exp.select(*pair.columns).from_(view) for view in (one, other)]
+        return exp.except_(*rows, distinct=False).subquery("differing")
 
-    before, after = views
-    added, removed = only_in(after, before), only_in(before, after)
-    rows: list[SampleRow] = []
-    for change, query in (("added", added), ("removed", removed)):
-        frame = databases.adapter.fetchdf(exp.select(*columns).from_(query).limit(max(samples, 1)))
-        rows += _sample_rows(change, frame, columns, list(columns), samples)
+    differing = {"added": only_in(pair.after, pair.before), "removed": only_in(pair.before, pair.after)}
+    samples = [
+        SampleRow(
+            change, {name: pair.shown(alias, v) for (alias, name), v in zip(pair.columns.items(), row, strict=True)}
+        )
+        for change, query in differing.items()
+        for row in pair.databases.adapter.fetchall(exp.select(*pair.columns).from_(query).limit(max(pair.samples, 1)))
+    ]
     return replace(
         found,
-        before=_count(databases, before),
-        after=_count(databases, after),
-        added=_count(databases, added),
-        removed=_count(databases, removed),
-        samples=tuple(rows),
+        before=_count(pair.databases, pair.before),
+        after=_count(pair.databases, pair.after),
+        added=_count(pair.databases, differing["added"]),
+        removed=_count(pair.databases, differing["removed"]),
+        samples=tuple(samples) if pair.samples else (),
     )
 
 
@@ -258,24 +329,21 @@ def _count(databases: Databases, source: exp.Expr) -> int:
     return int(row[0])
 
 
-def _sample_rows(
-    change: str, frame: pd.DataFrame, columns: dict[str, str], key: list[str], samples: int
-) -> list[SampleRow]:
-    rows = []
-    for row in frame.head(samples).to_dict("records"):
-        pairs = {alias: (row.get(f"s__{alias}"), row.get(f"t__{alias}")) for alias in columns if f"t__{alias}" in row}
-        rows.append(
-            SampleRow(
-                change,
-                {columns[alias]: _shown(row[alias]) for alias in key},
-                {columns[a]: (_shown(s), _shown(t)) for a, (s, t) in pairs.items() if a not in key and s != t},
-            )
-        )
-    return rows
-
-
-def _shown(value: Any) -> str:
+def _sample_rows(pair: _Pair, sample: pd.DataFrame) -> tuple[SampleRow, ...]:
+    """Of each kind of change the first rows of TableDiff's sample, which has the columns of both sides, empty where a side has no row."""
     import pandas as pd
 
-    text = "null" if pd.api.types.is_scalar(value) and pd.isna(value) else str(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+    found: dict[str, list[SampleRow]] = {"changed": [], "added": [], "removed": []}
+    for row in sample.to_dict("records"):
+        values = {alias: tuple(pair.shown(alias, row[f"{side}__{alias}"]) for side in "st") for alias in pair.columns}
+        # A key is never null.
+        before, after = (not pd.isna(row[f"{side}__{pair.key[0]}"]) for side in "st")
+        change = "changed" if before and after else "added" if after else "removed"
+        found[change].append(
+            SampleRow(
+                change,
+                {pair.columns[alias]: values[alias][0 if before else 1] for alias in pair.key},
+                {pair.columns[a]: (s, t) for a, (s, t) in values.items() if s != t} if change == "changed" else {},
+            )
+        )
+    return tuple(row for rows in found.values() for row in rows[: pair.samples])

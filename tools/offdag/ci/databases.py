@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import duckdb
+
 from offdag.artifacts.compiled import CompiledNode
 from offdag.database import open_read_only
 from offdag.dbt_project import DbtProject
@@ -98,17 +100,19 @@ def _duckdb(files: tuple[Path, Path], lock_timeout: float, say: Callable[[str], 
             raise UsageError("there is no database", str(file), "dbt build --target ci")
         # Says who holds it; the attachment alone would fail at once.
         open_read_only(file, "diff", lock_timeout, say).close()
-    from sqlmesh.core.config.connection import DuckDBAttachOptions, DuckDBConnectionConfig
+    from sqlmesh.core.engine_adapter import create_engine_adapter
 
     with tempfile.TemporaryDirectory(prefix="offdag-diff-") as folder:
-        attached: dict[str, str | DuckDBAttachOptions] = {_WORK: str(Path(folder) / f"{_WORK}.duckdb")}
-        for name, file in catalogs.items():
-            attached[name] = DuckDBAttachOptions(type="duckdb", path=str(file), read_only=True)
-        adapter = DuckDBConnectionConfig(catalogs=attached).create_engine_adapter()
+        # A name that is no table must not be looked up among Python's variables.
+        connection = duckdb.connect(str(Path(folder) / f"{_WORK}.duckdb"), config={"python_enable_replacements": False})
         try:
-            yield adapter
+            for name, file in catalogs.items():
+                path, quoted = str(file).replace("'", "''"), name.replace('"', '""')
+                connection.execute(f"attach '{path}' as \"{quoted}\" (read_only)")
+            # SQLMesh's own configuration would hand out one adapter for all that open the same file.
+            yield create_engine_adapter(lambda: connection, "duckdb")
         finally:
-            adapter.close()
+            connection.close()
 
 
 @contextmanager

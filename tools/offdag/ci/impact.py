@@ -70,6 +70,8 @@ class _Tracer:
         nodes = [node for build in self._builds for node in build.nodes.values() if node.relation_name]
         self._ids = {_table(node): node.unique_id for node in nodes}
         self._columns: dict[str, list[str]] = {}
+        # Of the queries that were traced: for relations that the warehouse does not have.
+        self._outputs: dict[str, list[str]] = {}
 
     def trace(self) -> dict[str, Touched]:
         for unique_id in self._review.downstream(self._touched):
@@ -97,9 +99,12 @@ class _Tracer:
             raise NoLineage("its code was not compiled")
         read = set(self._inputs(node))
         for unique_id in read - set(self._columns):
-            self._columns[unique_id] = self._columns_of(unique_id) or list(self._review.nodes[unique_id].columns)
+            documented = list(self._review.nodes[unique_id].columns)
+            self._columns[unique_id] = self._columns_of(unique_id) or self._outputs.get(unique_id, documented)
         known = {table: self._columns[i] for table, i in self._ids.items() if i in read and self._columns[i]}
-        return query_lineage(code, self._dialect, known)
+        lineage = query_lineage(code, self._dialect, known)
+        self._outputs[node.unique_id] = list(lineage.columns)
+        return lineage
 
     def _inputs(self, node: CompiledNode) -> Iterator[str]:
         """What the node's code reads: its parents, and what stands behind those that are ephemeral."""

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from offdag.ci.build import Build, Result
+
+if TYPE_CHECKING:
+    from junitparser import TestCase
 
 # XML 1.0 has no way to write them.
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -26,20 +30,18 @@ def write_junit(project: str, build: Build, path: Path) -> None:
     suite.timestamp = build.generated_at.strftime("%Y-%m-%dT%H:%M:%S")
     for result in build.results.values():
         suite.add_testcase(_case(project, result))
-    suite.update_statistics()
     document = JUnitXml()
     document.add_testsuite(suite)
-    document.update_statistics()
     path.parent.mkdir(parents=True, exist_ok=True)
     document.write(str(path), pretty=True)
 
 
-def _case(project: str, result: Result) -> object:
+def _case(project: str, result: Result) -> TestCase:
     from junitparser import Error, Failure, Skipped, TestCase
 
     resource_type, _, name = result.unique_id.partition(".")
-    case = TestCase(_plain(name), _plain(f"{project}.{resource_type}"), result.seconds or 0.0)
-    message = _plain(result.message or "no message")
+    case = TestCase(_plain(name), _plain(f"{project}.{resource_type}"), round(result.seconds or 0.0, 3))
+    message = _plain(result.brief)
     if result.status == "fail":
         case.result = [Failure(message, "fail")]
     elif result.is_failed:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from offdag.artifacts.compiled import CompiledNode
-from offdag.ci.build import Build, Result
+from offdag.ci.build import Build
 from offdag.ci.comparison import Comparison, SampleRow
 from offdag.ci.impact import Touched
 from offdag.ci.review import Review
@@ -14,7 +14,6 @@ from offdag.ci.review import Review
 # GitHub's limit for a comment is 65,536 characters.
 _LONGEST = 60_000
 _MOST_LINES = 40
-_LONGEST_MESSAGE = 300
 
 
 def summary(project: str, exit_code: int, review: Review | None, remarks: Iterable[str] = ()) -> str:
@@ -66,27 +65,18 @@ def _counts(build: Build, production: Build | None) -> list[str]:
     if both:
         here, there = (sum(seconds) for seconds in zip(*both, strict=True))
         lines.append(
-            f"- Duration: {here:.1f} s for the {len(both)} nodes that ran on both sides, {there:.1f} s in production"
+            f"- Duration: {here:.1f} s here, {there:.1f} s in production (nodes that ran on both sides: {len(both)})"
         )
     return lines
 
 
 def _failed(build: Build) -> list[str]:
     rows = [
-        (_label(build.nodes.get(r.unique_id), r.unique_id), _text(r.status or "unknown"), _code(message_of(r)))
+        (_label(build.nodes.get(r.unique_id), r.unique_id), _text(r.status or "unknown"), _code(r.brief))
         for r in build.results.values()
         if r.is_failed or r.status == "warn"
     ]
     return _table("Failed and warned", ("node", "status", "message"), sorted(rows, key=lambda row: (row[1], row[0])))
-
-
-def message_of(result: Result) -> str:
-    """A result's message, cut; of a unit test the first line alone, since the rest holds rows."""
-    text = (result.message or "no message").strip()
-    if result.unique_id.startswith("unit_test."):
-        text = text.partition("\n")[0]
-    text = " ".join(text.split())
-    return text if len(text) <= _LONGEST_MESSAGE else f"{text[: _LONGEST_MESSAGE - 3]}..."
 
 
 def _schema(review: Review) -> list[str]:
@@ -122,7 +112,7 @@ def _data(review: Review) -> list[str]:
         for c in review.comparisons
         for remark in c.remarks
     ]
-    same = f"- {len(review.unchanged)} built models have the same code and inputs as in production: not compared"
+    same = f"- Built with the same code and inputs as in production, and not compared: {len(review.unchanged)}"
     return [*table, *remarks, *([same] if review.unchanged else []), ""]
 
 
@@ -163,15 +153,16 @@ def _impact(review: Review) -> list[str]:
             _measured(unique_id, measured, review),
         )
         for unique_id, touched in review.impact.items()
+        if not unique_id.startswith("exposure.")
     ]
-    exposures = [row for (i, _), row in zip(review.impact.items(), rows, strict=True) if i.startswith("exposure.")]
+    exposures = [
+        (_label(review.build.nodes[unique_id], unique_id), _text(touched.whole or ""))
+        for unique_id, touched in review.impact.items()
+        if unique_id.startswith("exposure.")
+    ]
     return [
-        *_table("Exposures touched", ("exposure", "why", ""), [(label, why, "") for label, why, _ in exposures]),
-        *_table(
-            "Impact by column",
-            ("node", "touched", "found in the data"),
-            [row for row in rows if row not in exposures],
-        ),
+        *_table("Exposures touched", ("exposure", "why"), exposures),
+        *_table("Impact by column", ("node", "touched", "found in the data"), rows),
     ]
 
 

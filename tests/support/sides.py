@@ -1,0 +1,89 @@
+"""Two sides of a diff, in two DuckDB files or in two schemas of a Postgres server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import duckdb
+
+from offdag.artifacts.compiled import CompiledNode
+from offdag.ci.comparison import Comparison, compare
+from offdag.ci.databases import both_sides
+from offdag.dbt_project import DbtProject
+from support.postgres import Postgres
+
+NODE = CompiledNode(
+    unique_id="model.p.t",
+    name="t",
+    resource_type="model",
+    path="models/t.sql",
+    materialization="table",
+    database=None,
+    schema="main",
+    alias="t",
+    relation_name='"t"',
+    code="select 1",
+    checksum="1",
+    columns=(),
+    parents=(),
+    key=(),
+    key_origin=None,
+    attached_node=None,
+    column_name=None,
+    owner=None,
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Sides:
+    """Where tables are made and compared.
+
+    Attributes:
+        server: None for DuckDB.
+    """
+
+    folder: Path
+    server: Postgres | None
+
+    def write(self, before: str, after: str) -> None:
+        """Run statements on either side."""
+        for side, statements in (("prod", before), ("ci", after)):
+            if self.server:
+                import psycopg2
+
+                connection = psycopg2.connect(
+                    host="127.0.0.1", port=self.server.port, user=self.server.user, dbname="postgres"
+                )
+                with connection, connection.cursor() as cursor:
+                    cursor.execute(f"drop schema if exists {side} cascade; create schema {side}")
+                    cursor.execute(f"set search_path to {side}; {statements}")
+                connection.close()
+            else:
+                path = self.folder / f"{side}.duckdb"
+                path.unlink(missing_ok=True)
+                with duckdb.connect(str(path)) as database:
+                    database.execute(statements)
+
+    def nodes(self, table: str = "t", key: tuple[str, ...] = ("id",)) -> tuple[CompiledNode, CompiledNode]:
+        node = replace(NODE, alias=table, key=key, key_origin="unique test" if key else None)
+        if self.server:
+            return replace(node, database="postgres", schema="prod"), replace(node, database="postgres", schema="ci")
+        return replace(node, database="prod"), replace(node, database="ci")
+
+    def compare(
+        self, table: str = "t", key: tuple[str, ...] = ("id",), decimals: int = 6, samples: int = 3
+    ) -> Comparison:
+        with self.open() as databases:
+            return compare(databases, *self.nodes(table, key), decimals, samples)
+
+    @contextmanager
+    def open(self) -> Iterator[object]:
+        (self.folder / "dbt_project.yml").write_text("name: p\nprofile: p\n")
+        if self.server:
+            (self.folder / "profiles.yml").write_text(f"p: {{target: ci, outputs: {{ci: {self.server.profile()}}}}}\n")
+        files = None if self.server else (self.folder / "prod.duckdb", self.folder / "ci.duckdb")
+        with both_sides(DbtProject(self.folder, {}), "ci", files, 5.0, lambda _: None) as databases:
+            yield databases

@@ -1,0 +1,189 @@
+"""What changed, and what a changed column touches: artifacts of small projects, code that sqlglot reads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from offdag.ci.build import Build
+from offdag.ci.changes import changed_nodes
+from offdag.ci.impact import Touched, trace_impact
+from offdag.ci.lineage import NoLineage, query_lineage
+from support import artifacts
+
+COLUMNS = {"model.p.orders": ["id", "amount", "state"], "model.p.customers": ["id", "name"]}
+
+
+def model(name: str, code: str | None, *parents: str, db: str = "ci", **more: Any) -> dict[str, Any]:
+    return artifacts.node(
+        f"model.p.{name}",
+        parents,
+        **{
+            "database": db,
+            "schema": "main",
+            "alias": name,
+            "relation_name": f'"{db}"."main"."{name}"',
+            "compiled_code": code,
+            **more,
+        },
+    )
+
+
+def exposure(*parents: str) -> dict[str, Any]:
+    return artifacts.node("exposure.p.board", parents, label="The board", owner={"name": "Ana"})
+
+
+def build(folder: Path, nodes: list[dict[str, Any]], *built: str) -> Build:
+    results = [artifacts.result(unique_id) for unique_id in built or [n["unique_id"] for n in nodes]]
+    artifacts.write(folder, manifest=artifacts.manifest(nodes), run_results=artifacts.run_results(results))
+    return Build.read(folder)
+
+
+def trace(folder: Path, nodes: list[dict[str, Any]], **starts: Touched) -> dict[str, Touched]:
+    given = {f"model.p.{name}": touched for name, touched in starts.items()}
+    found = trace_impact(build(folder, nodes), None, given, lambda unique_id: COLUMNS.get(unique_id, []))
+    return {unique_id: touched for unique_id, touched in found.items() if unique_id not in given}
+
+
+ORDERS = model("orders", "select 1")
+CUSTOMERS = model("customers", "select 1")
+
+
+def test_a_column_is_followed_through_names_ctes_and_stars(tmp_path: Path) -> None:
+    nodes = [
+        ORDERS,
+        model("paid", 'with o as (select * from "ci"."main"."orders") select id, amount * 2 as money from o', "model.p.orders"),
+        model("total", 'select sum(money) as total, count(*) as n from "ci"."main"."paid"', "model.p.paid"),
+        model("ids", 'select id from "ci"."main"."orders"', "model.p.orders"),
+        exposure("model.p.total"),
+    ]  # fmt: skip
+    found = trace(tmp_path, nodes, orders=Touched(columns={"amount": "changed"}))
+    assert list(found) == ["model.p.paid", "model.p.total", "exposure.p.board"]
+    assert found["model.p.paid"].columns == {"money": "from orders.amount"}
+    assert found["model.p.total"] == Touched(columns={"total": "from paid.money"})
+    assert found["exposure.p.board"].whole == "uses total"
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        'select id from "ci"."main"."orders" where state = \'paid\'',
+        'select c.name from "ci"."main"."customers" c join "ci"."main"."orders" o on o.state = c.name',
+        'select count(*) as n from "ci"."main"."orders" group by state',
+        'with o as (select id, state as s from "ci"."main"."orders") select id from o where s is null',
+        'select max(id) as id from "ci"."main"."orders" having max(state) > 5',
+    ],
+)
+def test_a_column_that_filters_joins_or_groups_touches_the_rows(tmp_path: Path, code: str) -> None:
+    nodes = [
+        ORDERS,
+        CUSTOMERS,
+        model("m", code, "model.p.orders", "model.p.customers"),
+        model("n", 'select * from "ci"."main"."m"', "model.p.m"),
+    ]
+    found = trace(tmp_path, nodes, orders=Touched(columns={"state": "changed"}))
+    assert found["model.p.m"].rows == "filters, joins or groups by orders.state"
+    assert found["model.p.n"].rows == "reads rows of m"
+
+
+def test_a_union_touches_by_position(tmp_path: Path) -> None:
+    code = 'select id, name as what from "ci"."main"."customers" union all select id, state from "ci"."main"."orders"'
+    nodes = [ORDERS, CUSTOMERS, model("m", code, "model.p.orders", "model.p.customers")]
+    found = trace(tmp_path, nodes, orders=Touched(columns={"state": "changed"}))
+    assert found["model.p.m"].columns == {"what": "from orders.state"}
+
+
+def test_ephemeral_models_are_seen_through(tmp_path: Path) -> None:
+    inlined = 'with __dbt__cte__e as (select amount as a from "ci"."main"."orders") select a as b from __dbt__cte__e'
+    nodes = [
+        ORDERS,
+        model("e", 'select amount as a from "ci"."main"."orders"', "model.p.orders", config={"materialized": "ephemeral"}),
+        model("m", inlined, "model.p.e"),
+    ]  # fmt: skip
+    found = trace(tmp_path, nodes, orders=Touched(columns={"amount": "changed"}))
+    assert found["model.p.m"].columns == {"b": "from orders.amount"}
+
+
+@pytest.mark.parametrize(
+    ("code", "why"),
+    [
+        (None, "its code was not compiled"),
+        ("this is no sql at all (", "by model alone, since"),
+        ('select * from "ci"."main"."unknown_columns"', "the columns behind a * are not known"),
+        ("def model(dbt, session): return dbt.ref('orders')", "by model alone, since"),
+    ],
+)
+def test_what_cannot_be_read_by_column_is_touched_as_a_whole_and_says_why(
+    tmp_path: Path, code: str | None, why: str
+) -> None:
+    nodes = [
+        ORDERS,
+        model("unknown_columns", "select 1"),
+        model("m", code, "model.p.orders", "model.p.unknown_columns"),
+    ]
+    touched = trace(tmp_path, nodes, orders=Touched(columns={"amount": "changed"}))["model.p.m"]
+    assert touched.whole is not None
+    assert touched.whole.startswith("depends on orders")
+    assert why in touched.whole
+
+
+def test_untouched_columns_touch_nothing(tmp_path: Path) -> None:
+    nodes = [ORDERS, model("m", 'select id from "ci"."main"."orders"', "model.p.orders"), exposure("model.p.m")]
+    assert trace(tmp_path, nodes, orders=Touched(columns={"amount": "changed"})) == {}
+
+
+def test_deferred_code_reads_productions_relations(tmp_path: Path) -> None:
+    review = build(tmp_path / "ci", [ORDERS, model("m", 'select amount from "prod"."main"."orders"', "model.p.orders")])
+    production = build(tmp_path / "prod", [model("orders", "select 1", db="prod")])
+    found = trace_impact(review, production, {"model.p.orders": Touched(columns={"amount": "x"})}, lambda _: [])
+    assert found["model.p.m"].columns == {"amount": "from orders.amount"}
+
+
+def test_lineage_of_a_statement_that_is_no_query() -> None:
+    with pytest.raises(NoLineage):
+        query_lineage("create table t (a int)", "duckdb", {})
+
+
+def of(db: str, macro: str = "1", table: str = "raw") -> list[dict[str, Any]]:
+    return [
+        model("a", f'select {macro} from "raw"."main"."{table}"', db=db),
+        model("b", f'select * from "{db}"."main"."a"', "model.p.a", db=db),
+        model("c", "select 2", db=db),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("change", "changed"),
+    [
+        ({}, set()),
+        ({"macro": "1 + 1"}, {"model.p.a", "model.p.b"}),
+        # Where a source lies somewhere else, its data may be other data.
+        ({"table": "other"}, {"model.p.a", "model.p.b"}),
+    ],
+)
+def test_changed_is_what_has_other_code_or_inputs(tmp_path: Path, change: dict[str, str], changed: set[str]) -> None:
+    production = build(tmp_path / "prod", of("prod"))
+    assert changed_nodes(production, build(tmp_path / "ci", of("ci", **change))) == changed
+
+
+def test_a_new_node_another_materialization_and_a_snapshot_are_changes(tmp_path: Path) -> None:
+    def nodes(db: str, materialized: str) -> list[dict[str, Any]]:
+        return [
+            model("a", "select 1", db=db, config={"materialized": materialized}),
+            {**model("s", "select 1", db=db), "unique_id": "snapshot.p.s", "resource_type": "snapshot"},
+        ]
+
+    production = build(tmp_path / "prod", nodes("prod", "view"))
+    review = build(tmp_path / "ci", [*nodes("ci", "table"), model("new", "select 1")])
+    assert changed_nodes(production, review) == {"model.p.a", "model.p.new", "snapshot.p.s"}
+
+
+def test_what_was_not_selected_is_not_compiled_and_goes_by_its_checksum(tmp_path: Path) -> None:
+    production = build(tmp_path / "prod", of("prod"))
+    nodes = of("ci")
+    nodes[0]["compiled_code"] = None
+    assert changed_nodes(production, build(tmp_path / "ci", nodes, "model.p.b")) == set()
+    nodes[0]["checksum"] = {"checksum": "other"}
+    assert changed_nodes(production, build(tmp_path / "other", nodes, "model.p.b")) == {"model.p.b"}

@@ -1,0 +1,191 @@
+"""The summary, the annotations and the JUnit XML of a review: what people read, and what data must not do to it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import xmlschema
+
+from offdag.ci.annotations import workflow_commands
+from offdag.ci.build import Build
+from offdag.ci.comparison import Comparison, SampleRow
+from offdag.ci.impact import Touched
+from offdag.ci.junit import write_junit
+from offdag.ci.review import Review
+from offdag.ci.summary import summary
+from support import artifacts
+from support.golden import check
+
+HOSTILE = "`a` | <b> @here ](http://x) \n::error::x %0A\x1b[31m\x00"
+
+
+def node(name: str, kind: str = "model", *parents: str, **more: Any) -> dict[str, Any]:
+    return artifacts.node(f"{kind}.p.{name}", parents, relation_name=name, **more)
+
+
+def build(folder: Path, *results: dict[str, Any], nodes: tuple[dict[str, Any], ...] = ()) -> Build:
+    held = [
+        node("orders"),
+        node("customers"),
+        node("revenue"),
+        node("not_null_orders_id", "test", "model.p.orders", attached_node="model.p.orders", column_name="id"),
+        node("orders_add_up", "unit_test", "model.p.orders"),
+        artifacts.node("exposure.p.board", ("model.p.revenue",), label="Weekly board"),
+        *nodes,
+    ]
+    artifacts.write(
+        folder,
+        manifest=artifacts.manifest(held),
+        run_results=artifacts.run_results(list(results)),
+    )
+    return Build.read(folder)
+
+
+@pytest.fixture
+def review(tmp_path: Path) -> Review:
+    found = build(
+        tmp_path / "ci",
+        artifacts.result("model.p.orders", execution_time=3.5),
+        artifacts.result("model.p.customers"),
+        artifacts.result("model.p.revenue", "skipped"),
+        artifacts.result("test.p.not_null_orders_id", "fail", failures=3, message="Got 3 results, configured to fail if != 0"),
+        artifacts.result("unit_test.p.orders_add_up", "error", message="actual differs from expected:\n\n@@,id\n+,secret row"),
+    )  # fmt: skip
+    production = build(tmp_path / "prod", artifacts.result("model.p.orders"), artifacts.result("model.p.revenue"))
+    return Review(
+        build=found,
+        production=production,
+        comparisons=(
+            Comparison(
+                "model.p.orders",
+                key=("id",),
+                before=1000000,
+                after=1000001,
+                added=3,
+                removed=2,
+                changed=1500,
+                columns={"amount": 1500, "state": 2},
+                added_columns={"tax": "DECIMAL(18, 3)"},
+                retyped_columns={"note": ("INT", "TEXT")},
+                samples=(
+                    SampleRow("changed", {"id": "7"}, {"amount": ("1.50", "2.50")}),
+                    SampleRow("removed", {"id": "9"}),
+                ),
+                remarks=("values of columns of another type are not compared: note",),
+            ),
+            Comparison("model.p.customers", problem="permission denied for table customers"),
+        ),
+        unchanged=("model.p.x",),
+        not_compared={"model.p.revenue": "was not built: skipped"},
+        removed=("model.p.gone",),
+        impact={
+            "model.p.orders": Touched(columns={"amount": "differs in 1,500 rows", "id": "fails not_null_orders_id"}),
+            "model.p.revenue": Touched(columns={"total": "from orders.amount"}, rows="reads rows of orders"),
+            "exposure.p.board": Touched(whole="uses revenue"),
+        },
+        remarks=("Something was left out.",),
+    )
+
+
+@pytest.mark.golden
+def test_a_summary_reads_well(review: Review) -> None:
+    check("ci/summary.md", summary("shop", 1, review))
+
+
+def test_without_results_it_says_so() -> None:
+    text = summary("shop", 2, None, ["Everything is built: there is no state of production yet."])
+    assert "FAILED (exit code 2)" in text
+    assert "dbt left no results" in text
+    assert "there is no state of production yet" in text
+
+
+def test_without_production_it_says_so(tmp_path: Path) -> None:
+    text = summary("shop", 0, Review(build(tmp_path, artifacts.result("model.p.orders"))))
+    assert "passed" in text
+    assert "no build of production yet" in text
+
+
+def test_text_from_data_breaks_out_of_nothing(tmp_path: Path) -> None:
+    found = build(
+        tmp_path,
+        artifacts.result("model.p.evil", "error", message=HOSTILE),
+        nodes=({**node("evil"), "name": HOSTILE, "original_file_path": "../../etc/passwd"},),
+    )
+    comparison = Comparison(
+        "model.p.evil",
+        before=1,
+        after=1,
+        added=0,
+        removed=0,
+        changed=1,
+        columns={HOSTILE: 1},
+        added_columns={HOSTILE: HOSTILE},
+        samples=(SampleRow("changed", {HOSTILE: HOSTILE}, {HOSTILE: (HOSTILE, HOSTILE)}),),
+        remarks=(HOSTILE,),
+    )
+    impact = {"model.p.evil": Touched(columns={HOSTILE: HOSTILE}, rows=HOSTILE)}
+    text = summary(HOSTILE, 1, Review(found, found, (comparison,), impact=impact, remarks=(HOSTILE,)))
+    # Whatever stands outside of code spans and is not escaped.
+    bare = re.sub(r"\\.", "", re.sub(r"`[^`\n]*`", "", text))
+    assert "@here" not in bare
+    assert "](http" not in bare
+    assert "<b>" not in bare
+    tables = [re.sub(r"\\\|", "", line) for line in text.splitlines() if line.startswith("| ")]
+    assert {line.count("|") for line in tables} <= {4, 7}
+    assert "\x1b" not in text
+    [line] = workflow_commands(found, tmp_path / "project", tmp_path)
+    assert line.startswith("::error title=")
+    assert "\n" not in line
+    assert line.count("::") == 2 + line.partition("title=")[2].partition("::")[2].count("::")
+    write_junit(HOSTILE, found, tmp_path / "junit.xml")
+    assert len(read_junit(tmp_path / "junit.xml").testcases) == 1
+
+
+def test_long_reviews_are_cut_where_it_shows(tmp_path: Path) -> None:
+    names = [f"model_{number}" for number in range(200)]
+    found = build(
+        tmp_path,
+        *(artifacts.result(f"model.p.{name}", "error", message="x" * 5000) for name in names),
+        nodes=tuple(node(name) for name in names),
+    )
+    samples = tuple(SampleRow("added", {"id": "y" * 60}) for _ in range(100))
+    comparisons = tuple(
+        Comparison(f"model.p.{name}", before=1, after=2, added=1, removed=0, samples=samples) for name in names
+    )
+    text = summary("shop", 1, Review(found, found, comparisons))
+    assert len(text) < 65_536
+    assert "and 160 more" in text
+    assert "Left out: the summary would be too long" in text
+
+
+def test_annotations_stand_at_the_file_of_the_tested_model(review: Review, tmp_path: Path) -> None:
+    lines = list(workflow_commands(review.build, tmp_path / "shop", tmp_path))
+    assert lines == [
+        "::error file=shop/models/orders.sql,title=not_null_orders_id%3A fail::Got 3 results, configured to fail if != 0",
+        "::error file=shop/models/orders.sql,title=orders_add_up%3A error::actual differs from expected:",
+    ]
+
+
+def test_junit_is_valid_and_counts_every_status(review: Review, tmp_path: Path) -> None:
+    statuses = ("warn", "pass", "no-op", "brand new status", "partial success", "runtime error")
+    found = build(tmp_path / "more", *(artifacts.result(f"model.p.m{i}", s) for i, s in enumerate(statuses)))
+    for name, tested, counts in (("one", review.build, (5, 1, 1, 1)), ("two", found, (6, 0, 2, 1))):
+        write_junit("shop", tested, tmp_path / f"{name}.xml")
+        suite = read_junit(tmp_path / f"{name}.xml")
+        assert (suite.tests, suite.failures, suite.errors, suite.skipped) == counts
+    text = (tmp_path / "two.xml").read_text()
+    assert "unknown status brand new status" in text
+    assert "warn: OK" in text
+    assert "secret row" not in (tmp_path / "one.xml").read_text()
+
+
+def read_junit(path: Path) -> Any:
+    from junitparser import JUnitXml
+
+    xmlschema.validate(str(path), str(Path(__file__).parents[1] / "fixtures" / "junit-10.xsd"))
+    [suite] = JUnitXml.fromfile(str(path))
+    suite.testcases = list(suite)
+    return suite
