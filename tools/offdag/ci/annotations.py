@@ -43,7 +43,8 @@ def _file(node: CompiledNode | None, project_dir: Path, workspace: Path) -> str 
 
 
 def _data(text: str) -> str:
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    # Control characters would reach the log as they are.
+    return "".join(c if c.isprintable() else " " for c in text).replace("%", "%25")
 
 
 def _property(text: str) -> str:

@@ -208,7 +208,7 @@ def _label(node: CompiledNode | None, unique_id: str) -> str:
 
 def _code(text: str) -> str:
     """Text from data: in a code span nothing is a link, a mention, HTML or a cell's end."""
-    plain = " ".join(text.split()).replace("`", "'").replace("|", "\\|")
+    plain = _one_line(text).replace("`", "'").replace("|", "\\|")
     return f"`{plain or ' '}`"
 
 
@@ -220,4 +220,8 @@ def _code_html(text: str) -> str:
 
 def _text(text: str) -> str:
     """Words of our own around names from data."""
-    return "".join(f"\\{c}" if c in "\\`*_[]<>|#~" else c for c in " ".join(text.split())).replace("@", "@\u200b")
+    return "".join(f"\\{c}" if c in "\\`*_[]<>|#~" else c for c in _one_line(text)).replace("@", "@\u200b")
+
+
+def _one_line(text: str) -> str:
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
