@@ -14,7 +14,7 @@ from offdag.ci.databases import Databases, both_sides
 from offdag.ci.impact import Touched, trace_impact
 from offdag.ci.state import State, duckdb_path
 from offdag.dbt_project import DbtProject
-from offdag.errors import OffdagError
+from offdag.errors import OffdagError, UsageError
 
 _COMPARED = ("model", "seed")
 _RELATIONS = (*_COMPARED, "snapshot")
@@ -127,8 +127,13 @@ def _files(project: DbtProject, targets: tuple[str, str], state: State) -> tuple
     if ours is None:
         return None
     theirs = duckdb_path(project, targets[0])
-    same_file = theirs is not None and theirs.resolve() == ours.resolve()
-    return (ours if same_file else state.database or ours), ours
+    if theirs is not None and theirs.resolve() == ours.resolve():
+        return ours, ours
+    if state.database is None:
+        raise UsageError(
+            "there is no copy of production's database", str(state.folder), "offdag state -e prod -o state"
+        )
+    return state.database, ours
 
 
 def _relations(build: Build) -> set[str]:

@@ -30,6 +30,10 @@ def summary(project: str, exit_code: int, review: Review | None, remarks: Iterab
     told = [f"- {_text(remark)}" for remark in (*remarks, *(review.remarks if review else ()))]
     if review is None:
         return "\n".join([*head, "dbt left no results: it could not start, or could not read the project.", "", *told])
+    if review.unchanged:
+        told.append(
+            f"- Built with the same code and inputs as in production, and not compared: {len(review.unchanged)}"
+        )
     head += [*_counts(review.build, review.production), *told, ""]
     sections = [
         _failed(review.build),
@@ -112,8 +116,7 @@ def _data(review: Review) -> list[str]:
         for c in review.comparisons
         for remark in c.remarks
     ]
-    same = f"- Built with the same code and inputs as in production, and not compared: {len(review.unchanged)}"
-    return [*table, *remarks, *([same] if review.unchanged else []), ""]
+    return [*table, *remarks, *([""] if remarks else [])]
 
 
 def _rows(c: Comparison) -> str:
@@ -168,11 +171,10 @@ def _impact(review: Review) -> list[str]:
 
 def _touched(touched: Touched) -> str:
     parts = [f"all columns: {_text(touched.whole)}"] if touched.whole else []
-    if not touched.whole:
-        shown = list(touched.columns.items())[:8]
-        parts += [f"{_code(name)} {_text(why)}" for name, why in shown]
-        if len(touched.columns) > len(shown):
-            parts.append(f"and {len(touched.columns) - len(shown)} more columns")
+    shown = list(touched.columns.items())[:8]
+    parts += [f"{_code(name)} {_text(why)}" for name, why in shown]
+    if len(touched.columns) > len(shown):
+        parts.append(f"and {len(touched.columns) - len(shown)} more columns")
     if touched.rows:
         parts.append(f"rows: {_text(touched.rows)}")
     return "; ".join(parts)

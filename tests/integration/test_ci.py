@@ -1,0 +1,174 @@
+"""Reviews of the shop with real dbt: everything first, then what changed, compared with production."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from support.command import ROOT, Ended, greenery, offdag
+
+pytestmark = pytest.mark.xdist_group("ci")
+
+PULL_REQUEST = {"OFFDAG_GIT_BRANCH": "feature/tax", "OFFDAG_PULL_REQUEST": "7", "OFFDAG_GIT_SHA": "abc"}
+
+
+@pytest.fixture(scope="module")
+def production(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with the shop beside it, production loaded and built, and the raw data loaded for the review too."""
+    home = tmp_path_factory.mktemp("production")
+    ignored = shutil.ignore_patterns("target", "data", "logs")
+    shutil.copytree(ROOT / "inventory_project", home / "shop_project", ignore=ignored)
+    assert greenery(home, "generate", "--out", str(home / "raw"), "--week", "4").code == 0
+    for target in ("prod", "ci"):
+        database = str(home / "shop" / f"inventory_{target}.duckdb")
+        assert greenery(home, "load", str(home / "raw" / "week=4"), "--database", database).code == 0
+    built = offdag(
+        home,
+        "run",
+        "-e",
+        "prod",
+        "--project-dir",
+        str(home / "shop_project"),
+        "--",
+        "dbt",
+        "-q",
+        "build",
+        "--target",
+        "prod",
+    )
+    assert built.code == 0, built
+    return home
+
+
+@pytest.fixture
+def home(production: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(production, tmp_path / "home")
+
+
+def review(home: Path, *arguments: str, **env: str) -> Ended:
+    flags = ("--project-dir", str(home / "shop_project"), "--out", str(home / "out"))
+    return offdag(home, "ci", *flags, *arguments, env=PULL_REQUEST | env)
+
+
+def edit(home: Path, path: str, old: str, new: str) -> None:
+    file = home / "shop_project" / path
+    text = file.read_text()
+    assert old in text
+    file.write_text(text.replace(old, new))
+
+
+PRODUCTS = "models/marts/product/dim_products.sql"
+
+
+def test_a_changed_model_is_built_alone_compared_and_followed(home: Path) -> None:
+    edit(home, PRODUCTS, "inventory_count = 0 as", "inventory_count < 30 as")
+    edit(home, "models/staging/greenery/stg_greenery__products.sql", "select\n", "select  -- the same\n")
+    page = home / "job.md"
+    ended = review(home, GITHUB_STEP_SUMMARY=str(page), GITHUB_WORKSPACE=str(home))
+    assert ended.code == 0, ended
+    text = (home / "out" / "summary.md").read_text()
+    assert page.read_text() == text
+    assert "`is_out_of_stock` 3" in text
+    assert "| `dim_products` | 30 | 0 | 0 | 3 |" in text
+    assert "| `fct_product_conversion` | 30 | 0 | 0 | 0 | - |" in text
+    results = json.loads((home / "shop_target" / "run_results.json").read_text())["results"]
+    built = {r["unique_id"] for r in results if r["unique_id"].startswith("model.")}
+    assert "model.inventory.dim_products" in built
+    assert "model.inventory.fct_sessions" not in built
+    assert "::error" not in ended.out
+    # Again by itself: the build is there, and nothing of it has to run anew.
+    flags = ("--project-dir", str(home / "shop_project"), "--state", str(home / "out" / "state"))
+    compared = offdag(home, "diff", *flags, "--fail-on", "rows", "--format", "json")
+    assert compared.code == 1, compared
+    found = {c["unique_id"]: c for c in json.loads(compared.out)}
+    assert found["model.inventory.dim_products"]["columns"] == {"is_out_of_stock": 3}
+    assert offdag(home, "diff", *flags, "--fail-on", "schema").code == 0
+    assert offdag(home, "diff", *flags, "--to", "staging").code == 2
+
+
+def test_without_a_state_everything_is_built_and_it_says_so(home: Path) -> None:
+    shutil.rmtree(home / "history")
+    ended = review(home, "--fail-on", "rows")
+    assert ended.code == 0, ended
+    text = (home / "out" / "summary.md").read_text()
+    assert "Everything is built: there is no state of production yet." in text
+    results = json.loads((home / "shop_target" / "run_results.json").read_text())["results"]
+    assert len([r for r in results if r["unique_id"].startswith("model.")]) == 14
+
+
+def test_a_full_build_skips_what_cannot_differ_and_without_the_file_compares_nothing(home: Path) -> None:
+    ended = review(home, "--full", "--fail-on", "rows")
+    assert ended.code == 0, ended
+    text = (home / "out" / "summary.md").read_text()
+    assert "as asked by --full" in text
+    assert "Built with the same code and inputs as in production, and not compared: 14" in text
+    (home / "shop" / "inventory_prod.duckdb").unlink()
+    edit(home, PRODUCTS, "inventory_count = 0 as", "inventory_count < 30 as")
+    ended = review(home)
+    assert ended.code == 0, ended
+    text = (home / "out" / "summary.md").read_text()
+    assert "there is no copy of prod's database to defer to" in text
+    assert "No table was compared" in text
+    assert "changed, and was not compared" in text
+
+
+def test_a_failing_test_fails_the_review_and_pages_nobody(home: Path) -> None:
+    edit(home, PRODUCTS, "        product_id,", "        case when price_usd > 50 then product_id end as product_id,")
+    ended = review(home, GITHUB_WORKSPACE=str(home))
+    assert ended.code == 1, ended
+    text = (home / "out" / "summary.md").read_text()
+    assert "FAILED (exit code 1)" in text
+    assert "| `not_null_dim_products_product_id` | fail |" in text
+    assert "the key (product\\_id; unique test) has" in text
+    assert "`product_id` fails not\\_null\\_dim\\_products\\_product\\_id" in text
+    lines = [line for line in ended.out.splitlines() if line.startswith("::error")]
+    assert any(line.startswith(f"::error file=shop_project/{PRODUCTS},title=not_null") for line in lines), ended
+    assert 'failures="1"' in (home / "out" / "junit.xml").read_text()
+    monitored = offdag(home, "monitor")
+    assert monitored.code == 0, monitored
+    assert "incidents: 0 open" in monitored.err
+    told = offdag(home, "notify")
+    assert "messages delivered: 0" in told.err
+    drawn = offdag(home, "report")
+    assert drawn.code == 0, drawn
+    invocations = json.loads((home / "report.json").read_text())["fct_invocations"]
+    reviewed = [row for row in invocations if row["environment"] == "ci"]
+    assert [(row["git_branch"], row["pull_request"]) for row in reviewed] == [("feature/tax", "7")]
+
+
+def test_what_failed_may_be_let_pass_but_not_a_build_that_could_not_run(home: Path) -> None:
+    edit(home, PRODUCTS, "        product_id,", "        null as product_id,")
+    ended = review(home, "--fail-on", "none")
+    assert ended.code == 0, ended
+    edit(home, PRODUCTS, "from products", "from {{ not closed")
+    ended = review(home, "--fail-on", "none")
+    assert ended.code == 2, ended
+    assert "dbt left no results" in (home / "out" / "summary.md").read_text()
+
+
+def test_a_locked_production_is_waited_for_and_then_left_alone(home: Path) -> None:
+    path = home / "shop" / "inventory_prod.duckdb"
+    code = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print('held', flush=True); sys.stdin.read()"
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as holder:
+        assert holder.stdout is not None
+        holder.stdout.readline()
+        ended = offdag(
+            home, "state", "--project-dir", str(home / "shop_project"), "-o", str(home / "s"), "--lock-timeout", "1"
+        )
+        assert ended.code == 5, ended
+        assert f"process {holder.pid}" in ended.err
+        holder.communicate("")
+    ended = offdag(home, "state", "--project-dir", str(home / "shop_project"), "-o", str(home / "s"))
+    assert ended.code == 0, ended
+    assert sorted(path.name for path in (home / "s").iterdir()) == [
+        "inventory_prod.duckdb",
+        "manifest.json",
+        "run_results.json",
+    ]
