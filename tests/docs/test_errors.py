@@ -235,6 +235,51 @@ def observed_database(place: Place) -> Ended:
     )
 
 
+def dbt_project(place: Place) -> tuple[str, ...]:
+    """A project whose last build was for dev, with a change against a state without a database."""
+    node = {"database": "p_dev", "schema": "main", "alias": "a", "relation_name": '"p_dev"."main"."a"'}
+    for folder, code in (("target", "select 1"), ("state", "select 2")):
+        artifacts.write(
+            place.home / folder,
+            manifest=artifacts.manifest([artifacts.node("model.p.a", compiled_code=code, **node)]),
+            run_results=artifacts.run_results([artifacts.result("model.p.a")], env={"OFFDAG_ENVIRONMENT": "dev"}),
+        )
+    (place.home / "dbt_project.yml").write_text("name: p\nprofile: p\n")
+    outputs = ", ".join(f"{target}: {{type: duckdb, path: p_{target}.duckdb}}" for target in ("dev", "prod"))
+    (place.home / "profiles.yml").write_text(f"p: {{target: dev, outputs: {{{outputs}}}}}\n")
+    return ("--project-dir", str(place.home))
+
+
+TARGET = {"DBT_TARGET_PATH": "target"}
+
+
+@scenario
+def state_no_build(place: Place) -> Ended:
+    return offdag(place.home, "state", *dbt_project(place), "-o", str(place.home / "out"))
+
+
+@scenario
+def state_folder(place: Place) -> Ended:
+    return offdag(place.home, "diff", *dbt_project(place), "--to", "dev", "--state", str(place.home), env=TARGET)
+
+
+@scenario
+def diff_other_target(place: Place) -> Ended:
+    return offdag(place.home, "diff", *dbt_project(place), env=TARGET)
+
+
+@scenario
+def diff_blind(place: Place) -> Ended:
+    return offdag(
+        place.home, "diff", *dbt_project(place), "--to", "dev", "--state", str(place.home / "state"), env=TARGET
+    )
+
+
+@scenario
+def ci_itself(place: Place) -> Ended:
+    return offdag(place.home, "ci", *dbt_project(place), "--to", "prod")
+
+
 @scenario
 def slack_channel(place: Place) -> Ended:
     place.slack.channels.clear()

@@ -109,8 +109,9 @@ def test_a_full_build_skips_what_cannot_differ_and_without_the_file_compares_not
     assert "Built with the same code and inputs as in production, and not compared: 14" in text
     (home / "shop" / "inventory_prod.duckdb").unlink()
     edit(home, PRODUCTS, "inventory_count = 0 as", "inventory_count < 30 as")
-    ended = review(home)
-    assert ended.code == 0, ended
+    # What nobody could compare is not green.
+    ended = review(home, "--fail-on", "rows")
+    assert ended.code == 1, ended
     text = (home / "out" / "summary.md").read_text()
     assert "there is no copy of prod's database to defer to" in text
     assert "No table was compared" in text

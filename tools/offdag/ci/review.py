@@ -32,6 +32,7 @@ class Review:
         removed: unique_ids of relations that production has and the project has no more.
         impact: What is touched, by unique_id, the starts among them.
         remarks: What could not be done, and why.
+        is_blind: Tables had to be compared, and the databases could not be opened.
     """
 
     build: Build
@@ -42,6 +43,7 @@ class Review:
     removed: tuple[str, ...] = ()
     impact: dict[str, Touched] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
+    is_blind: bool = False
 
     @property
     def has_schema_changes(self) -> bool:
@@ -54,7 +56,7 @@ class Review:
     @property
     def has_problems(self) -> bool:
         """Whether a table could not be compared, so that nobody knows."""
-        return any(c.problem for c in self.comparisons)
+        return self.is_blind or any(c.problem for c in self.comparisons)
 
 
 def review(
@@ -100,6 +102,7 @@ def review(
                 files = _files(project, targets, state)
                 databases = stack.enter_context(both_sides(project, targets[1], files, lock_timeout, say))
         except OffdagError as problem:
+            say(str(problem))
             told.append(f"No table was compared: {problem.what} ({problem.where}).")
         for number, node in enumerate(sorted(pairs, key=lambda n: n.name), start=1):
             if databases:
@@ -118,6 +121,7 @@ def review(
         removed=tuple(sorted(_relations(production) - _relations(build))),
         impact=impact,
         remarks=tuple(told),
+        is_blind=bool(pairs) and databases is None,
     )
 
 

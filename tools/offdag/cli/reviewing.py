@@ -149,14 +149,14 @@ def diff(
         for comparison in found.comparisons:
             for remark in comparison.remarks:
                 click.echo(f"{comparison.unique_id}: {remark}")
-    for remark in found.remarks:
-        say(remark)
     differing = sum(c.has_row_changes or c.has_schema_changes for c in found.comparisons)
     problems = sum(c.problem is not None for c in found.comparisons)
     say(
         f"compared {len(found.comparisons)} tables: {differing} differ, {problems} could not be compared; "
         f"{len(found.unchanged)} unchanged and {len(found.not_compared)} others were not compared"
     )
+    if found.is_blind:
+        return ExitCode.UNREADABLE
     return ExitCode.PROBLEMS if _fails(found, fail_on) else ExitCode.OK
 
 

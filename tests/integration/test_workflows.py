@@ -1,0 +1,154 @@
+"""What cannot run here is GitHub itself: the shell steps of the workflows and of the action run as they stand."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from support.command import BIN, ROOT, Ended, environ, offdag, run
+
+pytestmark = pytest.mark.xdist_group("ci")
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A copy of what git holds of this repository, with the virtual environment of this one."""
+    home = tmp_path / "checkout"
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    for name in filter(None, listed.split("\0")):
+        if (ROOT / name).is_file() and not name.startswith("tests/"):
+            (home / name).parent.mkdir(parents=True, exist_ok=True)
+            # With its times: make must not take the environment for outdated.
+            shutil.copy2(ROOT / name, home / name)
+    (home / ".venv").symlink_to(sys.prefix)
+    return home
+
+
+def steps(file: str, job: str | None = None) -> list[dict[str, Any]]:
+    document = yaml.safe_load((ROOT / file).read_text())
+    found = document["jobs"][job]["steps"] if job else document["runs"]["steps"]
+    return [step for step in found if "run" in step]
+
+
+def shell(step: dict[str, Any], folder: Path, env: dict[str, str]) -> Ended:
+    """A step as GitHub runs it: bash, ends at the first error."""
+    clean = {
+        k: v for k, v in environ(folder).items() if not k.startswith(("OFFDAG_", "INVENTORY_", "DBT_TARGET", "DBT_LOG"))
+    }
+    return run(["bash", "-eo", "pipefail", "-c", step["run"]], {**clean, **env}, cwd=folder)
+
+
+def test_the_scheduled_workflow_then_the_review(checkout: Path, tmp_path: Path) -> None:
+    load, build, monitor = steps(".github/workflows/scheduled.yml", "scheduled")
+    for step in (load, build, monitor):
+        ended = shell(step, checkout, {})
+        assert ended.code == 0, ended
+    assert (checkout / ".offdag" / "report.html").is_file()
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    # GitHub's own tool needs GitHub: what it is told to post is looked at.
+    (tools / "gh").write_text('#!/bin/sh\nprintf "%s\\n" "$@" > gh.log\n')
+    (tools / "gh").chmod(0o755)
+    summary = tmp_path / "summary.md"
+    env = {"GITHUB_STEP_SUMMARY": str(summary), "GITHUB_WORKSPACE": str(checkout), "NUMBER": "7"}
+    review, comment = steps(".github/workflows/ci.yml", "review")
+    ended = shell(review, checkout, env)
+    assert ended.code == 0, ended
+    assert "nothing was built" in summary.read_text()
+    path = f"{tools}:{BIN}:{os.environ['PATH']}"
+    assert shell(comment, checkout, {**env, "PATH": path}).code == 0
+    told = (checkout / "gh.log").read_text().split()
+    assert told[:3] == ["pr", "comment", "7"]
+    assert (checkout / told[-1]).read_text() == summary.read_text()
+
+
+def test_the_steps_of_the_other_job_are_the_readmes_commands() -> None:
+    assert [step["run"] for step in steps(".github/workflows/ci.yml", "test")] == ["make lint", "make test"]
+
+
+def test_the_action_installs_this_package_and_reviews(checkout: Path, tmp_path: Path) -> None:
+    install, review = steps("action.yml")
+    inputs = yaml.safe_load((ROOT / "action.yml").read_text())["inputs"]
+    target = tmp_path / "installed"
+    pip = {
+        # All that the package needs is there already; what is built and installed is the package.
+        "PIP_NO_DEPS": "1",
+        # pip reads this one the other way round.
+        "PIP_NO_BUILD_ISOLATION": "0",
+        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+        "PIP_TARGET": str(target),
+        "GITHUB_ACTION_PATH": str(checkout),
+        "PACKAGES": inputs["packages"]["default"],
+    }
+    ended = shell(install, tmp_path, pip)
+    assert ended.code == 0, ended
+    assert (target / "offdag" / "monitor_project" / "dbt_project.yml").is_file()
+    assert run(["make", "load", "TARGET=ci"], environ(checkout, {"INVENTORY_DATA_DIR": "data"}), cwd=checkout).code == 0
+    names = {"PROJECT_DIR": "inventory_project", "HISTORY": str(tmp_path / "history")}
+    values = {
+        name: str(inputs[name.lower().replace("_", "-")]["default"]) for name in ("FROM", "TO", "COMMAND", "FAIL_ON")
+    }
+    # The installed package comes before the one that is tested.
+    script = tmp_path / "bin"
+    script.mkdir()
+    (script / "offdag").write_text(f'#!/bin/sh\nexec {sys.executable} -c "from offdag.cli import main; main()" "$@"\n')
+    (script / "offdag").chmod(0o755)
+    env = {**values, **names, "PYTHONPATH": str(target), "PATH": f"{script}:{BIN}:{os.environ['PATH']}"}
+    ended = shell(review, checkout, env)
+    assert ended.code == 0, ended
+    outputs = yaml.safe_load((ROOT / "action.yml").read_text())["outputs"]
+    assert "passed" in (checkout / outputs["summary"]["value"]).read_text()
+    assert (checkout / outputs["junit"]["value"]).is_file()
+
+
+def test_no_input_of_the_action_is_read_as_code() -> None:
+    assert all("${{" not in step["run"] for step in steps("action.yml"))
+
+
+def test_the_hook_is_a_valid_one_and_its_entry_is_a_verb(tmp_path: Path) -> None:
+    path = ROOT / ".pre-commit-hooks.yaml"
+    checked = run([str(BIN / "pre-commit"), "validate-manifest", str(path)], environ(tmp_path))
+    assert checked.code == 0, checked
+    [hook] = yaml.safe_load(path.read_text())
+    _, *words = hook["entry"].split()
+    assert offdag(tmp_path, *words, "--help").code == 0
+
+
+def test_make_schedule_prints_lines_that_a_shell_reads(tmp_path: Path) -> None:
+    folder = tmp_path / "it's 5%"
+    folder.mkdir()
+    shutil.copy2(ROOT / "Makefile", folder)
+    shown = run(["make", "-s", "schedule"], environ(tmp_path), cwd=folder).out.splitlines()
+    lines = [line for line in shown if not line.startswith("#")]
+    assert [line.split("  ", 1)[0] for line in lines] == ["15 4 * * *", "45 * * * *"]
+    (tmp_path / ".offdag.env").write_text("export TOLD=secret\n")
+    for line, target in zip(lines, ("build-then-monitor", "monitor"), strict=True):
+        # cron turns \% into %; make stands for itself.
+        command = line.split("  ", 1)[1].replace("\\%", "%").replace(f"make {target}", 'echo "$PWD $TOLD"')
+        assert run(["sh", "-c", command], {"HOME": str(tmp_path), "PATH": os.environ["PATH"]}, cwd=tmp_path).code == 0
+        assert (folder / ".offdag" / f"{target}.log").read_text() == f"{folder} secret\n"
+
+
+@pytest.mark.parametrize("name", ["gitlab-ci.yml", "airflow_dag.py", "offdag-build.service", "offdag-monitor.service"])
+def test_examples_call_verbs_and_targets_that_exist(name: str, tmp_path: Path) -> None:
+    import re
+
+    text = (ROOT / "docs" / "examples" / name).read_text()
+    verbs = set(re.findall(r"offdag (run|ci|monitor|notify|state|diff|report|collect)\b", text))
+    assert verbs or "make" in text
+    for verb in verbs:
+        assert offdag(tmp_path, verb, "--help").code == 0
+    targets = set(re.findall(r"/make ([a-z-]+)", text))
+    assert targets <= set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.M))
+    if name.endswith(".py"):
+        compile(text, name, "exec")
+    if name.endswith(".yml"):
+        jobs = {k: v for k, v in yaml.safe_load(text).items() if k not in ("default", "variables")}
+        assert all(isinstance(job["script"], list) for job in jobs.values())
