@@ -9,7 +9,7 @@ from pathlib import Path
 import psycopg2
 import pytest
 
-from support import postgres
+from bench import postgres
 from support.command import offdag
 
 pytestmark = pytest.mark.xdist_group("four_weeks")

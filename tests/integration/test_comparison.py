@@ -10,8 +10,8 @@ import duckdb
 import psycopg2
 import pytest
 
+from bench import postgres
 from offdag.ci.comparison import SampleRow, compare
-from support import postgres
 from support.sides import Sides
 
 pytestmark = pytest.mark.xdist_group("four_weeks")

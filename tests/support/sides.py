@@ -9,11 +9,11 @@ from pathlib import Path
 
 import duckdb
 
+from bench.postgres import Postgres
 from offdag.artifacts.compiled import CompiledNode
 from offdag.ci.comparison import Comparison, compare
 from offdag.ci.databases import both_sides
 from offdag.dbt_project import DbtProject
-from support.postgres import Postgres
 
 NODE = CompiledNode(
     unique_id="model.p.t",

@@ -33,6 +33,11 @@ def write_history(root: str, runs: int, nodes: int, days: int, newest: datetime,
     return runs * nodes
 
 
+def write_build(root: str, nodes: int, number: int, at: datetime) -> None:
+    """Add one build to a history of builds of ``nodes`` nodes; ``number`` tells it from the others."""
+    _write_run(History(root), _node_ids(nodes), set(), {}, number, at, random.Random(number))
+
+
 def _node_ids(nodes: int) -> list[str]:
     models = max(1, nodes // (1 + _TESTS_PER_MODEL))
     ids = [f"model.{PROJECT}.model_{i:05}" for i in range(models)]

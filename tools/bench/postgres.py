@@ -1,4 +1,4 @@
-"""A Postgres server of the test's own, on loopback, ended with the test."""
+"""A Postgres server of one's own on loopback, for benchmarks and tests, ended with them."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Postgres:
+    """Where a running server is."""
+
     port: int
     user: str
 

@@ -1,0 +1,31 @@
+"""The numbers as Markdown: costs by name, and the figures that follow from them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from bench.measure import summary
+
+# What `python -m bench` writes as JSON: machine, rounds, costs (name to a list of CPU seconds and peak MiB), figures.
+Numbers = dict[str, Any]
+
+
+def table(numbers: Numbers) -> str:
+    """Both tables, with the machine and the number of rounds above them."""
+    machine = numbers["machine"]
+    lines = [
+        f"{machine['cores']} cores, {machine['memory_gib']} GiB; median (range), from {numbers['rounds']} rounds at most.",
+        "",
+        "| what | CPU seconds | peak MiB |",
+        "| --- | --- | --- |",
+    ]
+    for name, costs in numbers["costs"].items():
+        cpu, peak = [cost["cpu_seconds"] for cost in costs], [cost["peak_mib"] for cost in costs]
+        lines.append(f"| {name} | {summary(cpu, 2)} | {summary(peak, 0)} |")
+    lines += ["", "| figure | measured | goal |", "| --- | --- | --- |"]
+    for figure in numbers["figures"]:
+        value, unit, goal = figure["value"], figure["unit"], figure["goal"]
+        shown = f"{value:,.0f}" if value >= 100 else f"{value:.1f}"
+        told = "" if goal is None else f"at most {goal:g}: {'kept' if value <= goal else 'missed'}"
+        lines.append(f"| {figure['name']} | {shown} {unit} | {told} |")
+    return "\n".join(lines) + "\n"
