@@ -107,7 +107,7 @@ def _write_run(
         "invocation_id": invocation_id,
         "generated_at": at,
     }
-    starts = [at - timedelta(seconds=count - i) for i in range(count)]
+    starts = [at - timedelta(seconds=count - i, microseconds=rng.randrange(1_000_000)) for i in range(count)]
     history.put_columns(
         "node_results",
         at.date(),

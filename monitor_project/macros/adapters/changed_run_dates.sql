@@ -87,9 +87,12 @@
         {%- endfor -%}
         {%- if merged -%}
             {%- set noted -%}
-                select regexp_extract(file_name, 'run_date=([0-9-]+)', 1) || '/' || unnest(cast(cast(decode(value) as json) as varchar[]))
+                select
+                    regexp_extract(file_name, 'run_date=([0-9-]+)', 1) || '/'
+                    || unnest(cast(cast(decode(value) as json) as varchar[]))
+                    || case when decode(key) = 'offdag.identities' then '.parquet' else '' end
                 from parquet_kv_metadata([{{ merged | join(', ') }}])
-                where decode(key) = 'offdag.replaces'
+                where decode(key) in ('offdag.identities', 'offdag.replaces')
             {%- endset -%}
             {%- for row in run_query(noted).rows -%}
                 {%- do replaced.update({row[0]: true}) -%}

@@ -144,7 +144,8 @@ class History:
         noted = {
             _MERGED_AT: merged.merged_at.isoformat(),
             _IDENTITIES: json.dumps(sorted(merged.identities)),
-            _REPLACES: json.dumps(sorted(merged.replaces)),
+            # The others follow from the identities, and would take as much again.
+            _REPLACES: json.dumps(sorted(merged.replaces - _own_names(merged.identities))),
         }
         name = _file_name(table, run_date, f"{_MERGED_PREFIX}{digest}")
         self.store.write(name, _parquet_bytes(frame, noted))
@@ -233,11 +234,17 @@ def date_folder(table: str, run_date: date) -> str:
 
 def _merged_of(content: bytes) -> Merged:
     noted = pq.read_metadata(io.BytesIO(content)).metadata or {}
+    identities = frozenset(json.loads(noted[_IDENTITIES.encode()]))
     return Merged(
         merged_at=datetime.fromisoformat(noted[_MERGED_AT.encode()].decode()),
-        identities=frozenset(json.loads(noted[_IDENTITIES.encode()])),
-        replaces=frozenset(json.loads(noted[_REPLACES.encode()])),
+        identities=identities,
+        replaces=_own_names(identities) | frozenset(json.loads(noted[_REPLACES.encode()])),
     )
+
+
+def _own_names(identities: Iterable[str]) -> frozenset[str]:
+    """Names of the files, in their folder, that hold the rows of one identity each."""
+    return frozenset(f"{identity}.parquet" for identity in identities)
 
 
 def _file_name(table: str, run_date: date, identity: str) -> str:
@@ -250,8 +257,21 @@ def _schema_hash(schema: pa.Schema) -> str:
 
 def _parquet_bytes(frame: pa.Table, metadata: Mapping[str, str] | None = None) -> bytes:
     buffer = io.BytesIO()
-    # Without a copy of the Arrow schema: it would be the larger part of a small file.
-    with pq.ParquetWriter(buffer, frame.schema, compression="zstd", store_schema=False) as writer:
+    # Times of a run lie close together: as differences they take half of the bytes.
+    times = [field.name for field in frame.schema if pa.types.is_timestamp(field.type)]
+    with pq.ParquetWriter(
+        buffer,
+        frame.schema,
+        compression="zstd",
+        # A merged file is written once, and stays.
+        compression_level=9 if metadata else 3,
+        # Without a copy of the Arrow schema: it would be the larger part of a small file.
+        store_schema=False,
+        # Files are chosen by date, and a date is read as a whole.
+        write_statistics=False,
+        use_dictionary=[name for name in frame.schema.names if name not in times],
+        column_encoding=dict.fromkeys(times, "DELTA_BINARY_PACKED"),
+    ) as writer:
         writer.write_table(frame)
         if metadata:
             writer.add_key_value_metadata(metadata)
