@@ -32,11 +32,12 @@ class DbtProject:
         told = command_flag(command, "--target-path") or self._environ.get("DBT_TARGET_PATH")
         return self.folder / (told or self._setting("target-path") or "target")
 
-    def connection(self, target: str | None) -> dict[str, Any]:
-        """The profile's output for a target, with ``env_var`` rendered.
+    def connection(self, target: str | None, *keys: str) -> dict[str, Any]:
+        """Some values of the profile's output for a target, with ``env_var`` rendered.
 
         Args:
             target: Name of an output; None for the profile's default.
+            keys: What is asked for: variables of other values, such as a password, need not be set. A value that is not there is left out.
 
         Raises:
             UsageError: There is no such profile or output, or a variable that it needs is not set.
@@ -58,7 +59,7 @@ class DbtProject:
                 str(path),
                 f"use one of: {', '.join(map(str, outputs))}",
             )
-        return {key: self._rendered(value, path) for key, value in output.items()}
+        return {key: self._rendered(output[key], path) for key in keys if key in output}
 
     def _setting(self, key: str) -> str | None:
         value = self._settings.get(key)

@@ -3,6 +3,7 @@
     OffdagError
     +-- UsageError            2  flags or settings that cannot work
     +-- HistoryError          3  the history cannot be read or written
+    |   +-- NoBuild           3  it has no build of an environment
     +-- DeliveryError         4  a message was not delivered
     +-- MonitorError          5  the monitor's own dbt build failed
         +-- DatabaseLocked    5  its database stayed locked
@@ -21,6 +22,7 @@ __all__ = [
     "ExitCode",
     "HistoryError",
     "MonitorError",
+    "NoBuild",
     "OffdagError",
     "UsageError",
     "three_parts",
@@ -72,6 +74,10 @@ class HistoryError(OffdagError):
     """The history cannot be read or written."""
 
     exit_code = ExitCode.UNREADABLE
+
+
+class NoBuild(HistoryError):
+    """The history has no build of an environment."""
 
 
 class DeliveryError(OffdagError):

@@ -197,7 +197,7 @@ def _copy(
     """The rows of a node, and a remark where some were cut."""
     if not node["schema_name"] or not node["alias"]:
         raise UsageError("the node has no table", table.unique_id, "mend seeds/observed_tables.csv")
-    connection = project.connection(target)
+    connection = project.connection(target, "type", "path")
     if connection.get("type") == "duckdb":
         path = project.folder / str(connection.get("path", ""))
         frame = _from_duckdb(path, node, table, lock_timeout, say)

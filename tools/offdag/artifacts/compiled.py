@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,12 @@ import msgspec
 from offdag.artifacts.document import NOT_JSON, Document
 from offdag.artifacts.manifest import manifest_sections
 from offdag.artifacts.values import Row, items, mapping, text
+
+# Where the relation lies is its database's matter, and the rest is for people and for tests.
+_NO_DATA = (
+    "database", "schema", "alias", "enabled", "tags", "meta", "docs", "group", "access", "description",
+    "severity", "store_failures", "warn_if", "error_if", "freshness", "persist_docs", "grants",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -20,7 +27,8 @@ class CompiledNode:
         path: Of its file, relative to the project; None where the manifest does not tell.
         relation_name: As it stands in compiled code; None for nodes without a relation, such as ephemeral models.
         code: Compiled code; None where dbt did not compile the node.
-        checksum: Of its file.
+        checksum: Of its file; None where dbt did not read it, as for large seeds.
+        config: What is configured, as JSON, without what does not change the data.
         columns: Names that the project documents.
         parents: unique_ids that it refers to.
         key: Columns that name a row; empty where nothing tells them.
@@ -40,6 +48,7 @@ class CompiledNode:
     relation_name: str | None
     code: str | None
     checksum: str | None
+    config: str
     columns: tuple[str, ...]
     parents: tuple[str, ...]
     key: tuple[str, ...]
@@ -53,6 +62,7 @@ class _Node(msgspec.Struct):
     """Any type is let in here and checked where it is used."""
 
     name: Any = None
+    version: Any = None
     label: Any = None
     resource_type: Any = None
     original_file_path: Any = None
@@ -87,12 +97,13 @@ def read_compiled(document: Document) -> dict[str, CompiledNode]:
     """
     sections = manifest_sections(document)
     nodes: dict[str, _Node] = {}
-    for section in (sections.nodes, sections.sources, sections.exposures, sections.unit_tests):
-        for unique_id, content in section.items():
-            try:
-                nodes[unique_id] = _node_decoder.decode(content)
-            except NOT_JSON:
-                continue
+    for name in sections.__struct_fields__:
+        for unique_id, content in getattr(sections, name).items():
+            if isinstance(content, msgspec.Raw):
+                try:
+                    nodes[unique_id] = _node_decoder.decode(content)
+                except NOT_JSON:
+                    continue
     tested = _tested_keys(nodes)
     return {unique_id: _compiled(unique_id, node, tested.get(unique_id, ())) for unique_id, node in nodes.items()}
 
@@ -101,10 +112,11 @@ def _compiled(unique_id: str, node: _Node, tested_key: tuple[str, ...]) -> Compi
     config = mapping(node.config)
     materialization = text(config.get("materialized"))
     key, origin = _key(node, config, tested_key)
-    owner = mapping(node.owner)
+    owner, checksum = mapping(node.owner), mapping(node.checksum)
+    name = text(node.label) or text(node.name) or unique_id.rsplit(".", 1)[-1]
     return CompiledNode(
         unique_id=unique_id,
-        name=text(node.label) or text(node.name) or unique_id.rsplit(".", 1)[-1],
+        name=name if node.version is None else f"{name}.v{node.version}",
         resource_type=text(node.resource_type) or unique_id.split(".", 1)[0],
         path=text(node.original_file_path),
         materialization=materialization,
@@ -113,7 +125,8 @@ def _compiled(unique_id: str, node: _Node, tested_key: tuple[str, ...]) -> Compi
         alias=text(node.alias) or text(node.identifier),
         relation_name=None if materialization == "ephemeral" else text(node.relation_name),
         code=text(node.compiled_code) or text(node.compiled_sql),
-        checksum=text(mapping(node.checksum).get("checksum")),
+        checksum=text(checksum.get("checksum")) if checksum.get("name") not in ("path", "none") else None,
+        config=json.dumps({k: v for k, v in config.items() if k not in _NO_DATA}, sort_keys=True, default=str),
         columns=tuple(map(str, mapping(node.columns))),
         parents=_texts(mapping(node.depends_on).get("nodes")),
         key=key,

@@ -82,6 +82,9 @@ class Sections(msgspec.Struct):
     exposures: dict[str, msgspec.Raw] = {}
     unit_tests: dict[str, msgspec.Raw] = {}
     groups: dict[str, Any] = {}
+    metrics: dict[str, msgspec.Raw] = {}
+    semantic_models: dict[str, msgspec.Raw] = {}
+    saved_queries: dict[str, msgspec.Raw] = {}
 
 
 _sections_decoder = msgspec.json.Decoder(Sections)

@@ -53,12 +53,14 @@ class Build:
     Attributes:
         nodes: Every node of the project, by unique_id.
         results: Those that ran or were skipped, by unique_id.
+        command: dbt's own, such as build; None where it is not told.
         environment: As ``offdag run`` handed it to dbt, else the target that was told; None where neither is known.
         elapsed_seconds: As dbt measured it, without parsing.
     """
 
     nodes: dict[str, CompiledNode]
     results: dict[str, Result]
+    command: str | None
     environment: str | None
     adapter_type: str | None
     generated_at: datetime
@@ -85,6 +87,7 @@ class Build:
         return cls(
             nodes=nodes,
             results={result.unique_id: result for result in results},
+            command=found.invocation["command"],
             environment=run_results.env.get("OFFDAG_ENVIRONMENT") or found.invocation["target"],
             adapter_type=manifest.adapter_type,
             generated_at=run_results.generated_at,

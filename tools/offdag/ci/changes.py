@@ -14,10 +14,9 @@ def changed_nodes(production: Build, review: Build) -> set[str]:
     """unique_ids of the review's nodes that differ from production's in code or, at any distance, in inputs; new ones too.
 
     Code is compared as compiled, with each model, seed and snapshot by its id and each source by its relation: a changed macro
-    is a change, another schema is none, and another source table is one.
+    is a change, another schema is none, and another source table is one. Where production's last build does not tell, it is a change.
     """
-    relations = [_by_relation(build.nodes.values()) for build in (production, review)]
-    named = {**relations[0], **relations[1]}
+    named = {**_by_relation(production.nodes.values()), **_by_relation(review.nodes.values())}
     pattern = re.compile("|".join(map(re.escape, sorted(named, key=len, reverse=True)))) if named else None
 
     def code(node: CompiledNode) -> str | None:
@@ -28,19 +27,23 @@ def changed_nodes(production: Build, review: Build) -> set[str]:
     @cache
     def differs(unique_id: str) -> bool:
         before, node = production.nodes.get(unique_id), review.nodes[unique_id]
-        if before is None or before.materialization != node.materialization:
+        if before is None or before.config != node.config:
             return True
         if node.resource_type == "source":
             return before.relation_name != node.relation_name
-        # A snapshot that is built anew has no past.
-        if node.resource_type == "snapshot" and unique_id in review.results:
-            return True
-        # What was not selected is not compiled.
-        if before.code is None or node.code is None:
+        if unique_id not in review.results:
+            # It was not selected, so not compiled either: what reads it reads production's.
             return before.checksum != node.checksum
-        return code(before) != code(node)
+        result = production.results.get(unique_id)
+        # Nobody knows which code made a table that production's last build did not make.
+        if result is None or result.status != "success" or node.resource_type == "snapshot":
+            return True
+        if node.resource_type == "seed":
+            return node.checksum is None or before.checksum != node.checksum
+        return node.code is None or code(before) != code(node)
 
-    return {unique_id for unique_id in review.results if any(map(differs, _with_ancestors(review, unique_id)))}
+    relations = (i for i in review.results if i in review.nodes and review.nodes[i].relation_name)
+    return {unique_id for unique_id in relations if any(map(differs, _with_ancestors(review, unique_id)))}
 
 
 def _with_ancestors(build: Build, unique_id: str) -> Iterator[str]:

@@ -5,35 +5,54 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from offdag.ci.state import State, duckdb_path
-from offdag.dbt_project import DbtProject
+from offdag.dbt_project import DbtProject, command_flag
+from offdag.errors import UsageError
 
 _SELECTS = ("--select", "-s", "--models", "-m", "--selector")
 
 
-def slim_command(
-    project: DbtProject, production: str, target: str, state: State | None, command: Sequence[str], full: bool
-) -> tuple[list[str], list[str]]:
-    """Add the flags of a slim build.
+def build_command(command: Sequence[str], target: str) -> list[str]:
+    """The build with its target said aloud: the profile's own, or DBT_TARGET's, may be production.
+
+    Raises:
+        UsageError: It names another target.
+    """
+    given = command_flag(command, "--target") or command_flag(command, "-t")
+    if given is None:
+        return [*(command or ("dbt", "build")), "--target", target]
+    if given != target:
+        raise UsageError(
+            f"the build is for the target {given}, and the review for {target}",
+            " ".join(command),
+            f"offdag ci --to {given}",
+        )
+    return list(command)
+
+
+def slim_flags(
+    project: DbtProject, production: str, target: str, state: State | None, command: Sequence[str]
+) -> tuple[list[str], str | None]:
+    """The flags that narrow a build to what changed, and defer to production for all else.
 
     Args:
         project: Whose profile tells whether production's tables can be read from the review's connection.
         production: Its target.
         target: The review's.
         state: Production's artifacts; None where there are none.
-        command: The build as it was given; what it selects itself stays.
-        full: Build everything.
+        command: The build; what it selects itself stays.
 
     Returns:
-        The command, and what a reviewer has to know of it.
+        The flags, and why there are none where there are none.
     """
     if state is None:
-        return list(command), ["Everything is built: there is no state of production yet."]
-    if full:
-        return list(command), ["Everything is built, as asked by --full."]
-    ours, theirs = duckdb_path(project, target), duckdb_path(project, production)
-    if ours is not None and state.database is None and ours != theirs:
-        return list(command), [f"Everything is built: there is no copy of {production}'s database to defer to."]
+        return [], "there is no state of production yet"
+    ours = duckdb_path(project, target)
+    if ours is not None and state.database is None and ours != duckdb_path(project, production):
+        return [], f"there is no copy of {production}'s database to defer to"
     defer = ["--defer", "--favor-state", "--state", str(state.folder.resolve())]
-    if any(word.partition("=")[0] in _SELECTS for word in command):
-        return [*command, *defer], []
-    return [*command, "--select", "state:modified+", *defer], []
+    return (defer if selects(command) else ["--select", "state:modified+", *defer]), None
+
+
+def selects(command: Sequence[str]) -> bool:
+    """Whether a command chooses nodes by itself."""
+    return any(word.partition("=")[0] in _SELECTS for word in command)

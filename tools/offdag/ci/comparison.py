@@ -131,8 +131,8 @@ class _Pair:
         """The one column that TableDiff joins by."""
         return self.key[0] if len(self.key) == 1 else _KEY
 
-    def shown(self, alias: str, value: Any) -> str:
-        """A value for people."""
+    def text(self, alias: str, value: Any) -> str:
+        """A value as text."""
         import pandas as pd
         from sqlglot import exp
 
@@ -141,8 +141,11 @@ class _Pair:
         # pandas turns whole numbers into floats where one is missing, and those beyond 2^53 are not what they were.
         if isinstance(value, float) and self.types[self.columns[alias]].is_type(*exp.DataType.INTEGER_TYPES):
             return str(int(value)) if abs(value) < 2**53 else f"about {value:g}"
-        text = str(value)
-        return text if len(text) <= 60 else f"{text[:57]}..."
+        return str(value)
+
+
+def _shown(text: str) -> str:
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def _compared(
@@ -152,6 +155,8 @@ def _compared(
 
     dialect = databases.adapter.dialect
     theirs, ours = (databases.table(node) for node in (production, review))
+    if theirs == ours:
+        return Comparison(review.unique_id, problem="production's table and the review's are the same one")
     whole = TableDiff(databases.adapter, theirs.sql(dialect), ours.sql(dialect), on=list(review.key)).schema_diff()
     types = {name: kind for name, kind in whole.source_schema.items() if whole.target_schema.get(name) == kind}
     found = Comparison(
@@ -169,7 +174,9 @@ def _compared(
     pair = _pair(databases, (theirs, ours), types, review.key, decimals, samples)
     remark = _why_not(pair, review)
     if remark:
-        return _by_rows(replace(pair, key=()), replace(found, remarks=(*found.remarks, remark)))
+        if pair.key:
+            pair = _pair(databases, (theirs, ours), types, (), decimals, samples)
+        return _by_rows(pair, replace(found, remarks=(*found.remarks, remark)))
     return _by_key(pair, replace(found, key=tuple(pair.columns[alias] for alias in pair.key)))
 
 
@@ -183,29 +190,52 @@ def _pair(
 ) -> _Pair:
     """Make the two views; the key is empty where one of its columns is not shared."""
     columns = {f"c{number}": name for number, name in enumerate(types)}
-    by_name = {name.lower(): alias for alias, name in columns.items()}
-    aliases = tuple(by_name[name.lower()] for name in key if name.lower() in by_name)
+    aliases = _aliases(columns, key)
     before, after = (databases.work_table(name) for name in ("before", "after"))
     pair = _Pair(
         databases, before, after, columns, types, aliases if len(aliases) == len(key) else (), decimals, samples
     )
-    texts = {name for name, kind in types.items() if _needs_text(kind, decimals)} | _odd_floats(pair, tables)
+    texts = {name for name, kind in types.items() if _needs_text(kind, decimals)}
+    # TableDiff rounds floats; whole rows are counted without it.
+    texts |= _odd_floats(pair, tables) if pair.key else set(_floats(types))
     for table, view in zip(tables, (before, after), strict=True):
         databases.adapter.drop_view(view, ignore_if_not_exists=True)
         databases.adapter.create_view(view, _plain(pair, table, texts))
     return pair
 
 
+def _aliases(columns: dict[str, str], key: tuple[str, ...]) -> tuple[str, ...]:
+    """Those of a key's columns that are shared; in another case only where that is no other column."""
+    exact = {name: alias for alias, name in columns.items()}
+    folded: dict[str, list[str]] = {}
+    for alias, name in columns.items():
+        folded.setdefault(name.lower(), []).append(alias)
+    found = (exact.get(name) or (c[0] if len(c := folded.get(name.lower(), [])) == 1 else None) for name in key)
+    return tuple(alias for alias in found if alias)
+
+
+def _floats(types: dict[str, exp.DataType]) -> list[str]:
+    from sqlglot import exp
+
+    return [name for name, kind in types.items() if kind.is_type(*exp.DataType.FLOAT_TYPES)]
+
+
 def _plain(pair: _Pair, table: exp.Table, texts: set[str]) -> exp.Select:
     """A query for the shared columns under their aliases, and for a key of several columns as one."""
     from sqlglot import exp
 
+    dialect = pair.databases.adapter.dialect
+
     def plain(name: str) -> exp.Expr:
         column = exp.column(name, quoted=True)
         if name in texts and pair.types[name].is_type(*exp.DataType.FLOAT_TYPES):
-            # Not every server has a function that rounds floats.
+            # Not every server has a function that rounds floats; the largest ones have no places behind the point.
             scale = 10**pair.decimals
-            return exp.cast(exp.func("floor", column * scale + exp.Literal.number("0.5")) / scale, "text")
+            rounded = exp.func("floor", column * scale + exp.Literal.number("0.5")) / scale
+            return exp.cast(exp.case().when(_too_large(column), column).else_(rounded), "text")
+        if name in texts and pair.types[name].is_type(*exp.DataType.REAL_TYPES) and dialect == "postgres":
+            # A numeric of no size keeps the zeros that it was written with.
+            return exp.cast(exp.func("trim_scale", column), "text")
         return exp.cast(column, "text") if name in texts else column
 
     selected = {alias: plain(name) for alias, name in pair.columns.items()}
@@ -234,15 +264,21 @@ def _odd_floats(pair: _Pair, tables: Iterable[exp.Table]) -> set[str]:
     """Floating-point columns with values that no decimal holds: NaN, which is larger than all numbers, infinity, or too large."""
     from sqlglot import exp
 
-    floats = [name for name, kind in pair.types.items() if kind.is_type(*exp.DataType.FLOAT_TYPES)]
+    floats = _floats(pair.types)
     odd: set[str] = set()
     for table in tables if floats else ():
-        too_large = (exp.func("abs", exp.column(n, quoted=True)) >= exp.Literal.number("1e22") for n in floats)
+        too_large = (_too_large(exp.column(name, quoted=True)) for name in floats)
         counts = (exp.Count(this=exp.case().when(large, exp.Literal.number(1))) for large in too_large)
         row = pair.databases.adapter.fetchone(exp.select(*counts).from_(table))
         assert row is not None
         odd |= {name for name, count in zip(floats, row, strict=True) if count}
     return odd
+
+
+def _too_large(column: exp.Column) -> exp.Expr:
+    from sqlglot import exp
+
+    return exp.func("abs", column) >= exp.Literal.number("1e22")
 
 
 def _why_not(pair: _Pair, review: CompiledNode) -> str | None:
@@ -306,7 +342,8 @@ def _by_rows(pair: _Pair, found: Comparison) -> Comparison:
     differing = {"added": only_in(pair.after, pair.before), "removed": only_in(pair.before, pair.after)}
     samples = [
         SampleRow(
-            change, {name: pair.shown(alias, v) for (alias, name), v in zip(pair.columns.items(), row, strict=True)}
+            change,
+            {name: _shown(pair.text(alias, v)) for (alias, name), v in zip(pair.columns.items(), row, strict=True)},
         )
         for change, query in differing.items()
         for row in pair.databases.adapter.fetchall(exp.select(*pair.columns).from_(query).limit(max(pair.samples, 1)))
@@ -335,15 +372,17 @@ def _sample_rows(pair: _Pair, sample: pd.DataFrame) -> tuple[SampleRow, ...]:
 
     found: dict[str, list[SampleRow]] = {"changed": [], "added": [], "removed": []}
     for row in sample.to_dict("records"):
-        values = {alias: tuple(pair.shown(alias, row[f"{side}__{alias}"]) for side in "st") for alias in pair.columns}
+        values = {alias: tuple(pair.text(alias, row[f"{side}__{alias}"]) for side in "st") for alias in pair.columns}
         # A key is never null.
         before, after = (not pd.isna(row[f"{side}__{pair.key[0]}"]) for side in "st")
         change = "changed" if before and after else "added" if after else "removed"
         found[change].append(
             SampleRow(
                 change,
-                {pair.columns[alias]: values[alias][0 if before else 1] for alias in pair.key},
-                {pair.columns[a]: (s, t) for a, (s, t) in values.items() if s != t} if change == "changed" else {},
+                {pair.columns[alias]: _shown(values[alias][0 if before else 1]) for alias in pair.key},
+                {pair.columns[a]: (_shown(s), _shown(t)) for a, (s, t) in values.items() if s != t}
+                if change == "changed"
+                else {},
             )
         )
     return tuple(row for rows in found.values() for row in rows[: pair.samples])

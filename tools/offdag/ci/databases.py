@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import signal
+import sys
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +17,7 @@ import duckdb
 from offdag.artifacts.compiled import CompiledNode
 from offdag.database import open_read_only
 from offdag.dbt_project import DbtProject
-from offdag.errors import UsageError
+from offdag.errors import OffdagError, UsageError
 from offdag.warehouse import profile_adapter
 
 if TYPE_CHECKING:
@@ -78,12 +80,40 @@ def both_sides(
         UsageError: The databases cannot be opened side by side.
     """
     schema = f"offdag_{uuid.uuid4().hex[:12]}"
-    with _duckdb(files, lock_timeout, say) if files else _server(project, target) as adapter:
+    with ExitStack() as stack:
+        stack.enter_context(_stops_raise())
+        # Drivers and SQLMesh raise errors of their own, of many kinds.
         try:
-            adapter.create_schema(schema)
+            opened = _duckdb(files, lock_timeout, say) if files else profile_adapter(project, target)
+            adapter = stack.enter_context(opened)
+            adapter.create_schema(schema, warn_on_error=False)
+        except OffdagError:
+            raise
+        except Exception as error:
+            reason = next(iter(str(error).strip().splitlines()), "") or type(error).__name__
+            raise UsageError(f"the databases cannot be opened: {reason}", target, "dbt debug") from error
+        try:
             yield Databases(adapter, schema)
         finally:
-            adapter.drop_schema(schema, ignore_if_not_exists=True, cascade=True)
+            try:
+                adapter.drop_schema(schema, ignore_if_not_exists=True, cascade=True)
+            except Exception as error:
+                say(f"the schema {schema} could not be removed: {error}")
+
+
+@contextmanager
+def _stops_raise() -> Iterator[None]:
+    """A cancelled job ends by a signal: it becomes an exception, so that what was made is removed."""
+
+    def stop(number: int, _frame: object) -> None:
+        sys.exit(128 + number)
+
+    previous = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
 
 
 @contextmanager
@@ -113,9 +143,3 @@ def _duckdb(files: tuple[Path, Path], lock_timeout: float, say: Callable[[str], 
             yield create_engine_adapter(lambda: connection, "duckdb")
         finally:
             connection.close()
-
-
-@contextmanager
-def _server(project: DbtProject, target: str) -> Iterator[EngineAdapter]:
-    with profile_adapter(project, target) as adapter:
-        yield adapter

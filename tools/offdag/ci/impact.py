@@ -11,6 +11,8 @@ from offdag.ci.lineage import ColumnOf, NoLineage, QueryLineage, Table, query_li
 
 # sqlglot's name where it is not the adapter's.
 _DIALECTS = {"sqlserver": "tsql", "synapse": "tsql", "glue": "spark"}
+# They name what they use, and have no query of their own.
+_USING = ("exposure", "metric", "semantic_model", "saved_query")
 _NOT_FOLLOWED = ("test", "unit_test", "analysis")
 
 
@@ -81,7 +83,7 @@ class _Tracer:
                 continue
             effect = self._touched.get(unique_id, Touched())
             names = ", ".join(sorted(self._review.nodes[p].name for p in parents))
-            if node.resource_type == "exposure":
+            if node.resource_type in _USING:
                 effect.whole = f"uses {names}"
             else:
                 try:

@@ -13,22 +13,26 @@ if TYPE_CHECKING:
 
 # XML 1.0 has no way to write them.
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_NOTHING = Result(
+    "dbt.build", "error", "dbt left no results: it could not start, or could not read the project", None, None
+)
 _PASSED = ("success", "pass", "no-op", "reused", "warn")
 
 
-def write_junit(project: str, build: Build, path: Path) -> None:
+def write_junit(project: str, build: Build | None, path: Path) -> None:
     """Write one test case for every node and test of a build.
 
     Args:
         project: Name of the dbt project.
-        build: Its results.
+        build: Its results; None where dbt left none, which is one error.
         path: File to write.
     """
     from junitparser import JUnitXml, TestSuite
 
     suite = TestSuite(_plain(f"dbt.{project}"))
-    suite.timestamp = build.generated_at.strftime("%Y-%m-%dT%H:%M:%S")
-    for result in build.results.values():
+    if build:
+        suite.timestamp = build.generated_at.strftime("%Y-%m-%dT%H:%M:%S")
+    for result in build.results.values() if build else [_NOTHING]:
         suite.add_testcase(_case(project, result))
     document = JUnitXml()
     document.add_testsuite(suite)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from sqlglot import exp
     from sqlglot.lineage import Node
     from sqlglot.optimizer.scope import Scope
 
@@ -14,8 +15,8 @@ if TYPE_CHECKING:
 Table = tuple[str, str, str]
 ColumnOf = tuple[Table, str]
 
-# Parts of a query that decide which rows there are.
-_DECIDING = ("where", "joins", "group", "having", "qualify")
+# Parts of a query that decide which rows there are; windows stand apart from the columns that they are used for.
+_DECIDING = ("where", "joins", "laterals", "group", "having", "qualify", "windows")
 
 
 class NoLineage(Exception):
@@ -28,7 +29,7 @@ class QueryLineage:
 
     Attributes:
         columns: Columns of tables that each output column is made of, by the output column's name in lower case.
-        rows: Columns of tables that filters, joins and grouping look at: they decide which rows there are.
+        rows: Columns of tables that filters, joins, grouping, distinct, limits and set operations look at: they decide the rows.
         tables: Every table that is read.
     """
 
@@ -67,8 +68,7 @@ def query_lineage(code: str, dialect: str | None, columns: Mapping[Table, list[s
         scope = build_scope(qualified)
         if scope is None or not isinstance(scope.expression, exp.Query):
             raise NoLineage("it is no select statement")
-        if qualified.find(exp.Star) and any(not isinstance(s.parent, exp.Count) for s in qualified.find_all(exp.Star)):
-            raise NoLineage("the columns behind a * are not known")
+        _check_resolved(qualified)
         outputs = lineage(None, qualified, dialect=dialect, scope=scope, trim_selects=False, copy=False)
         found = {name: set(_leaves(node)) for name, node in outputs.items()}
         rows = {leaf for inner in traverse_scope(qualified) for leaf in _deciding(inner, dialect)}
@@ -86,21 +86,65 @@ def _leaves(node: Node) -> Iterator[ColumnOf]:
             yield _name(inner.expression), inner.name.rpartition(".")[2].strip('"`').lower()
 
 
+def _check_resolved(query: exp.Expr) -> None:
+    """Refuse a query in which a column's table is not known: what reads it would seem untouched.
+
+    Raises:
+        NoLineage: There is such a column.
+    """
+    from sqlglot import exp
+    from sqlglot.optimizer.scope import traverse_scope
+
+    if any(not isinstance(star.parent, exp.Count) for star in query.find_all(exp.Star)) or query.find(exp.Columns):
+        raise NoLineage("the columns behind a * are not known")
+    for scope in traverse_scope(query):
+        selected = set(scope.expression.named_selects) if isinstance(scope.expression, exp.Query) else set()
+        for column in scope.columns:
+            if not column.table and column.name not in selected:
+                raise NoLineage(f"nothing tells which table has the column {column.name}")
+
+
 def _deciding(scope: Scope, dialect: str | None) -> Iterator[ColumnOf]:
+    """Columns of tables that decide which rows a part of a query gives."""
+    for column in _deciding_columns(scope):
+        yield from _sources_of(column, scope, dialect)
+
+
+def _deciding_columns(scope: Scope) -> Iterator[exp.Column]:
+    from sqlglot import exp
+
+    query = scope.expression
+    # A subquery that stands in a filter or a join decides with all that it reads.
+    around = query.find_ancestor(exp.Where, exp.Having, exp.Qualify, exp.Join, exp.Select)
+    in_filter = scope.is_subquery and not isinstance(around, (exp.Select, type(None)))
+    if isinstance(query, exp.SetOperation):
+        return
+    unites = isinstance(query.parent, exp.SetOperation) and (
+        not isinstance(query.parent, exp.Union) or bool(query.parent.args.get("distinct"))
+    )
+    group = query.args.get("group")
+    if in_filter or unites or query.args.get("distinct") or (group and group.args.get("all")):
+        yield from scope.columns
+        return
+    parts = [*_DECIDING, *(["order"] if query.args.get("limit") else [])]
+    for part in parts:
+        listed = query.args.get(part)
+        for expression in listed if isinstance(listed, list) else [listed]:
+            if isinstance(expression, exp.Expression):
+                yield from expression.find_all(exp.Column)
+
+
+def _sources_of(column: exp.Column, scope: Scope, dialect: str | None) -> Iterator[ColumnOf]:
     from sqlglot import exp
     from sqlglot.lineage import lineage
-    from sqlglot.optimizer.scope import Scope as ScopeType
 
-    parts = [scope.expression.args.get(part) for part in _DECIDING]
-    for part in (p for listed in parts for p in (listed if isinstance(listed, list) else [listed]) if p is not None):
-        for column in part.find_all(exp.Column):
-            source = scope.sources.get(column.table)
-            if isinstance(source, exp.Table):
-                yield _name(source), column.name.lower()
-            elif isinstance(source, ScopeType) and isinstance(source.expression, exp.Query):
-                query = source.expression
-                if column.name in query.named_selects:
-                    yield from _leaves(lineage(column.name, query, dialect=dialect, scope=source, trim_selects=False))
+    source = scope.sources.get(column.table)
+    if isinstance(source, exp.Table):
+        yield _name(source), column.name.lower()
+    elif source is not None and isinstance(source.expression, exp.Query):
+        query = source.expression
+        if column.name in query.named_selects:
+            yield from _leaves(lineage(column.name, query, dialect=dialect, scope=source, trim_selects=False))
 
 
 def _tables(scope: Scope) -> Iterator[Any]:

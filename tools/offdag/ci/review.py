@@ -20,6 +20,29 @@ _COMPARED = ("model", "seed")
 _RELATIONS = (*_COMPARED, "snapshot")
 
 
+# What tells one server from another in a dbt profile, whatever its type calls it.
+_SERVER = ("type", "host", "server", "port", "account", "http_path", "endpoint", "dbname")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is to be compared, and how.
+
+    Attributes:
+        production: Its environment and dbt target.
+        target: The review's dbt target.
+        decimals: Places up to which floating-point numbers have to agree.
+        samples: Most sample rows of a kind.
+        lock_timeout: Longest wait for a locked file, in seconds.
+    """
+
+    production: str
+    target: str
+    decimals: int
+    samples: int
+    lock_timeout: float
+
+
 @dataclass(frozen=True)
 class Review:
     """Everything that a summary tells; no text of its own.
@@ -29,10 +52,10 @@ class Review:
         comparisons: Of the built models and seeds that can differ.
         unchanged: Built, with the same code and the same inputs: not compared.
         not_compared: Why a changed node was not compared, by unique_id.
-        removed: unique_ids of relations that production has and the project has no more.
+        removed: What became of relations that production has and the project makes no more, by unique_id.
         impact: What is touched, by unique_id, the starts among them.
         remarks: What could not be done, and why.
-        is_blind: Tables had to be compared, and the databases could not be opened.
+        is_blind: Production could not be read, so nobody knows what differs.
     """
 
     build: Build
@@ -40,7 +63,7 @@ class Review:
     comparisons: tuple[Comparison, ...] = ()
     unchanged: tuple[str, ...] = ()
     not_compared: dict[str, str] = field(default_factory=dict)
-    removed: tuple[str, ...] = ()
+    removed: dict[str, str] = field(default_factory=dict)
     impact: dict[str, Touched] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
     is_blind: bool = False
@@ -59,55 +82,42 @@ class Review:
         return self.is_blind or any(c.problem for c in self.comparisons)
 
 
-def review(
-    project: DbtProject,
-    targets: tuple[str, str],
-    build: Build,
-    state: State | None,
-    options: tuple[int, int],
-    lock_timeout: float,
-    say: Callable[[str], None],
-    remarks: Iterable[str] = (),
-) -> Review:
+def review(project: DbtProject, request: Request, build: Build, state: State, say: Callable[[str], None]) -> Review:
     """Compare a build with production's, and follow what differs downstream.
 
     Args:
         project: Whose profile leads to both databases.
-        targets: Production's target and the review's.
+        request: What to compare, and how.
         build: What was built for the review.
-        state: Production's artifacts; None where there are none.
-        options: Decimals up to which floating-point numbers have to agree, and the most sample rows of a kind.
-        lock_timeout: Longest wait for a locked file, in seconds.
+        state: Production's artifacts.
         say: Gets a line for each table, and while waiting.
-        remarks: Taken over into the review.
 
     Raises:
-        UsageError: The state cannot be read, or the profile lacks a target.
+        UsageError: The state cannot be read.
     """
-    told = list(remarks)
-    if state is None:
-        starts = _failing(build)
-        return Review(build, impact=trace_impact(build, None, starts, lambda _: []), remarks=tuple(told))
     production = Build.read(state.folder)
     changed = changed_nodes(production, build)
     built = [build.nodes[i] for i, r in build.results.items() if i in build.nodes and r.status == "success"]
     relations = [node for node in built if node.resource_type in _RELATIONS and node.relation_name]
     not_compared = _not_compared(build, production, changed)
     pairs = [n for n in relations if n.unique_id in changed and n.unique_id not in not_compared]
+    remarks: list[str] = []
     comparisons: list[Comparison] = []
     with ExitStack() as stack:
         databases = None
         try:
             if pairs:
-                files = _files(project, targets, state)
-                databases = stack.enter_context(both_sides(project, targets[1], files, lock_timeout, say))
+                files, remark = _places(project, request, state)
+                remarks += [remark] if remark else []
+                databases = stack.enter_context(both_sides(project, request.target, files, request.lock_timeout, say))
         except OffdagError as problem:
             say(str(problem))
-            told.append(f"No table was compared: {problem.what} ({problem.where}).")
+            remarks.append(f"No table was compared: {problem.what} ({problem.where}).")
         for number, node in enumerate(sorted(pairs, key=lambda n: n.name), start=1):
             if databases:
                 say(f"comparing {node.name} ({number} of {len(pairs)})")
-                comparisons.append(compare(databases, production.nodes[node.unique_id], node, *options))
+                other = production.nodes[node.unique_id]
+                comparisons.append(compare(databases, other, node, request.decimals, request.samples))
             else:
                 not_compared[node.unique_id] = "there is no database of production to compare with"
         starts = _starts(build, production, comparisons, not_compared)
@@ -118,30 +128,67 @@ def review(
         comparisons=tuple(comparisons),
         unchanged=tuple(n.unique_id for n in relations if n.unique_id not in changed),
         not_compared=not_compared,
-        removed=tuple(sorted(_relations(production) - _relations(build))),
+        removed=_removed(build, production),
         impact=impact,
-        remarks=tuple(told),
+        remarks=tuple(remarks),
         is_blind=bool(pairs) and databases is None,
     )
 
 
-def _files(project: DbtProject, targets: tuple[str, str], state: State) -> tuple[Path, Path] | None:
-    """Production's file and the review's; None on a server."""
-    ours = duckdb_path(project, targets[1])
+def review_alone(build: Build, is_blind: bool) -> Review:
+    """What a build tells without production's: what failed, and what that touches.
+
+    Args:
+        build: What was built for the review.
+        is_blind: There is a production, and it could not be read.
+    """
+    return Review(build, impact=trace_impact(build, None, _failing(build), lambda _: []), is_blind=is_blind)
+
+
+def _places(project: DbtProject, request: Request, state: State) -> tuple[tuple[Path, Path] | None, str | None]:
+    """Production's file and the review's, none on a server; and what a reader should know of them.
+
+    Raises:
+        UsageError: They cannot be compared.
+    """
+    ours = duckdb_path(project, request.target)
     if ours is None:
-        return None
-    theirs = duckdb_path(project, targets[0])
+        return None, _same_server(project, request)
+    theirs = duckdb_path(project, request.production)
     if theirs is not None and theirs.resolve() == ours.resolve():
-        return ours, ours
+        return (ours, ours), None
     if state.database is None:
         raise UsageError(
             "there is no copy of production's database", str(state.folder), "offdag state -e prod -o state"
         )
-    return state.database, ours
+    return (state.database, ours), None
 
 
-def _relations(build: Build) -> set[str]:
-    return {i for i, node in build.nodes.items() if node.resource_type in _RELATIONS and node.relation_name}
+def _same_server(project: DbtProject, request: Request) -> str | None:
+    """A remark where the profile does not tell that both targets are on one server."""
+    try:
+        theirs = project.connection(request.production, *_SERVER)
+    except UsageError:
+        return f"The profile does not tell where {request.production} is: it is taken to be on the review's own server."
+    if theirs != project.connection(request.target, *_SERVER):
+        raise UsageError(
+            f"{request.production} and {request.target} are on different servers, or in different databases",
+            "profiles.yml",
+            "give the review a schema in production's database, with rights to read production's",
+        )
+    return None
+
+
+def _removed(build: Build, production: Build) -> dict[str, str]:
+    lost = {}
+    for unique_id, node in production.nodes.items():
+        if node.resource_type in _RELATIONS and node.relation_name:
+            ours = build.nodes.get(unique_id)
+            if ours is None:
+                lost[unique_id] = "is no more in the project"
+            elif not ours.relation_name:
+                lost[unique_id] = f"has no relation any more: it is {ours.materialization or 'not built'}"
+    return lost
 
 
 def _not_compared(build: Build, production: Build, changed: set[str]) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,7 +18,11 @@ from offdag.history.raw import RawArtifact, kept_artifact, read_artifact
 
 Row = dict[str, Any]
 
-_MANIFEST, _RUN_RESULTS, _SOURCES = (f"{kind.value}.json" for kind in (Kind.MANIFEST, Kind.RUN_RESULTS, Kind.SOURCES))
+# Commands whose manifest holds the code that made the tables.
+_MAKES_TABLES = ("build", "run")
+_FILES = tuple(f"{kind.value}.json" for kind in (Kind.MANIFEST, Kind.RUN_RESULTS, Kind.SOURCES))
+# Says that the folder is ours, and names the database in it.
+_MARKER = "state.json"
 
 
 @dataclass(frozen=True)
@@ -36,40 +41,49 @@ class State:
         """A folder that :func:`write_state` filled, here or on another machine.
 
         Raises:
-            UsageError: It holds no manifest and run_results.
+            UsageError: It is none.
         """
-        for name in (_MANIFEST, _RUN_RESULTS):
+        for name in _FILES[:2]:
             if not (folder / name).is_file():
                 raise UsageError(f"the state has no {name}", str(folder), f"offdag state -e prod -o {folder}")
-        return cls(folder, next(iter(sorted(folder.glob("*.duckdb"))), None))
+        database = _marked(folder).get("database")
+        return cls(folder, folder / database if database else None)
+
+    def drop_database(self) -> None:
+        """Remove the copy, which is as large as production."""
+        if self.database:
+            for path in (self.database, _log_of(self.database)):
+                path.unlink(missing_ok=True)
+            _mark(self.folder, None)
 
 
 def write_state(history: History, project: str, environment: str, folder: Path) -> datetime | None:
-    """Write the artifacts of an environment's newest whole build, and its newest freshness check, as dbt wrote them.
+    """Write the artifacts of an environment's newest build, and of its newest freshness check, as dbt wrote them.
 
     Args:
         history: Where they are kept.
         project: dbt project.
         environment: Such as prod.
-        folder: Made where it is missing; what an earlier call wrote is replaced.
+        folder: Made where it is missing; what an earlier call wrote is removed.
 
     Returns:
-        When the build ended, naive UTC; None where the history has no such build, or not its manifest.
+        When the build ended, naive UTC; None where the history has no `dbt build` or `dbt run` that came to its end, or not its manifest.
+
+    Raises:
+        UsageError: The folder holds files that offdag did not write.
+        HistoryError: The history cannot be read.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    for old in (_MANIFEST, _RUN_RESULTS, _SOURCES):
-        (folder / old).unlink(missing_ok=True)
-    build = _newest(history, project, environment, lambda row: row["is_build"] and not row["is_partial"])
+    _emptied(folder)
+    build = _newest(history, project, environment, lambda r: r["command"] in _MAKES_TABLES and not r["is_partial"])
     results = _kept(history, build, Kind.RUN_RESULTS) if build else None
     manifest = _manifest_of(history, results) if results else None
     if build is None or results is None or manifest is None:
         return None
-    (folder / _MANIFEST).write_bytes(read_artifact(history, manifest))
-    (folder / _RUN_RESULTS).write_bytes(read_artifact(history, results))
-    freshness = _newest(history, project, environment, lambda row: row["command"] == "freshness")
+    freshness = _newest(history, project, environment, lambda r: r["command"] == "freshness")
     sources = _kept(history, freshness, Kind.SOURCES) if freshness else None
-    if sources:
-        (folder / _SOURCES).write_bytes(read_artifact(history, sources))
+    for name, artifact in zip(_FILES, (manifest, results, sources), strict=True):
+        if artifact:
+            (folder / name).write_bytes(read_artifact(history, artifact))
     generated_at: datetime = build["generated_at"]
     return generated_at
 
@@ -82,7 +96,7 @@ def copy_production(
     Args:
         project: Whose profile leads to the file.
         target: Target of the profile.
-        folder: Where the copy goes.
+        folder: A folder that :func:`write_state` filled.
         lock_timeout: Longest wait for a writer, in seconds.
         say: Gets a line where there is nothing to copy, or while waiting.
 
@@ -91,9 +105,8 @@ def copy_production(
 
     Raises:
         DatabaseLocked: A writer stayed for the whole time.
+        UsageError: The profile has no such target.
     """
-    for old in folder.glob("*.duckdb*"):
-        old.unlink()
     path = duckdb_path(project, target)
     if path is None:
         return None
@@ -101,8 +114,41 @@ def copy_production(
         say(f"there is no copy of {target}'s database to defer to and compare with: no file {path}")
         return None
     copy = folder / path.name
+    _mark(folder, copy.name)
     copy_database(path, copy, "state", lock_timeout, say)
     return copy
+
+
+def _emptied(folder: Path) -> None:
+    """Make the folder, and remove what an earlier call wrote; never anything else."""
+    folder.mkdir(parents=True, exist_ok=True)
+    held = {path.name for path in folder.iterdir()}
+    if held and _MARKER not in held:
+        raise UsageError(
+            "the folder holds files that are not of an earlier state", str(folder), "offdag state -e prod -o state"
+        )
+    database = _marked(folder).get("database")
+    ours = [*_FILES, *([database, _log_of(Path(database)).name] if database else [])]
+    for name in ours:
+        (folder / name).unlink(missing_ok=True)
+    _mark(folder, None)
+
+
+def _marked(folder: Path) -> dict[str, str | None]:
+    """What the marker says; a name that leads out of the folder is none of ours."""
+    try:
+        name = json.loads((folder / _MARKER).read_text(encoding="utf-8"))["database"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+    return {"database": name if isinstance(name, str) and Path(name).name == name else None}
+
+
+def _mark(folder: Path, database: str | None) -> None:
+    (folder / _MARKER).write_text(json.dumps({"database": database}), encoding="utf-8")
+
+
+def _log_of(database: Path) -> Path:
+    return database.with_name(f"{database.name}.wal")
 
 
 def duckdb_path(project: DbtProject, target: str) -> Path | None:
@@ -111,7 +157,7 @@ def duckdb_path(project: DbtProject, target: str) -> Path | None:
     Raises:
         UsageError: The profile has no such target.
     """
-    connection = project.connection(target)
+    connection = project.connection(target, "type", "path")
     if connection.get("type") != "duckdb":
         return None
     return project.folder / str(connection.get("path", ""))

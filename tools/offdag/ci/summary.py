@@ -16,7 +16,13 @@ _LONGEST = 60_000
 _MOST_LINES = 40
 
 
-def summary(project: str, exit_code: int, review: Review | None, remarks: Iterable[str] = ()) -> str:
+# Finds our comment on a pull request among those that the same user wrote for others.
+MARK = "<!-- offdag -->"
+
+
+def summary(
+    project: str, exit_code: int, review: Review | None, remarks: Iterable[str] = (), is_refused: bool = False
+) -> str:
     """Write the summary.
 
     Args:
@@ -24,9 +30,12 @@ def summary(project: str, exit_code: int, review: Review | None, remarks: Iterab
         exit_code: dbt's own.
         review: What was found; None where dbt left no results.
         remarks: Said beside those of the review.
+        is_refused: ``--fail-on`` does not allow what differs, or what nobody could compare.
     """
     verdict = "passed" if exit_code == 0 else f"FAILED (exit code {exit_code})"
-    head = [f"## dbt build of {_code(project)}: {verdict}", ""]
+    if exit_code == 0 and is_refused:
+        verdict = "passed, REFUSED for what differs from production or could not be compared"
+    head = [MARK, f"## dbt build of {_code(project)}: {verdict}", ""]
     told = [f"- {_text(remark)}" for remark in (*remarks, *(review.remarks if review else ()))]
     if review is None:
         return "\n".join([*head, "dbt left no results: it could not start, or could not read the project.", "", *told])
@@ -34,12 +43,12 @@ def summary(project: str, exit_code: int, review: Review | None, remarks: Iterab
         told.append(
             f"- Built with the same code and inputs as in production, and not compared: {len(review.unchanged)}"
         )
-    head += [*_counts(review.build, review.production), *told, ""]
+    head += [*_counts(review), *told, ""]
     sections = [
         _failed(review.build),
         _schema(review),
         _data(review),
-        _samples(review.comparisons),
+        _samples(review),
         _impact(review),
         _not_compared(review),
     ]
@@ -54,13 +63,20 @@ def _joined(head: list[str], sections: Iterable[list[str]]) -> str:
     return "\n".join([*head, *(line for section in sections for line in section)])
 
 
-def _counts(build: Build, production: Build | None) -> list[str]:
+def _counts(review: Review) -> list[str]:
+    build, production = review.build, review.production
     statuses = Counter(result.status or "unknown" for result in build.results.values())
     counted = ", ".join(f"{count} {_text(status)}" for status, count in statuses.most_common()) or "nothing was built"
     lines = [f"- Results: {counted}"]
     if production is None:
-        return [*lines, "- Compared with nothing: the history has no build of production yet. Everything was built."]
-    lines.append(f"- Production: its build of {production.generated_at:%Y-%m-%d %H:%M} UTC")
+        why = "production could not be read" if review.is_blind else "there is no build of production yet"
+        return [*lines, f"- Compared with nothing: {why}"]
+    failed = sum(result.is_failed for result in production.results.values())
+    what = f"its `dbt {production.command}`" if production.command in ("build", "run") else "its build"
+    lines.append(
+        f"- Production: {what} of {production.generated_at:%Y-%m-%d %H:%M} UTC"
+        + (f", which had {failed} failures" if failed else "")
+    )
     both = [
         (result.seconds, before.seconds)
         for unique_id, result in build.results.items()
@@ -93,7 +109,7 @@ def _schema(review: Review) -> list[str]:
             (name, _code(column), f"{_code(before)} to {_code(after)}")
             for column, (before, after) in c.retyped_columns.items()
         ]
-    rows += [(_code(unique_id), "", "is no more in the project") for unique_id in review.removed]
+    rows += [(_code(unique_id), "", _text(why)) for unique_id, why in review.removed.items()]
     return _table("Schema changes", ("model", "column", "change"), rows)
 
 
@@ -131,11 +147,11 @@ def _most(columns: dict[str, int]) -> list[tuple[str, int]]:
     return sorted(columns.items(), key=lambda item: -item[1])[:8]
 
 
-def _samples(comparisons: Iterable[Comparison]) -> list[str]:
+def _samples(review: Review) -> list[str]:
     lines: list[str] = []
-    for c in comparisons:
+    for c in review.comparisons:
         if c.samples:
-            name = c.unique_id.rsplit(".", 1)[-1]
+            name = review.build.nodes[c.unique_id].name
             lines += [f"<details><summary>Sample rows of {_code_html(name)}</summary>", ""]
             lines += [*(f"- {_sample(row)}" for row in c.samples), "", "</details>", ""]
     return lines
@@ -156,12 +172,12 @@ def _impact(review: Review) -> list[str]:
             _measured(unique_id, measured, review),
         )
         for unique_id, touched in review.impact.items()
-        if not unique_id.startswith("exposure.")
+        if review.build.nodes[unique_id].resource_type != "exposure"
     ]
     exposures = [
         (_label(review.build.nodes[unique_id], unique_id), _text(touched.whole or ""))
         for unique_id, touched in review.impact.items()
-        if unique_id.startswith("exposure.")
+        if review.build.nodes[unique_id].resource_type == "exposure"
     ]
     return [
         *_table("Exposures touched", ("exposure", "why"), exposures),
@@ -183,7 +199,9 @@ def _touched(touched: Touched) -> str:
 def _measured(unique_id: str, measured: dict[str, Comparison], review: Review) -> str:
     c = measured.get(unique_id)
     if c is None:
-        return review.not_compared.get(unique_id, "not built, not compared")
+        if unique_id in review.unchanged:
+            return "same code and inputs, not compared"
+        return _text(review.not_compared.get(unique_id, "not built, not compared"))
     if c.problem:
         return "unknown"
     return "differs" if c.has_row_changes or c.has_schema_changes else "no difference"

@@ -13,12 +13,12 @@ import click
 
 from offdag.cli.collecting import collect_ended
 from offdag.cli.frame import FORMAT, PROJECT_DIR, open_history, print_rows, say, verb
-from offdag.errors import ExitCode, HistoryError, OffdagError, UsageError
+from offdag.errors import ExitCode, NoBuild, OffdagError, UsageError
 from offdag.settings import Settings
 
 if TYPE_CHECKING:
     from offdag.ci.comparison import Comparison
-    from offdag.ci.review import Review
+    from offdag.ci.review import Request, Review
     from offdag.ci.state import State
     from offdag.dbt_project import DbtProject
 
@@ -81,12 +81,9 @@ def _review_options(function: _Decorated) -> _Decorated:
 def state(settings: Settings, project_dir: Path, target: str | None, out: Path) -> int:
     """Write an environment's last build for dbt's --state and --defer: manifest, run_results, sources; on DuckDB its file too."""
     environment = settings.environment or "prod"
-    if _written_state(settings, _project(settings, project_dir), environment, target or environment, out) is None:
-        raise HistoryError(
-            f"the history has no whole build of {environment} with its manifest",
-            settings.history,
-            f"offdag run -e {environment} --project-dir {project_dir} -- dbt build --target {environment}",
-        )
+    project = _project(settings, project_dir)
+    _written_state(settings, project, environment, out)
+    _copied(settings, project, target or environment, out)
     files = sorted(path.name for path in out.iterdir())
     say(f"wrote {len(files)} files into {out}: {', '.join(files)}")
     return ExitCode.OK
@@ -117,7 +114,7 @@ def diff(
 ) -> int:
     """Compare the tables that the last build here made with production's, by key where the project tells one."""
     from offdag.ci.build import Build
-    from offdag.ci.review import review
+    from offdag.ci.review import Request, review
     from offdag.ci.state import State
 
     project = _project(settings, project_dir)
@@ -128,19 +125,15 @@ def diff(
             str(project.target_path()),
             f"offdag run -e {target} --project-dir {project_dir} -- dbt build --target {target}",
         )
+    request = Request(production, target, decimals, samples, settings.lock_timeout)
     with tempfile.TemporaryDirectory(prefix="offdag-state-") as folder:
-        known = (
-            State.of(state_folder)
-            if state_folder
-            else _written_state(settings, project, production, production, Path(folder))
-        )
-        if known is None:
-            raise HistoryError(
-                f"the history has no whole build of {production} with its manifest",
-                settings.history,
-                f"offdag run -e {production} --project-dir {project_dir} -- dbt build --target {production}",
-            )
-        found = review(project, (production, target), build, known, (decimals, samples), settings.lock_timeout, say)
+        if state_folder:
+            known = State.of(state_folder)
+        else:
+            known = _written_state(settings, project, production, Path(folder))
+            if _needs_copy(project, target):
+                known = replace(known, database=_copied(settings, project, production, Path(folder)))
+        found = review(project, request, build, known, say)
     if output == "json":
         click.echo(json.dumps([asdict(c) for c in found.comparisons], indent=2))
     else:
@@ -205,9 +198,9 @@ def ci(
     """
     from offdag.ci.annotations import workflow_commands
     from offdag.ci.build import Build
-    from offdag.ci.command import slim_command
+    from offdag.ci.command import build_command
     from offdag.ci.junit import write_junit
-    from offdag.ci.review import review
+    from offdag.ci.review import Request, review, review_alone
     from offdag.ci.summary import summary
     from offdag.run import run_dbt
 
@@ -216,9 +209,14 @@ def ci(
             "a build is not compared with itself", f"--from {production} --to {target}", "offdag ci --to ci"
         )
     project = _project(settings, project_dir)
+    request = Request(production, target, decimals, samples, settings.lock_timeout)
+    build_of_target = build_command(command, target)
     out.mkdir(parents=True, exist_ok=True)
-    known, remarks = _known_state(settings, project, production, state_folder, out)
-    slim, told = slim_command(project, production, target, known, command or ("dbt", "build", "--target", target), full)
+    # Of an earlier review, which must not pass for this one's.
+    for name in ("summary.md", "junit.xml"):
+        (out / name).unlink(missing_ok=True)
+    known, is_blind, remarks = _known_state(settings, project, request, state_folder, out)
+    narrowed, told = _narrowed(project, request, known, build_of_target, full)
     remarks += told
     for remark in remarks:
         say(remark)
@@ -227,35 +225,37 @@ def ci(
         # For the profile, which attaches the copy under production's name.
         database = {"OFFDAG_STATE_DATABASE": str(known.database.resolve())}
         settings = replace(settings, environ={**settings.environ, **database})
-    ended = run_dbt(settings, project_dir, slim)
+    ended = run_dbt(settings, project_dir, narrowed)
     collect_ended(settings, ended, observes=False)
+    build = Build.read(ended.target_path) if ended.left_results else None
+    write_junit(project.name or "dbt", build, out / "junit.xml")
+    if build and settings.github_workspace:
+        for line in workflow_commands(build, project.folder, settings.github_workspace):
+            click.echo(line)
     found = None
-    if ended.left_results:
-        build = Build.read(ended.target_path)
-        found = review(
-            project, (production, target), build, known, (decimals, samples), settings.lock_timeout, say, remarks
-        )
-        write_junit(project.name or "dbt", build, out / "junit.xml")
-        if settings.github_workspace:
-            for line in workflow_commands(build, project.folder, settings.github_workspace):
-                click.echo(line)
-    text = summary(project.name or "dbt", ended.exit_code, found, () if found else remarks)
+    if build:
+        found = review(project, request, build, known, say) if known else review_alone(build, is_blind)
+    if known and not state_folder:
+        known.drop_database()
+    is_refused = bool(found and _fails(found, fail_on))
+    text = summary(project.name or "dbt", ended.exit_code, found, remarks, is_refused)
     (out / "summary.md").write_text(text, encoding="utf-8")
     if settings.github_summary:
         with settings.github_summary.open("a", encoding="utf-8") as file:
             file.write(text)
     compared = len(found.comparisons) if found else 0
     say(
-        f"reviewed the build of {project.name}: dbt ended with {ended.exit_code}, {compared} tables compared; {out}/summary.md"
+        f"reviewed the build of {project.name}: dbt ended with {ended.exit_code}, {compared} tables compared; "
+        f"{out}/summary.md"
     )
-    return _exit_code(ended.exit_code, found, fail_on)
+    return _exit_code(ended.exit_code, is_refused, fail_on)
 
 
-def _exit_code(dbt_code: int, found: Review | None, fail_on: str) -> int:
+def _exit_code(dbt_code: int, is_refused: bool, fail_on: str) -> int:
     """The code of dbt; for `none` only where dbt did not handle the failure itself."""
     if dbt_code:
         return ExitCode.OK if fail_on == "none" and dbt_code == 1 else dbt_code
-    return ExitCode.PROBLEMS if found and _fails(found, fail_on) else ExitCode.OK
+    return ExitCode.PROBLEMS if is_refused else ExitCode.OK
 
 
 def _fails(found: Review, fail_on: str) -> bool:
@@ -267,32 +267,73 @@ def _fails(found: Review, fail_on: str) -> bool:
     return by_level.get(fail_on, False)
 
 
+def _narrowed(
+    project: DbtProject, request: Request, known: State | None, command: list[str], full: bool
+) -> tuple[list[str], list[str]]:
+    """The command with the flags of a slim build, and what a reviewer has to know of it."""
+    from offdag.ci.command import selects, slim_flags
+
+    if full:
+        return command, ["Everything is built, as asked by --full."]
+    flags, why_none = slim_flags(project, request.production, request.target, known, command)
+    if why_none is None:
+        return [*command, *flags], []
+    return command, [f"{'The command selects by itself' if selects(command) else 'Everything is built'}: {why_none}."]
+
+
 def _known_state(
-    settings: Settings, project: DbtProject, production: str, folder: Path | None, out: Path
-) -> tuple[State | None, list[str]]:
-    """Production's state; none where the history has none or cannot be read: the build comes first."""
+    settings: Settings, project: DbtProject, request: Request, folder: Path | None, out: Path
+) -> tuple[State | None, bool, list[str]]:
+    """Production's state, whether there is one that could not be read, and what to say: the build comes first in any case."""
     from offdag.ci.state import State
 
     if folder:
-        return State.of(folder), []
+        return State.of(folder), False, []
     try:
-        known = _written_state(settings, project, production, production, out / "state")
+        known = _written_state(settings, project, request.production, out / "state")
+    except NoBuild:
+        return None, False, []
     except OffdagError as problem:
-        return None, [f"Production's state could not be read: {problem.what} ({problem.where})."]
-    return known, []
+        return None, True, [f"Production's state could not be read: {problem.what} ({problem.where})."]
+    if not _needs_copy(project, request.target):
+        return known, False, []
+    try:
+        return replace(known, database=_copied(settings, project, request.production, out / "state")), False, []
+    except OffdagError as problem:
+        return known, False, [f"Production's database could not be copied: {problem.what} ({problem.where})."]
 
 
-def _written_state(
-    settings: Settings, project: DbtProject, environment: str, target: str, folder: Path
-) -> State | None:
-    from offdag.ci.state import State, copy_production, write_state
+def _written_state(settings: Settings, project: DbtProject, environment: str, folder: Path) -> State:
+    """The artifacts of production's last build, in a folder.
 
-    generated_at = write_state(open_history(settings), settings.project or project.name or "", environment, folder)
+    Raises:
+        NoBuild: The history has none.
+    """
+    from offdag.ci.state import State, write_state
+
+    history = open_history(settings)
+    generated_at = write_state(history, settings.project or project.name or "", environment, folder)
     if generated_at is None:
-        return None
+        raise NoBuild(
+            f"the history has no build of {environment} with its manifest",
+            settings.history,
+            f"offdag run -e {environment} --project-dir {project.folder} -- dbt build --target {environment}",
+        )
     say(f"production's last build in the history: {environment}, {generated_at:%Y-%m-%d %H:%M:%S} UTC")
-    copy = copy_production(project, target, folder, settings.lock_timeout, say)
-    return State(folder, copy)
+    return State(folder, None)
+
+
+def _needs_copy(project: DbtProject, target: str) -> bool:
+    """On a server production is read where it is."""
+    from offdag.ci.state import duckdb_path
+
+    return duckdb_path(project, target) is not None
+
+
+def _copied(settings: Settings, project: DbtProject, target: str, folder: Path) -> Path | None:
+    from offdag.ci.state import copy_production
+
+    return copy_production(project, target, folder, settings.lock_timeout, say)
 
 
 def _project(settings: Settings, project_dir: Path) -> DbtProject:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -39,22 +39,37 @@ class Store:
         return f"{self.root}/{name}"
 
     def exists(self, name: str) -> bool:
-        """Whether the file is there."""
-        return Path(self.path(name)).exists() if self._local else bool(self._fs.exists(self.path(name)))
+        """Whether the file is there.
+
+        Raises:
+            HistoryError: The store cannot be asked.
+        """
+        with self._telling("read", name):
+            return Path(self.path(name)).exists() if self._local else bool(self._fs.exists(self.path(name)))
 
     def glob(self, pattern: str) -> list[str]:
-        """Names of the files that match, sorted; ``*`` does not match a slash."""
-        if self._local:
-            base = Path(self.root)
-            return sorted(p.relative_to(base).as_posix() for p in base.glob(pattern))
-        return sorted(p[len(self.root) + 1 :] for p in self._fs.glob(self.path(pattern)))
+        """Names of the files that match, sorted; ``*`` does not match a slash.
+
+        Raises:
+            HistoryError: The store cannot be listed.
+        """
+        with self._telling("list", pattern):
+            if self._local:
+                base = Path(self.root)
+                return sorted(p.relative_to(base).as_posix() for p in base.glob(pattern))
+            return sorted(p[len(self.root) + 1 :] for p in self._fs.glob(self.path(pattern)))
 
     def names(self, folder: str) -> list[str]:
-        """Names of the files and folders right in a folder, sorted; none where there is no such folder."""
+        """Names of the files and folders right in a folder, sorted; none where there is no such folder.
+
+        Raises:
+            HistoryError: The folder cannot be listed.
+        """
         try:
-            if self._local:
-                return sorted(entry.name for entry in os.scandir(self.path(folder)))
-            return sorted(p.rstrip("/").rsplit("/", 1)[-1] for p in self._fs.ls(self.path(folder), detail=False))
+            with self._telling("list", folder, FileNotFoundError):
+                if self._local:
+                    return sorted(entry.name for entry in os.scandir(self.path(folder)))
+                return sorted(p.rstrip("/").rsplit("/", 1)[-1] for p in self._fs.ls(self.path(folder), detail=False))
         except FileNotFoundError:
             return []
 
@@ -64,10 +79,8 @@ class Store:
         Raises:
             HistoryError: It cannot be read.
         """
-        try:
+        with self._telling("read", name):
             return Path(self.path(name)).read_bytes() if self._local else bytes(self._fs.cat_file(self.path(name)))
-        except OSError as error:
-            raise self._failed("read", name, error) from error
 
     def write(self, name: str, content: bytes) -> None:
         """Put a file in place whole, over an older one of that name.
@@ -75,14 +88,12 @@ class Store:
         Raises:
             HistoryError: It cannot be written; nothing half written stays under the name.
         """
-        try:
+        with self._telling("write", name):
             if not self._local:
                 self._fs.pipe_file(self.path(name), content)
                 return
             with _temporary(Path(self.path(name)), content) as temporary:
                 temporary.replace(self.path(name))
-        except OSError as error:
-            raise self._failed("write", name, error) from error
 
     def create(self, name: str, content: bytes) -> bool:
         """Put a new file in place whole; False where the name is taken. Of several writers one alone gets True.
@@ -91,16 +102,15 @@ class Store:
             HistoryError: It cannot be written.
         """
         try:
-            if not self._local:
-                self._fs.pipe_file(self.path(name), content, mode="create")
+            with self._telling("write", name, FileExistsError):
+                if not self._local:
+                    self._fs.pipe_file(self.path(name), content, mode="create")
+                    return True
+                with _temporary(Path(self.path(name)), content) as temporary:
+                    os.link(temporary, self.path(name))
                 return True
-            with _temporary(Path(self.path(name)), content) as temporary:
-                os.link(temporary, self.path(name))
-            return True
         except FileExistsError:
             return False
-        except OSError as error:
-            raise self._failed("write", name, error) from error
 
     def delete(self, name: str) -> None:
         """Remove a file; one that is gone already is fine.
@@ -108,22 +118,27 @@ class Store:
         Raises:
             HistoryError: It cannot be removed.
         """
-        try:
+        with suppress(FileNotFoundError), self._telling("remove a file of", name, FileNotFoundError):
             if self._local:
                 Path(self.path(name)).unlink(missing_ok=True)
             elif self._fs.exists(self.path(name)):
                 self._fs.rm_file(self.path(name))
-        except FileNotFoundError:
-            return
-        except OSError as error:
-            raise self._failed("remove a file of", name, error) from error
 
-    def _failed(self, verb: str, name: str, error: OSError) -> HistoryError:
-        return HistoryError(
-            f"cannot {verb} the history: {error.strerror or error}",
-            self.path(name),
-            "mend access or space there, then run the same command again: nothing is lost or doubled",
-        )
+    @contextmanager
+    def _telling(self, verb: str, name: str, *expected: type[Exception]) -> Iterator[None]:
+        """Turn a store's trouble into an error that says what failed, but for what the caller expects."""
+        try:
+            yield
+        except expected:
+            raise
+        # The drivers of object stores raise errors of their own, of many kinds.
+        except OSError if self._local else Exception as error:
+            reason = (isinstance(error, OSError) and error.strerror) or next(iter(str(error).strip().splitlines()), "")
+            raise HistoryError(
+                f"cannot {verb} the history: {reason or type(error).__name__}",
+                self.path(name),
+                "mend access or space there, then run the same command again: nothing is lost or doubled",
+            ) from error
 
 
 @contextmanager
