@@ -132,7 +132,9 @@ class Store:
         except expected:
             raise
         # The drivers of object stores raise errors of their own, of many kinds.
-        except OSError if self._local else Exception as error:
+        except Exception as error:
+            if self._local and not isinstance(error, OSError):
+                raise
             reason = (isinstance(error, OSError) and error.strerror) or next(iter(str(error).strip().splitlines()), "")
             raise HistoryError(
                 f"cannot {verb} the history: {reason or type(error).__name__}",
