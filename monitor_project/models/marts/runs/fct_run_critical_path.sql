@@ -10,6 +10,8 @@ executions as (
         executions.environment,
         executions.invocation_id,
         executions.node_id,
+        {{ surrogate_key(['executions.project', 'executions.environment', 'executions.invocation_id', 'executions.node_id']) }}
+            as run_node_key,
         executions.resource_type,
         executions.started_at,
         executions.completed_at
@@ -60,6 +62,7 @@ waits_for as (
 
 ),
 
+-- The parent by one key: by its node and its run, a planner may first pair all nodes of a run with each other.
 waits as (
 
     select
@@ -79,10 +82,8 @@ waits as (
             and waits_for.child_id = children.node_id
     inner join executions as parents
         on
-            children.invocation_id = parents.invocation_id
-            and waits_for.project = parents.project
-            and waits_for.environment = parents.environment
-            and waits_for.parent_id = parents.node_id
+            parents.run_node_key
+            = {{ surrogate_key(['children.project', 'children.environment', 'children.invocation_id', 'waits_for.parent_id']) }}
     where parents.completed_at <= children.started_at
 
 ),
