@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from support.command import ROOT, Ended, greenery, offdag
+from support.command import ROOT, Ended, environ, greenery, offdag
 
 pytestmark = pytest.mark.xdist_group("ci")
 
@@ -82,7 +82,8 @@ def test_a_changed_model_is_built_alone_compared_and_followed(home: Path) -> Non
     assert "model.inventory.fct_sessions" not in built
     assert "::error" not in ended.out
     # Again by itself: the build is there, and nothing of it has to run anew.
-    flags = ("--project-dir", str(home / "shop_project"), "--state", str(home / "out" / "state"))
+    flags = ("--project-dir", str(home / "shop_project"))
+    assert not list((home / "out" / "state").glob("*.duckdb"))
     compared = offdag(home, "diff", *flags, "--fail-on", "rows", "--format", "json")
     assert compared.code == 1, compared
     found = {c["unique_id"]: c for c in json.loads(compared.out)}
@@ -97,6 +98,7 @@ def test_without_a_state_everything_is_built_and_it_says_so(home: Path) -> None:
     assert ended.code == 0, ended
     text = (home / "out" / "summary.md").read_text()
     assert "Everything is built: there is no state of production yet." in text
+    assert "Compared with nothing: there is no build of production yet" in text
     results = json.loads((home / "shop_target" / "run_results.json").read_text())["results"]
     assert len([r for r in results if r["unique_id"].startswith("model.")]) == 14
 
@@ -172,4 +174,54 @@ def test_a_locked_production_is_waited_for_and_then_left_alone(home: Path) -> No
         "inventory_prod.duckdb",
         "manifest.json",
         "run_results.json",
+        "state.json",
     ]
+
+
+def test_the_build_is_for_the_reviews_target_alone(home: Path) -> None:
+    """The profile's default may be production: here DBT_TARGET says so."""
+    database = home / "shop" / "inventory_prod.duckdb"
+    before = database.read_bytes()
+    edit(home, PRODUCTS, "inventory_count = 0 as", "inventory_count < 30 as")
+    ended = review(home, "--", "dbt", "-q", "build", DBT_TARGET="prod")
+    assert ended.code == 0, ended
+    assert database.read_bytes() == before
+    refused = review(home, "--", "dbt", "build", "--target", "prod")
+    assert refused.code == 2, refused
+    assert "the build is for the target prod" in refused.err
+
+
+def test_a_history_that_cannot_be_read_stops_no_build_and_is_not_green(home: Path) -> None:
+    (home / "history" / "version").write_text("99\n")
+    ended = review(home, "--fail-on", "rows")
+    assert ended.code == 1, ended
+    text = (home / "out" / "summary.md").read_text()
+    assert "Compared with nothing: production could not be read" in text
+    assert "passed, REFUSED" in text
+
+
+def test_a_cancelled_comparison_leaves_nothing_behind(tmp_path: Path) -> None:
+    code = """
+import sys, time
+from pathlib import Path
+import duckdb
+from offdag.ci.databases import both_sides
+from offdag.dbt_project import DbtProject
+folder = Path(sys.argv[1])
+for name in ("prod", "ci"):
+    duckdb.connect(str(folder / f"{name}.duckdb")).close()
+with both_sides(DbtProject(folder, {}), "ci", (folder / "prod.duckdb", folder / "ci.duckdb"), 5.0, print):
+    print("open", flush=True)
+    time.sleep(60)
+"""
+    env = {**environ(tmp_path), "TMPDIR": str(tmp_path / "work")}
+    (tmp_path / "work").mkdir()
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path)], env=env, stdout=subprocess.PIPE, text=True
+    ) as job:
+        assert job.stdout is not None
+        assert job.stdout.readline() == "open\n"
+        assert list((tmp_path / "work").iterdir())
+        job.terminate()
+        assert job.wait(30) == 128 + 15
+    assert list((tmp_path / "work").iterdir()) == []

@@ -153,6 +153,51 @@ def test_decimals_tell_how_far_floats_have_to_agree_and_exact_numbers_always_do(
     assert sides.compare().columns == {"d": 1}
 
 
+def test_without_a_key_floats_are_rounded_too(sides: Sides) -> None:
+    sides.write(
+        "create table t as select cast(0.1 as double precision) + cast(0.2 as double precision) as x",
+        "create table t as select cast(0.3 as double precision) as x",
+    )
+    assert not sides.compare(key=()).has_row_changes
+
+
+def test_the_largest_floats_are_told_apart(sides: Sides) -> None:
+    table = "create table t as select 1 as id, cast({} as double precision) as x"
+    sides.write(table.format("1e304"), table.format("2e304"))
+    found = sides.compare()
+    assert (found.problem, found.changed) == (None, 1)
+
+
+def test_zeros_at_the_end_are_no_difference(sides: Sides) -> None:
+    kind = "numeric" if sides.server else "decimal(10, 2)"
+    table = f"create table t as select cast({{}} as {kind}) as id, cast({{}} as {kind}) as n"
+    sides.write(table.format("1.0", "1.50"), table.format("1.00", "1.5"))
+    found = sides.compare()
+    assert (found.problem, found.changed, found.added) == (None, 0, 0)
+
+
+def test_a_key_is_its_own_column_where_case_tells_two_apart(sides: Sides) -> None:
+    if not sides.server:
+        pytest.skip("DuckDB's names do not differ by case")
+    sides.write('create table t as select 1 as id, 7 as "Id"', 'create table t as select 1 as id, 8 as "Id"')
+    found = sides.compare()
+    assert (found.key, found.changed, found.columns) == (("id",), 1, {"Id": 1})
+
+
+def test_a_long_text_that_differs_at_its_end_is_shown(sides: Sides) -> None:
+    table = "create table t as select 1 as id, '{}' as x"
+    sides.write(table.format("y" * 70 + "1"), table.format("y" * 70 + "2"))
+    [sample] = sides.compare().samples
+    assert list(sample.values) == ["x"]
+
+
+def test_a_table_is_not_compared_with_itself(sides: Sides) -> None:
+    sides.write("create table t as select 1 as id", "create table t as select 1 as id")
+    with sides.open() as databases:
+        node, _ = sides.nodes()
+        assert "the same one" in (compare(databases, node, node, 6, 3).problem or "")
+
+
 def test_names_that_need_quotes(sides: Sides) -> None:
     table = """create table "T-1" as select 1 as "Id", {} as "select", 2 as "s__x", 'q' as "a ""b"" c" """
     sides.write(table.format(1), table.format(2))

@@ -25,9 +25,14 @@ def checkout(tmp_path: Path) -> Path:
     for name in filter(None, listed.split("\0")):
         if (ROOT / name).is_file() and not name.startswith("tests/"):
             (home / name).parent.mkdir(parents=True, exist_ok=True)
-            # With its times: make must not take the environment for outdated.
-            shutil.copy2(ROOT / name, home / name)
-    (home / ".venv").symlink_to(sys.prefix)
+            shutil.copy(ROOT / name, home / name)
+    venv = home / ".venv"
+    venv.mkdir()
+    for path in Path(sys.prefix).iterdir():
+        (venv / path.name).symlink_to(path)
+    # Make must not take it for outdated: it would install the copy into the environment of this checkout.
+    (venv / ".installed").unlink(missing_ok=True)
+    (venv / ".installed").touch()
     return home
 
 
@@ -93,7 +98,8 @@ def test_the_action_installs_this_package_and_reviews(checkout: Path, tmp_path: 
     assert run(["make", "load", "TARGET=ci"], environ(checkout, {"INVENTORY_DATA_DIR": "data"}), cwd=checkout).code == 0
     names = {"PROJECT_DIR": "inventory_project", "HISTORY": str(tmp_path / "history")}
     values = {
-        name: str(inputs[name.lower().replace("_", "-")]["default"]) for name in ("FROM", "TO", "COMMAND", "FAIL_ON")
+        name: str(inputs[name.lower().replace("_", "-")]["default"])
+        for name in ("FROM", "TO", "COMMAND", "FAIL_ON", "STATE", "SAMPLES")
     }
     # The installed package comes before the one that is tested.
     script = tmp_path / "bin"

@@ -27,6 +27,7 @@ NODE = CompiledNode(
     relation_name='"t"',
     code="select 1",
     checksum="1",
+    config="{}",
     columns=(),
     parents=(),
     key=(),

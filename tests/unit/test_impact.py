@@ -74,6 +74,15 @@ def test_a_column_is_followed_through_names_ctes_and_stars(tmp_path: Path) -> No
         'select count(*) as n from "ci"."main"."orders" group by state',
         'with o as (select id, state as s from "ci"."main"."orders") select id from o where s is null',
         'select max(id) as id from "ci"."main"."orders" having max(state) > 5',
+        'select id from "ci"."main"."customers" where name in (select state from "ci"."main"."orders")',
+        'select id from "ci"."main"."customers" where id > (select max(state) from "ci"."main"."orders")',
+        'select c.id from "ci"."main"."customers" c where exists (select 1 from "ci"."main"."orders" o where o.state = c.name)',
+        'select distinct on (state) id from "ci"."main"."orders"',
+        'select id from "ci"."main"."orders" order by state limit 5',
+        'select id from "ci"."main"."customers" union select state from "ci"."main"."orders"',
+        'select id from "ci"."main"."customers" except select state from "ci"."main"."orders"',
+        'select sum(id) over w as s from "ci"."main"."orders" window w as (partition by state)',
+        'select state, count(*) as n from "ci"."main"."orders" group by all',
     ],
 )
 def test_a_column_that_filters_joins_or_groups_touches_the_rows(tmp_path: Path, code: str) -> None:
@@ -113,6 +122,11 @@ def test_ephemeral_models_are_seen_through(tmp_path: Path) -> None:
         ("this is no sql at all (", "by model alone, since"),
         ('select * from "ci"."main"."unknown_columns"', "the columns behind a * are not known"),
         ("def model(dbt, session): return dbt.ref('orders')", "by model alone, since"),
+        ('select columns(\'a|b\') from "ci"."main"."orders"', "by model alone, since"),
+        (
+            'select gone from "ci"."main"."orders" a, "ci"."main"."orders" b',
+            "nothing tells which table has the column gone",
+        ),
     ],
 )
 def test_what_cannot_be_read_by_column_is_touched_as_a_whole_and_says_why(
@@ -127,6 +141,24 @@ def test_what_cannot_be_read_by_column_is_touched_as_a_whole_and_says_why(
     assert touched.whole is not None
     assert touched.whole.startswith("depends on orders")
     assert why in touched.whole
+
+
+def test_a_metric_and_what_shows_it_are_reached(tmp_path: Path) -> None:
+    document = artifacts.manifest([ORDERS])
+    semantic = artifacts.node("semantic_model.p.orders", ("model.p.orders",))
+    metric = artifacts.node("metric.p.revenue", ("semantic_model.p.orders",))
+    document["semantic_models"] = {semantic["unique_id"]: semantic}
+    document["metrics"] = {metric["unique_id"]: metric}
+    board = exposure("metric.p.revenue")
+    document["exposures"] = {board["unique_id"]: board}
+    artifacts.write(tmp_path, manifest=document, run_results=artifacts.run_results([]))
+    starts = {"model.p.orders": Touched(columns={"amount": "changed"})}
+    found = trace_impact(Build.read(tmp_path), None, starts, lambda _: [])
+    assert [key for key in found if key not in starts] == [
+        semantic["unique_id"],
+        metric["unique_id"],
+        board["unique_id"],
+    ]
 
 
 def test_untouched_columns_touch_nothing(tmp_path: Path) -> None:
@@ -180,10 +212,35 @@ def test_a_new_node_another_materialization_and_a_snapshot_are_changes(tmp_path:
     assert changed_nodes(production, review) == {"model.p.a", "model.p.new", "snapshot.p.s"}
 
 
+def test_what_productions_last_build_did_not_make_may_differ(tmp_path: Path) -> None:
+    review = build(tmp_path / "ci", of("ci"))
+    nodes, ids = of("prod"), [f"model.p.{name}" for name in "abc"]
+    assert changed_nodes(build(tmp_path / "some", nodes, *ids[:2]), review) == {"model.p.c"}
+    results = [artifacts.result(ids[0], "error"), artifacts.result(ids[1], "skipped"), artifacts.result(ids[2])]
+    artifacts.write(tmp_path / "failed", manifest=artifacts.manifest(nodes), run_results=artifacts.run_results(results))
+    assert changed_nodes(Build.read(tmp_path / "failed"), review) == {"model.p.a", "model.p.b"}
+
+
+def test_a_seed_is_known_by_its_file_and_its_configuration(tmp_path: Path) -> None:
+    def seed(checksum: dict[str, str], **config: Any) -> list[dict[str, Any]]:
+        row = model("s", None, checksum=checksum, config={"materialized": "seed", **config})
+        return [{**row, "unique_id": "seed.p.s", "resource_type": "seed"}]
+
+    sha, path = ({"name": name, "checksum": "x"} for name in ("sha256", "path"))
+    production = build(tmp_path / "prod", seed(sha))
+    assert changed_nodes(production, build(tmp_path / "same", seed(sha, schema="other"))) == set()
+    assert changed_nodes(production, build(tmp_path / "typed", seed(sha, column_types={"v": "int"}))) == {"seed.p.s"}
+    # dbt reads no large seed: its path stands for it.
+    large = build(tmp_path / "large", seed(path))
+    assert changed_nodes(large, build(tmp_path / "again", seed(path))) == {"seed.p.s"}
+
+
 def test_what_was_not_selected_is_not_compiled_and_goes_by_its_checksum(tmp_path: Path) -> None:
     production = build(tmp_path / "prod", of("prod"))
     nodes = of("ci")
+    # Selected and not compiled: nobody knows.
     nodes[0]["compiled_code"] = None
+    assert changed_nodes(production, build(tmp_path / "whole", nodes)) == {"model.p.a", "model.p.b"}
     assert changed_nodes(production, build(tmp_path / "ci", nodes, "model.p.b")) == set()
     nodes[0]["checksum"] = {"checksum": "other"}
     assert changed_nodes(production, build(tmp_path / "other", nodes, "model.p.b")) == {"model.p.b"}

@@ -56,6 +56,8 @@ def test_the_newest_whole_build_of_the_environment_is_written_as_dbt_wrote_it(hi
     collect(history, tmp_path / "1", manifest=manifest("old"), run_results=results())
     newest = collect(history, tmp_path / "2", manifest=manifest("new", 1), run_results=results(1))
     collect(history, tmp_path / "3", manifest=manifest("docs", 2), run_results=results(2, "docs"))
+    # A test's manifest holds no code of models.
+    collect(history, tmp_path / "7", manifest=manifest("tested", 6), run_results=results(6, "test"))
     collect(history, tmp_path / "4", "ci", manifest=manifest("ci", 3), run_results=results(3))
     collect(history, tmp_path / "5", was_interrupted=True, manifest=manifest("cut", 4), run_results=results(4))
     checked = AT + timedelta(hours=5)
@@ -94,10 +96,10 @@ def test_a_manifest_that_an_older_offdag_noted_is_kept_anew(history: History, tm
 def test_without_a_build_there_is_no_state_and_what_was_there_is_gone(
     history: History, tmp_path: Path, environment: str
 ) -> None:
-    artifacts.write(tmp_path / "state", manifest=manifest("of another time"))
     collect(history, tmp_path / "1", "other", manifest=manifest("x"), run_results=results())
+    assert write_state(history, "p", "other", tmp_path / "state") is not None
     assert write_state(history, "p", environment, tmp_path / "state") is None
-    assert list((tmp_path / "state").iterdir()) == []
+    assert [path.name for path in (tmp_path / "state").iterdir()] == ["state.json"]
     with pytest.raises(UsageError, match=r"the state has no manifest\.json"):
         State.of(tmp_path / "state")
 
@@ -135,7 +137,7 @@ def test_a_copy_holds_what_was_written_after_the_last_checkpoint(project: DbtPro
         with pytest.raises(DatabaseLocked):
             copy_production(project, "prod", out, 0.3, said.append)
         assert f"process {writer.pid}" in said[0]
-        assert list(out.iterdir()) == []
+        assert not (out / "p_prod.duckdb").exists()
         # It ends without a checkpoint.
         writer.communicate("")
     assert path.with_name("p_prod.duckdb.wal").is_file()
@@ -147,7 +149,33 @@ def test_a_copy_holds_what_was_written_after_the_last_checkpoint(project: DbtPro
 
 def test_where_the_file_is_missing_there_is_no_copy_and_it_says_so(project: DbtProject, tmp_path: Path) -> None:
     said: list[str] = []
-    (tmp_path / "old.duckdb").write_bytes(b"of an earlier call")
     assert copy_production(project, "prod", tmp_path, 1.0, said.append) is None
     assert "there is no copy of prod's database" in said[0]
-    assert not (tmp_path / "old.duckdb").exists()
+
+
+def test_nothing_is_removed_that_offdag_did_not_write(project: DbtProject, history: History, tmp_path: Path) -> None:
+    shop = tmp_path / "data" / "p_prod.duckdb"
+    duckdb.connect(str(shop)).close()
+    with pytest.raises(UsageError, match="holds files that are not of an earlier state"):
+        write_state(history, "p", "prod", tmp_path / "data")
+    out = tmp_path / "state"
+    collect(history, tmp_path / "1", manifest=manifest("x"), run_results=results())
+    write_state(history, "p", "prod", out)
+    (out / "notes.txt").write_text("mine")
+    copy = copy_production(project, "prod", out, 5.0, print)
+    assert State.of(out).database == copy
+    # A marker that points elsewhere is no reason to remove what lies there.
+    (out / "state.json").write_text('{"database": "../data/p_prod.duckdb"}')
+    write_state(history, "p", "prod", out)
+    assert shop.is_file()
+    (out / "state.json").write_text('{"database": "p_prod.duckdb"}')
+    State.of(out).drop_database()
+    assert sorted(p.name for p in out.iterdir()) == ["manifest.json", "notes.txt", "run_results.json", "state.json"]
+
+
+def test_a_password_of_production_is_not_needed(tmp_path: Path) -> None:
+    (tmp_path / "dbt_project.yml").write_text("name: p\nprofile: p\n")
+    password = "\"{{ env_var('NOBODY_SET_THIS') }}\""
+    server = f"{{type: postgres, host: h, password: {password}, dbname: d, schema: s}}"
+    (tmp_path / "profiles.yml").write_text(f"p: {{target: ci, outputs: {{prod: {server}, ci: {server}}}}}")
+    assert copy_production(DbtProject(tmp_path, {}), "prod", tmp_path, 1.0, print) is None

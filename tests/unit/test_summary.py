@@ -80,7 +80,7 @@ def review(tmp_path: Path) -> Review:
         ),
         unchanged=("model.p.x",),
         not_compared={"model.p.revenue": "was not built: skipped"},
-        removed=("model.p.gone",),
+        removed={"model.p.gone": "is no more in the project"},
         impact={
             "model.p.orders": Touched(columns={"amount": "differs in 1,500 rows", "id": "fails not_null_orders_id"}),
             "model.p.revenue": Touched(columns={"total": "from orders.amount"}, rows="reads rows of orders"),
@@ -105,7 +105,12 @@ def test_without_results_it_says_so() -> None:
 def test_without_production_it_says_so(tmp_path: Path) -> None:
     text = summary("shop", 0, Review(build(tmp_path, artifacts.result("model.p.orders"))))
     assert "passed" in text
-    assert "no build of production yet" in text
+    assert "there is no build of production yet" in text
+    blind = summary(
+        "shop", 0, Review(build(tmp_path, artifacts.result("model.p.orders")), is_blind=True), is_refused=True
+    )
+    assert "production could not be read" in blind
+    assert "passed, REFUSED" in blind
 
 
 def test_text_from_data_breaks_out_of_nothing(tmp_path: Path) -> None:
@@ -129,7 +134,7 @@ def test_text_from_data_breaks_out_of_nothing(tmp_path: Path) -> None:
     impact = {"model.p.evil": Touched(columns={HOSTILE: HOSTILE}, rows=HOSTILE)}
     text = summary(HOSTILE, 1, Review(found, found, (comparison,), impact=impact, remarks=(HOSTILE,)))
     # Whatever stands outside of code spans and is not escaped.
-    bare = re.sub(r"\\.", "", re.sub(r"`[^`\n]*`", "", text))
+    bare = re.sub(r"\\.", "", re.sub(r"`[^`\n]*`|<code>[^<\n]*</code>", "", text))
     assert "@here" not in bare
     assert "](http" not in bare
     assert "<b>" not in bare

@@ -98,9 +98,11 @@ def _check_resolved(query: exp.Expr) -> None:
     if any(not isinstance(star.parent, exp.Count) for star in query.find_all(exp.Star)) or query.find(exp.Columns):
         raise NoLineage("the columns behind a * are not known")
     for scope in traverse_scope(query):
-        selected = set(scope.expression.named_selects) if isinstance(scope.expression, exp.Query) else set()
-        for column in scope.columns:
-            if not column.table and column.name not in selected:
+        if isinstance(scope.expression, exp.Query):
+            outputs = [column for select in scope.expression.selects for column in select.find_all(exp.Column)]
+            # Elsewhere a name may be an output's.
+            others = [column for column in scope.columns if column.name not in scope.expression.named_selects]
+            for column in (c for c in (*outputs, *others) if not c.table):
                 raise NoLineage(f"nothing tells which table has the column {column.name}")
 
 

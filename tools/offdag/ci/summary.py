@@ -235,7 +235,7 @@ def _code(text: str) -> str:
 def _code_html(text: str) -> str:
     from html import escape
 
-    return f"<code>{escape(text)}</code>"
+    return f"<code>{escape(_one_line(text))}</code>".replace("@", "@\u200b")
 
 
 def _text(text: str) -> str:
