@@ -31,6 +31,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3, help="how often each is measured")
     parser.add_argument("--full", action="store_true", help="also the largest sizes: an hour and more")
     parser.add_argument("--out", type=Path, default=Path(".offdag/bench.json"), help="where the numbers go")
+    parser.add_argument("--merge", action="store_true", help="keep the file's numbers of what is not measured now")
     given = parser.parse_args()
     unknown = set(given.suites) - set(_SUITES)
     if unknown:
@@ -42,7 +43,9 @@ def main() -> None:
         for number in range(given.rounds):
             for suite in suites:
                 _round(suite, number, given.rounds, measured)
-        numbers = _numbers(suites, measured, given.rounds)
+        numbers = _numbers(suites, measured)
+    if given.merge and given.out.is_file():
+        numbers = _merged(json.loads(given.out.read_text()), numbers)
     print(table(numbers), end="")
     given.out.parent.mkdir(parents=True, exist_ok=True)
     given.out.write_text(json.dumps(numbers, indent=1) + "\n")
@@ -57,11 +60,15 @@ def _round(suite: Suite, number: int, rounds: int, measured: dict[str, list[Cost
             measured.setdefault(name, []).append(cost)
 
 
-def _numbers(suites: list[Suite], measured: dict[str, list[Cost]], rounds: int) -> Numbers:
+def _merged(old: Numbers, new: Numbers) -> Numbers:
+    figures = {figure["name"]: figure for numbers in (old, new) for figure in numbers["figures"]}
+    return {**new, "costs": {**old["costs"], **new["costs"]}, "figures": list(figures.values())}
+
+
+def _numbers(suites: list[Suite], measured: dict[str, list[Cost]]) -> Numbers:
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     return {
         "machine": {"cores": os.cpu_count(), "memory_gib": round(memory)},
-        "rounds": rounds,
         "costs": {
             name: [{"cpu_seconds": round(cost.cpu_seconds, 3), "peak_mib": round(cost.peak_mib, 1)} for cost in costs]
             for name, costs in measured.items()

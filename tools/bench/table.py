@@ -6,22 +6,22 @@ from typing import Any
 
 from bench.measure import summary
 
-# What `python -m bench` writes as JSON: machine, rounds, costs (name to a list of CPU seconds and peak MiB), figures.
+# What `python -m bench` writes as JSON: machine, costs (name to a list of CPU seconds and peak MiB), figures.
 Numbers = dict[str, Any]
 
 
 def table(numbers: Numbers) -> str:
-    """Both tables, with the machine and the number of rounds above them."""
+    """Both tables, with the machine above them."""
     machine = numbers["machine"]
     lines = [
-        f"{machine['cores']} cores, {machine['memory_gib']} GiB; median (range), from {numbers['rounds']} rounds at most.",
+        f"{machine['cores']} cores, {machine['memory_gib']} GiB; median (range) where there was more than one round.",
         "",
-        "| what | CPU seconds | peak MiB |",
-        "| --- | --- | --- |",
+        "| what | rounds | CPU seconds | peak MiB |",
+        "| --- | --- | --- | --- |",
     ]
     for name, costs in numbers["costs"].items():
         cpu, peak = [cost["cpu_seconds"] for cost in costs], [cost["peak_mib"] for cost in costs]
-        lines.append(f"| {name} | {summary(cpu, 2)} | {summary(peak, 0)} |")
+        lines.append(f"| {name} | {len(costs)} | {summary(cpu, 2)} | {summary(peak, 0)} |")
     lines += ["", "| figure | measured | goal |", "| --- | --- | --- |"]
     for figure in numbers["figures"]:
         value, unit, goal = figure["value"], figure["unit"], figure["goal"]

@@ -62,7 +62,7 @@ waits_for as (
 
 ),
 
--- The parent by one key: by its node and its run, a planner may first pair all nodes of a run with each other.
+-- The parent by one key, and the times after the window: otherwise a planner may first pair all nodes of a run with each other.
 waits as (
 
     select
@@ -70,9 +70,10 @@ waits as (
         children.started_at,
         parents.node_execution_id as parent_execution_id,
         parents.completed_at as parent_completed_at,
+        parents.completed_at <= children.started_at as is_before,
         row_number() over (
             partition by children.node_execution_id
-            order by parents.completed_at desc, parents.node_execution_id asc
+            order by parents.completed_at <= children.started_at desc, parents.completed_at desc, parents.node_execution_id asc
         ) as latest_number
     from waits_for
     inner join executions as children
@@ -84,7 +85,16 @@ waits as (
         on
             parents.run_node_key
             = {{ surrogate_key(['children.project', 'children.environment', 'children.invocation_id', 'waits_for.parent_id']) }}
-    where parents.completed_at <= children.started_at
+
+),
+
+latest_waits as (
+
+    select *
+    from waits
+    where
+        latest_number = 1
+        and is_before
 
 ),
 
@@ -112,13 +122,10 @@ chain as (
     union all
 
     select
-        waits.parent_execution_id as node_execution_id,
+        latest_waits.parent_execution_id as node_execution_id,
         chain.steps_from_end + 1 as steps_from_end
     from chain
-    inner join waits
-        on
-            chain.node_execution_id = waits.node_execution_id
-            and waits.latest_number = 1
+    inner join latest_waits on chain.node_execution_id = latest_waits.node_execution_id
 
 ),
 
@@ -128,6 +135,7 @@ first_waiting as (
         parent_execution_id,
         min(started_at) as first_started_at
     from waits
+    where is_before
     group by parent_execution_id
 
 ),
@@ -144,16 +152,13 @@ final as (
         numbered.started_at,
         numbered.completed_at,
         {{ seconds_between('numbered.started_at', 'numbered.completed_at') }} as run_seconds,
-        {{ seconds_between('waits.parent_completed_at', 'numbered.started_at') }} as wait_seconds,
+        {{ seconds_between('latest_waits.parent_completed_at', 'numbered.started_at') }} as wait_seconds,
         {{ seconds_between('numbered.completed_at', 'coalesce(first_waiting.first_started_at, numbered.run_completed_at)') }}
             as slack_seconds,
         chain.node_execution_id is not null as is_critical,
         cast(chain.steps_from_end as bigint) as steps_from_end
     from numbered
-    left join waits
-        on
-            numbered.node_execution_id = waits.node_execution_id
-            and waits.latest_number = 1
+    left join latest_waits on numbered.node_execution_id = latest_waits.node_execution_id
     left join first_waiting
         on numbered.node_execution_id = first_waiting.parent_execution_id
     left join chain
