@@ -7,6 +7,7 @@ import json
 import os
 import sys
 import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 
 from bench import builds, collecting, diffing, loading, monitoring, startup
@@ -37,8 +38,12 @@ def main() -> None:
     if unknown:
         parser.error(f"there is no suite {', '.join(sorted(unknown))}")
     measured: dict[str, list[Cost]] = {}
-    with tempfile.TemporaryDirectory(prefix="offdag-bench-") as folder:
-        suites = [_SUITES[name](Path(folder), given.full) for name in given.suites or _SUITES]
+    with tempfile.TemporaryDirectory(prefix="offdag-bench-") as folder, ExitStack() as stack:
+        suites: list[Suite] = []
+        for name in given.suites or _SUITES:
+            suites.append(_SUITES[name](Path(folder), given.full))
+            # What the suite started ends here, also where a later one fails.
+            stack.enter_context(suites[-1].at_end)
         # In rounds, so that a noisy minute of the machine falls on all of them.
         for number in range(given.rounds):
             for suite in suites:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
@@ -39,10 +40,12 @@ class Suite:
     Attributes:
         work: By name, in the order in which a round does it.
         figures: Made after all rounds.
+        at_end: Closed after that.
     """
 
     work: dict[str, Work] = field(default_factory=dict)
     figures: list[Callable[[Costs], Figure]] = field(default_factory=list)
+    at_end: ExitStack = field(default_factory=ExitStack)
 
     def cpu_sum(self, name: str, parts: list[str], goal: float | None = None) -> None:
         """Add a figure: the sum of the medians of some pieces of work."""

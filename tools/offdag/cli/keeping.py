@@ -1,14 +1,15 @@
-"""Verbs that look after the history: verdicts, compact, rebuild, prune."""
+"""Verbs that look after the history: verdicts, load, compact, rebuild, prune."""
 
 from __future__ import annotations
 
 import re
 import sys
 from datetime import timedelta
+from pathlib import Path
 
 import click
 
-from offdag.cli.frame import FORMAT, open_history, print_rows, say, verb
+from offdag.cli.frame import FORMAT, PROJECT_DIR, open_history, print_rows, say, verb
 from offdag.clock import utc_now
 from offdag.errors import ExitCode, HistoryError, UsageError
 from offdag.settings import Settings
@@ -29,6 +30,25 @@ def verdicts(settings: Settings, limit: int, output: str) -> int:
         "nothing was collected yet",
     )
     say(f"{min(limit, len(rows))} of {len(rows)} verdicts shown")
+    return ExitCode.OK
+
+
+@verb("offdag load --project-dir my_project --target prod", "history", "monitor_project_dir")
+@PROJECT_DIR
+@click.option("--target", help="Target of the dbt profile. Default: the profile's own.")
+@click.option("--schema", default="offdag", show_default=True, help="Schema that gets the tables.")
+def load(settings: Settings, project_dir: Path, target: str | None, schema: str) -> int:
+    """Copy the history's tables into Postgres, through a dbt profile; again, only the dates that gained files."""
+    from offdag.dbt_project import DbtProject
+    from offdag.load import load as load_history
+
+    project = DbtProject(project_dir, settings.environ)
+    # How many dates there are to replace is not known before they are compared.
+    with click.progressbar(length=0, label="loading", file=sys.stderr, show_eta=False, show_pos=True) as bar:
+        done = load_history(open_history(settings), project, target, schema, lambda: bar.update(1))
+    say(
+        f"loaded {done.rows:,} rows into the schema {schema}: {done.dates} dates of tables replaced, {done.unchanged} as before"
+    )
     return ExitCode.OK
 
 

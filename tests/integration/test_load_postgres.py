@@ -1,0 +1,155 @@
+"""The history's tables in a real Postgres: what is there is what the history holds, however often and wherever a load ends."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+import pytest
+
+from bench import postgres
+from offdag.clock import utc_now
+from offdag.collect.collection import collect_files
+from offdag.collect.context import Context
+from offdag.collect.places import artifacts_in
+from offdag.dbt_project import DbtProject
+from offdag.errors import UsageError
+from offdag.history.compaction import compact
+from offdag.history.history import History
+from offdag.load import load
+from support import artifacts
+from support.command import offdag
+
+pytestmark = pytest.mark.xdist_group("four_weeks")
+ODD = "a \"quote\", a comma,\na line; \\N \\. tab\t é 漢 and 'more'"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[postgres.Postgres]:
+    if postgres.binaries() is None:
+        assert os.environ.get("OFFDAG_REQUIRE_ALL") != "1", "CI has to have Postgres"
+        pytest.skip("there is no Postgres on this machine")
+    with postgres.running(tmp_path_factory.mktemp("postgres")) as server:
+        yield server
+
+
+@pytest.fixture
+def project(server: postgres.Postgres, tmp_path: Path) -> DbtProject:
+    (tmp_path / "dbt_project.yml").write_text("name: p\nprofile: p\n")
+    duck = "{type: duckdb, path: p.duckdb}"
+    (tmp_path / "profiles.yml").write_text(
+        f"p: {{target: prod, outputs: {{prod: {server.profile()}, duck: {duck}}}}}\n"
+    )
+    return DbtProject(tmp_path, {})
+
+
+@pytest.fixture
+def history(tmp_path: Path) -> History:
+    history = History(str(tmp_path / "history"))
+    for number in range(3):
+        collect(history, tmp_path / str(number), number)
+    return history
+
+
+def collect(history: History, folder: Path, days: int) -> None:
+    at = artifacts.NOW + timedelta(days=days // 2, hours=days)
+    results = [
+        artifacts.result("model.p.a", at=at, message=ODD),
+        artifacts.result("model.p.b", "skipped", at, message=""),
+    ]
+    nodes = [artifacts.node("model.p.a", description=ODD), artifacts.node("model.p.b", ("model.p.a",))]
+    artifacts.write(folder, manifest=artifacts.manifest(nodes, at), run_results=artifacts.run_results(results, at))
+    collect_files(history, artifacts_in(str(folder)), Context(environment="prod"))
+
+
+def rows(server: postgres.Postgres, schema: str, table: str, columns: list[str]) -> list[tuple[Any, ...]]:
+    connection = psycopg2.connect(host="127.0.0.1", port=server.port, user=server.user, dbname="postgres")
+    with connection, connection.cursor() as cursor:
+        cursor.execute(f"select {', '.join(columns)} from {schema}.{table}")
+        found = cursor.fetchall()
+    connection.close()
+    return sorted(found, key=repr)
+
+
+def assert_equal(server: postgres.Postgres, schema: str, history: History) -> None:
+    for table, arrow in history.schemas.items():
+        held = {tuple(row.values()) for row in history.read(table).to_pylist()}
+        found = rows(server, schema, table, arrow.names)
+        assert len(found) == len(held), table
+        assert set(found) == held, table
+
+
+def test_what_is_there_is_what_the_history_holds(
+    server: postgres.Postgres, project: DbtProject, history: History, tmp_path: Path
+) -> None:
+    first = load(history, project, None, "whole")
+    assert first.rows == sum(history.read(table).num_rows for table in history.schemas)
+    assert_equal(server, "whole", history)
+    again = load(history, project, "prod", "whole")
+    assert (again.dates, again.rows, again.unchanged) == (0, 0, first.dates)
+    collect(history, tmp_path / "new", 3)
+    third = load(history, project, None, "whole")
+    # The dates of the new run alone: its results, its invocation, its verdicts.
+    assert 0 < third.dates < first.dates
+    assert_equal(server, "whole", history)
+
+
+def test_merged_files_are_the_same_rows(server: postgres.Postgres, project: DbtProject, history: History) -> None:
+    load(history, project, None, "merged")
+    compact(history, utc_now())
+    load(history, project, None, "merged")
+    assert_equal(server, "merged", history)
+    assert rows(server, "merged", "node_results", ["message"]).count((ODD,)) == 3
+
+
+def test_a_load_that_ends_in_between_is_completed(
+    server: postgres.Postgres, project: DbtProject, history: History
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    done = 0
+
+    def killed() -> None:
+        nonlocal done
+        done += 1
+        if done == 4:
+            raise Killed
+
+    with pytest.raises(Killed):
+        load(history, project, None, "killed", killed)
+    rest = load(history, project, None, "killed")
+    assert rest.unchanged == 4
+    assert_equal(server, "killed", history)
+
+
+def test_columns_of_a_newer_offdag_are_added(server: postgres.Postgres, project: DbtProject, history: History) -> None:
+    load(history, project, None, "older")
+    connection = psycopg2.connect(host="127.0.0.1", port=server.port, user=server.user, dbname="postgres")
+    with connection, connection.cursor() as cursor:
+        cursor.execute("alter table older.invocations drop column pull_request")
+        cursor.execute("delete from older.loaded_dates")
+    connection.close()
+    load(history, project, None, "older")
+    assert_equal(server, "older", history)
+
+
+def test_other_targets_and_servers_that_are_not_there_are_told(
+    project: DbtProject, history: History, tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match="into Postgres alone, and the target is duckdb"):
+        load(history, project, "duck", "x")
+    broken = "p: {target: prod, outputs: {prod: {type: postgres, host: 127.0.0.1, port: 1, user: u, password: p, dbname: d, schema: s}}}"
+    (tmp_path / "profiles.yml").write_text(broken)
+    with pytest.raises(UsageError, match="the history cannot be loaded"):
+        load(history, DbtProject(tmp_path, {}), None, "x")
+
+
+def test_the_verb(project: DbtProject, history: History, tmp_path: Path) -> None:
+    ended = offdag(tmp_path, "load", "--project-dir", str(tmp_path), "--schema", "verb")
+    assert ended.code == 0, ended
+    assert "rows into the schema verb" in ended.err
