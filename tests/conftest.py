@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
@@ -9,6 +10,7 @@ import pytest
 
 pytest.register_assert_rewrite("support.golden")
 
+from bench import postgres
 from support import artifacts
 from support.command import offdag
 from support.fake_slack import FakeSlack
@@ -17,6 +19,16 @@ from support.fake_slack import FakeSlack
 @pytest.fixture
 def slack() -> Iterator[FakeSlack]:
     with FakeSlack() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[postgres.Postgres]:
+    """A Postgres of the module's own."""
+    if postgres.binaries() is None:
+        assert os.environ.get("OFFDAG_REQUIRE_ALL") != "1", "CI has to have Postgres"
+        pytest.skip("there is no Postgres on this machine")
+    with postgres.running(tmp_path_factory.mktemp("postgres")) as server:
         yield server
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg2
@@ -28,15 +26,6 @@ MODELS = {
           - {name: paid, columns: [{name: id, data_tests: [unique]}]}
     ''',
 }  # fmt: skip
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[postgres.Postgres]:
-    if postgres.binaries() is None:
-        assert os.environ.get("OFFDAG_REQUIRE_ALL") != "1", "CI has to have Postgres"
-        pytest.skip("there is no Postgres on this machine")
-    with postgres.running(tmp_path) as server:
-        yield server
 
 
 def test_schemas_of_one_server_are_deferred_to_and_compared(server: postgres.Postgres, tmp_path: Path) -> None:

@@ -2,36 +2,21 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
 import psycopg2
 import pytest
 
-from bench import postgres
 from offdag.ci.comparison import SampleRow, compare
 from support.sides import Sides
 
 pytestmark = pytest.mark.xdist_group("four_weeks")
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[postgres.Postgres | None]:
-    if postgres.binaries() is None:
-        assert os.environ.get("OFFDAG_REQUIRE_ALL") != "1", "CI has to have Postgres"
-        yield None
-        return
-    with postgres.running(tmp_path_factory.mktemp("postgres")) as server:
-        yield server
-
-
 @pytest.fixture(params=["duckdb", "postgres"])
-def sides(request: pytest.FixtureRequest, server: postgres.Postgres | None, tmp_path: Path) -> Sides:
-    if request.param == "postgres" and server is None:
-        pytest.skip("there is no Postgres on this machine")
-    return Sides(tmp_path, server if request.param == "postgres" else None)
+def sides(request: pytest.FixtureRequest, tmp_path: Path) -> Sides:
+    return Sides(tmp_path, request.getfixturevalue("server") if request.param == "postgres" else None)
 
 
 def test_rows_are_matched_by_key_and_differences_counted_by_column(sides: Sides) -> None:

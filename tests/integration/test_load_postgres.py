@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -26,15 +24,6 @@ from support.command import offdag
 
 pytestmark = pytest.mark.xdist_group("four_weeks")
 ODD = "a \"quote\", a comma,\na line; \\N \\. tab\t é 漢 and 'more'"
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[postgres.Postgres]:
-    if postgres.binaries() is None:
-        assert os.environ.get("OFFDAG_REQUIRE_ALL") != "1", "CI has to have Postgres"
-        pytest.skip("there is no Postgres on this machine")
-    with postgres.running(tmp_path_factory.mktemp("postgres")) as server:
-        yield server
 
 
 @pytest.fixture

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
@@ -20,15 +18,6 @@ pytestmark = pytest.mark.xdist_group("four_weeks")
 STOCK = ObservedTable(
     "stock", "p", "snapshot.p.stock", {"product_id": "string", "units": "int64", "counted_at": "timestamp"}, 2
 )
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[postgres.Postgres]:
-    if postgres.binaries() is None:
-        assert os.environ.get("OFFDAG_REQUIRE_ALL") != "1", "CI has to have Postgres"
-        pytest.skip("there is no Postgres on this machine")
-    with postgres.running(tmp_path_factory.mktemp("postgres")) as server:
-        yield server
 
 
 @pytest.fixture

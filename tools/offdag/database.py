@@ -61,6 +61,11 @@ def copy_database(path: Path, copy: Path, who: str, timeout: float, say: Callabl
     temporary.replace(copy)
 
 
+def quoted(identifier: str) -> str:
+    """An identifier as DuckDB and Postgres read it, whatever it holds."""
+    return '"' + identifier.replace('"', '""') + '"'
+
+
 def is_lock_message(text: str) -> bool:
     """Whether an error text of DuckDB's, or of dbt on DuckDB, speaks of a lock."""
     return bool(_LOCK.search(text))

@@ -25,6 +25,7 @@ __all__ = [
     "NoBuild",
     "OffdagError",
     "UsageError",
+    "brief",
     "three_parts",
 ]
 
@@ -32,6 +33,11 @@ __all__ = [
 def three_parts(what: str, where: str, next_command: str) -> str:
     """The form of every error that people read: what failed, where, and the next command to type."""
     return f"error: {what}\nwhere: {where}\nnext:  {next_command}"
+
+
+def brief(error: Exception) -> str:
+    """The first line of what a library says of its trouble, or the name of the error where it says nothing."""
+    return next(iter(str(error).strip().splitlines()), "")[:300] or type(error).__name__
 
 
 class ExitCode(IntEnum):

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 
+from offdag.database import quoted
 from offdag.dbt_project import DbtProject
-from offdag.errors import UsageError
+from offdag.errors import UsageError, brief
 from offdag.history.history import History, date_folder
 from offdag.warehouse import profile_adapter
 
@@ -98,9 +99,8 @@ def load(
         except UsageError:
             raise
         except Exception as error:
-            reason = next(iter(str(error).strip().splitlines()), "") or type(error).__name__
             raise UsageError(
-                f"the history cannot be loaded: {reason}",
+                f"the history cannot be loaded: {brief(error)}",
                 f"schema {schema} of the target {target or 'by default'}",
                 "dbt debug",
             ) from error
@@ -124,8 +124,8 @@ def _replace(
     # Texts are quoted and nulls are not: an empty text stays one.
     pa_csv.write_csv(frame, buffer, pa_csv.WriteOptions(include_header=False))
     buffer.seek(0)
-    relation, loaded = (f"{_quoted(schema)}.{_quoted(name)}" for name in (table, _LOADED))
-    columns = ", ".join(_quoted(name) for name in frame.column_names)
+    relation, loaded = (f"{quoted(schema)}.{quoted(name)}" for name in (table, _LOADED))
+    columns = ", ".join(quoted(name) for name in frame.column_names)
     with adapter.transaction():
         cursor: Any = adapter.cursor
         cursor.execute(f"delete from {relation} where run_date = %s", (day,))
@@ -137,19 +137,15 @@ def _replace(
 
 def _make_table(adapter: EngineAdapter, schema: str, table: str, columns: dict[str, str]) -> None:
     """Make a table, or add the columns that a newer offdag has."""
-    relation = f"{_quoted(schema)}.{_quoted(table)}"
+    relation = f"{quoted(schema)}.{quoted(table)}"
     with adapter.transaction():
         cursor: Any = adapter.cursor
         cursor.execute(f"create table if not exists {relation} ()")
         for name, kind in columns.items():
-            cursor.execute(f"alter table {relation} add column if not exists {_quoted(name)} {kind}")
+            cursor.execute(f"alter table {relation} add column if not exists {quoted(name)} {kind}")
 
 
 def _known(adapter: EngineAdapter, schema: str) -> dict[tuple[str, date], str]:
     cursor: Any = adapter.cursor
-    cursor.execute(f"select table_name, run_date, version from {_quoted(schema)}.{_quoted(_LOADED)}")
+    cursor.execute(f"select table_name, run_date, version from {quoted(schema)}.{quoted(_LOADED)}")
     return {(table, day): version for table, day, version in cursor.fetchall()}
-
-
-def _quoted(identifier: str) -> str:
-    return '"' + identifier.replace('"', '""') + '"'

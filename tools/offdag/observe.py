@@ -21,9 +21,9 @@ import pyarrow.compute as pc
 from offdag.artifacts.document import Kind, UnreadableArtifact, Verdict, parse_document
 from offdag.artifacts.manifest import read_manifest
 from offdag.clock import utc_now
-from offdag.database import open_read_only
+from offdag.database import open_read_only, quoted
 from offdag.dbt_project import DbtProject
-from offdag.errors import OffdagError, UsageError
+from offdag.errors import OffdagError, UsageError, brief
 from offdag.history.history import History
 from offdag.history.schemas import TYPE_WORDS, arrow_schema
 from offdag.warehouse import profile_adapter
@@ -222,8 +222,8 @@ def _from_duckdb(
     """The columns of a DuckDB table; the file is open for this one query."""
     if not path.is_file():
         raise UsageError("there is no database", str(path), "run the build first")
-    columns = ", ".join(_quoted(name) for name in table.columns)
-    relation = f"{_quoted(node['schema_name'])}.{_quoted(node['alias'])}"
+    columns = ", ".join(quoted(name) for name in table.columns)
+    relation = f"{quoted(node['schema_name'])}.{quoted(node['alias'])}"
     query = f"select {columns} from {relation} order by {columns} limit {table.max_rows + 1}"
     with open_read_only(path, "observe", lock_timeout, say) as database:
         try:
@@ -249,9 +249,6 @@ def _from_warehouse(project: DbtProject, target: str | None, node: Row, table: O
 
 
 def _unreadable_table(error: Exception, node: Row) -> UsageError:
-    reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
-    return UsageError(f"the table cannot be read: {reason}", str(node["unique_id"]), "dbt build, then offdag observe")
-
-
-def _quoted(identifier: str) -> str:
-    return '"' + identifier.replace('"', '""') + '"'
+    return UsageError(
+        f"the table cannot be read: {brief(error)}", str(node["unique_id"]), "dbt build, then offdag observe"
+    )

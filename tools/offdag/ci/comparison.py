@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from offdag.artifacts.compiled import CompiledNode
 from offdag.ci.databases import Databases
+from offdag.errors import brief
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -101,8 +102,7 @@ def compare(
     try:
         return _compared(databases, production, review, decimals, samples)
     except Exception as error:
-        reason = next(iter(str(error).strip().splitlines()), "") or type(error).__name__
-        return Comparison(review.unique_id, problem=reason[:300])
+        return Comparison(review.unique_id, problem=brief(error))
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 import duckdb
 
 from offdag.artifacts.compiled import CompiledNode
-from offdag.database import open_read_only
+from offdag.database import open_read_only, quoted
 from offdag.dbt_project import DbtProject
-from offdag.errors import OffdagError, UsageError
+from offdag.errors import OffdagError, UsageError, brief
 from offdag.warehouse import profile_adapter
 
 if TYPE_CHECKING:
@@ -90,8 +90,7 @@ def both_sides(
         except OffdagError:
             raise
         except Exception as error:
-            reason = next(iter(str(error).strip().splitlines()), "") or type(error).__name__
-            raise UsageError(f"the databases cannot be opened: {reason}", target, "dbt debug") from error
+            raise UsageError(f"the databases cannot be opened: {brief(error)}", target, "dbt debug") from error
         try:
             yield Databases(adapter, schema)
         finally:
@@ -137,8 +136,8 @@ def _duckdb(files: tuple[Path, Path], lock_timeout: float, say: Callable[[str], 
         connection = duckdb.connect(str(Path(folder) / f"{_WORK}.duckdb"), config={"python_enable_replacements": False})
         try:
             for name, file in catalogs.items():
-                path, quoted = str(file).replace("'", "''"), name.replace('"', '""')
-                connection.execute(f"attach '{path}' as \"{quoted}\" (read_only)")
+                path = str(file).replace("'", "''")
+                connection.execute(f"attach '{path}' as {quoted(name)} (read_only)")
             # SQLMesh's own configuration would hand out one adapter for all that open the same file.
             yield create_engine_adapter(lambda: connection, "duckdb")
         finally:

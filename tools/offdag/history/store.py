@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from offdag.errors import HistoryError
+from offdag.errors import HistoryError, brief
 
 
 class Store:
@@ -135,9 +135,9 @@ class Store:
         except Exception as error:
             if self._local and not isinstance(error, OSError):
                 raise
-            reason = (isinstance(error, OSError) and error.strerror) or next(iter(str(error).strip().splitlines()), "")
+            reason = (isinstance(error, OSError) and error.strerror) or brief(error)
             raise HistoryError(
-                f"cannot {verb} the history: {reason or type(error).__name__}",
+                f"cannot {verb} the history: {reason}",
                 self.path(name),
                 "mend access or space there, then run the same command again: nothing is lost or doubled",
             ) from error
