@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 
@@ -9,6 +10,7 @@ import click
 import pytest
 import yaml
 
+from bench.table import table
 from offdag.cli import cli
 from support.command import ROOT
 
@@ -78,3 +80,8 @@ def test_slacks_scopes_are_those_that_the_code_needs() -> None:
     manifest = yaml.safe_load((ROOT / "docs" / "slack-app-manifest.yml").read_text())
     scopes = manifest["oauth_config"]["scopes"]["bot"]
     assert sorted(scopes) == ["channels:history", "channels:read", "chat:write", "groups:history", "groups:read"]
+
+
+def test_the_table_of_performance_is_what_was_measured() -> None:
+    numbers = json.loads((ROOT / "docs" / "performance.json").read_text())
+    assert table(numbers) in (ROOT / "docs" / "performance.md").read_text()

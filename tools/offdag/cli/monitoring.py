@@ -98,6 +98,6 @@ def report(settings: Settings, report_path: str | None) -> int:
 
     path = Path(report_path) if report_path else settings.report_path
     rows = Marts(settings.monitor_database, "report", settings.lock_timeout, say).read(*REPORT_MARTS)
-    data = write_report(rows, path, settings.now)
+    data = write_report(rows, path, settings.now, settings.monitor_database.parent)
     say(f"drew {sum(map(len, rows.values()))} rows into {path} and {data}")
     return ExitCode.OK

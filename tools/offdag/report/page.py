@@ -10,6 +10,7 @@ from typing import Any
 
 from offdag.errors import UsageError
 from offdag.report import charts
+from offdag.report.scripts import vega_scripts
 
 Row = dict[str, Any]
 
@@ -25,13 +26,14 @@ REPORT_MARTS = (
 )
 
 
-def write_report(marts: dict[str, list[Row]], path: Path, now: datetime) -> Path:
+def write_report(marts: dict[str, list[Row]], path: Path, now: datetime, cache: Path) -> Path:
     """Draw the page.
 
     Args:
         marts: Rows by mart, for each of REPORT_MARTS.
         path: HTML file to write.
         now: Time to show as the time of drawing, naive UTC.
+        cache: Folder for what the next report needs again.
 
     Returns:
         The JSON file beside it, with the marts.
@@ -39,7 +41,6 @@ def write_report(marts: dict[str, list[Row]], path: Path, now: datetime) -> Path
     Raises:
         UsageError: A file cannot be written.
     """
-    import vl_convert
     from jinja2 import Environment
 
     drawn = {
@@ -68,7 +69,7 @@ def write_report(marts: dict[str, list[Row]], path: Path, now: datetime) -> Path
         freshness=latest_checks(marts["fct_source_freshness"]),
         stock=[row for row in marts["fct_stock_counts"] if row["is_latest"] and row["is_still_sold"]],
         specs={name: _inline(spec) for name, spec in specs.items()},
-        vega=vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", charts.VEGA_LITE) if specs else "",
+        vega=vega_scripts(charts.VEGA_LITE, cache) if specs else "",
     )
     data = path.with_suffix(".json")
     if data == path:
