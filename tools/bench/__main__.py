@@ -13,7 +13,7 @@ from pathlib import Path
 from bench import builds, collecting, diffing, loading, monitoring, startup
 from bench.measure import Cost
 from bench.suite import Suite
-from bench.table import Numbers, table
+from bench.table import Numbers, put_table, table
 
 _SUITES = {
     "builds": builds.suite,
@@ -24,6 +24,8 @@ _SUITES = {
     "startup": startup.suite,
 }
 
+_PAGE = Path("docs/performance.md")
+
 
 def main() -> None:
     """Run the suites that are asked for."""
@@ -32,6 +34,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3, help="how often each is measured")
     parser.add_argument("--full", action="store_true", help="also the largest sizes: an hour and more")
     parser.add_argument("--out", type=Path, default=Path(".offdag/bench.json"), help="where the numbers go")
+    parser.add_argument(
+        "--docs", action="store_true", help="put the tables into docs/performance.md, the numbers beside it"
+    )
     parser.add_argument("--merge", action="store_true", help="keep the file's numbers of what is not measured now")
     given = parser.parse_args()
     unknown = set(given.suites) - set(_SUITES)
@@ -52,9 +57,14 @@ def main() -> None:
     if given.merge and given.out.is_file():
         numbers = _merged(json.loads(given.out.read_text()), numbers)
     print(table(numbers), end="")
-    given.out.parent.mkdir(parents=True, exist_ok=True)
-    given.out.write_text(json.dumps(numbers, indent=1) + "\n")
-    print(f"the numbers are in {given.out}", file=sys.stderr)
+    outs = [given.out]
+    if given.docs:
+        put_table(numbers, _PAGE)
+        outs.append(_PAGE.with_suffix(".json"))
+    for out in outs:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(json.dumps(numbers, indent=1) + "\n")
+        print(f"the numbers are in {out}", file=sys.stderr)
 
 
 def _round(suite: Suite, number: int, rounds: int, measured: dict[str, list[Cost]]) -> None:

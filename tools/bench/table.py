@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 from bench.measure import summary
 
 # What `python -m bench` writes as JSON: machine, costs (name to a list of CPU seconds and peak MiB), figures.
 Numbers = dict[str, Any]
+
+
+_TABLE = re.compile(r"(?<=<!-- measured -->\n).*?(?=<!-- end -->)", re.DOTALL)
+
+
+def put_table(numbers: Numbers, page: Path) -> None:
+    """Put the tables in place of those that a page has between its marks."""
+    text = _TABLE.sub(lambda _: table(numbers), page.read_text(encoding="utf-8"))
+    page.write_text(text, encoding="utf-8")
 
 
 def table(numbers: Numbers) -> str:
