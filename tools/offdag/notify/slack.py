@@ -14,6 +14,7 @@ from slack_sdk import WebClient, WebhookClient
 from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.http_retry import HttpRequest, HttpResponse, RetryHandler, RetryState
 from slack_sdk.http_retry.builtin_handlers import RateLimitErrorRetryHandler
+from slack_sdk.web import SlackResponse
 
 from offdag.notify import formats
 from offdag.notify.message import Message
@@ -141,12 +142,7 @@ class SlackBot:
             Refused: The token is not accepted.
             Unknown: Slack gave no answer.
         """
-        try:
-            answer = self._client.api_call("auth.test")
-        except SlackApiError as error:
-            raise _judged(error) from None
-        except (SlackClientError, HTTPException, OSError, ValueError) as error:
-            raise _lost(error) from None
+        answer = self._answer("auth.test")
         told = next((v for k, v in answer.headers.items() if k.lower() == "x-oauth-scopes"), "")
         scopes = ",".join(told) if isinstance(told, list) else str(told)
         return f"{answer.get('user')} in {answer.get('team')}", frozenset(s.strip() for s in scopes.split(","))
@@ -158,19 +154,21 @@ class SlackBot:
             Refused: It may not list channels.
             Unknown: Slack gave no answer.
         """
-        arguments = {"types": "public_channel,private_channel", "limit": 500, "exclude_archived": True}
-        return {c["name"]: bool(c.get("is_member")) for c in self._pages("conversations.list", arguments, "channels")}
+        return {channel["name"]: bool(channel.get("is_member")) for channel in self._channels()}
 
     def _channel_id(self, channel: str) -> str:
         if _CHANNEL_ID.match(channel):
             return channel
         if self._channel_ids is None:
-            arguments = {"types": "public_channel,private_channel", "limit": 500, "exclude_archived": True}
-            self._channel_ids = {c["name"]: c["id"] for c in self._pages("conversations.list", arguments, "channels")}
+            self._channel_ids = {found["name"]: found["id"] for found in self._channels()}
         try:
             return self._channel_ids[channel.lstrip("#")]
         except KeyError:
             raise Refused("channel_not_found", _ADVICE["channel_not_found"]) from None
+
+    def _channels(self) -> Iterator[dict[str, Any]]:
+        arguments = {"types": "public_channel,private_channel", "limit": 500, "exclude_archived": True}
+        return self._pages("conversations.list", arguments, "channels")
 
     def _pages(self, method: str, arguments: Payload, key: str) -> Iterator[dict[str, Any]]:
         cursor = ""
@@ -183,16 +181,18 @@ class SlackBot:
 
     def _call(self, method: str, arguments: Payload, http_verb: str = "POST") -> dict[str, Any]:
         given = {"json": arguments} if http_verb == "POST" else {"params": arguments}
+        data = self._answer(method, http_verb=http_verb, **given).data
+        if not isinstance(data, dict):
+            raise Unknown("Slack's answer is no JSON")
+        return data
+
+    def _answer(self, method: str, **given: Any) -> SlackResponse:
         try:
-            answer = self._client.api_call(method, http_verb=http_verb, **given)
+            return self._client.api_call(method, **given)
         except SlackApiError as error:
             raise _judged(error) from None
         except (SlackClientError, HTTPException, OSError, ValueError) as error:
             raise _lost(error) from None
-        data = answer.data
-        if not isinstance(data, dict):
-            raise Unknown("Slack's answer is no JSON")
-        return data
 
 
 class SlackWebhook(Threadless):
