@@ -23,6 +23,8 @@ from offdag.settings import Settings
 _PASSED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "SYSTEMROOT", "SSL_CERT_FILE", "VIRTUAL_ENV", "PYTHONPATH")
 _PASSED_PREFIXES = ("AWS_", "COVERAGE_")
 _SHOWN_LINES = 40
+# For the second try, where a history is too large for the profile's own limit.
+_MORE_MEMORY = "2GB"
 # DuckDB's and s3fs's words for a file that was there when the files were listed.
 _VANISHED = re.compile(
     r"No files found that match the pattern|\.parquet\W*.{0,40}No such file|NoSuchKey|FileNotFoundError"
@@ -89,6 +91,7 @@ def build_monitor(settings: Settings, history: History, all_tests: bool, say: Ca
     environ |= {
         "OFFDAG_HISTORY": settings.history,
         "OFFDAG_MONITOR_DATABASE": str(database),
+        "OFFDAG_MEMORY_LIMIT": settings.memory_limit,
         # A test that fails must not silence the alerts that come after it: outside of --all-tests it warns.
         "OFFDAG_TEST_SEVERITY": "error" if all_tests else "warn",
         "OFFDAG_AS_OF": as_of.isoformat(sep=" ", timespec="microseconds"),
@@ -131,7 +134,9 @@ def run_when_free(
     timeout: float,
     say: Callable[[str], None],
 ) -> tuple[int, str]:
-    """Run dbt once nobody else has the database; again where somebody was faster, and once where a file was merged away meanwhile.
+    """Run dbt once nobody else has the database; again where somebody was faster.
+
+    It is also repeated, once each, where a file was merged away meanwhile, and where DuckDB's memory was not enough.
 
     Returns:
         Exit code and output.
@@ -140,7 +145,7 @@ def run_when_free(
         DatabaseLocked: Another process kept taking the database up to the deadline.
     """
     deadline = time.monotonic() + timeout
-    has_repeated = False
+    has_repeated = has_grown = False
     while True:
         wait_until_free(database, "monitor", max(0.0, deadline - time.monotonic()), say)
         done = subprocess.run(
@@ -149,6 +154,11 @@ def run_when_free(
         if done.returncode != 0 and is_vanished_file_message(done.stdout) and not has_repeated:
             has_repeated = True
             say("monitor repeats: a file of the history was merged into another one while it was read")
+            continue
+        if done.returncode != 0 and "Out of Memory Error" in done.stdout and not has_grown:
+            has_grown = True
+            environ = {**environ, "OFFDAG_MEMORY_LIMIT": _MORE_MEMORY}
+            say(f"monitor repeats with up to {_MORE_MEMORY} of memory: its usual limit was not enough for this history")
             continue
         if done.returncode == 0 or not is_lock_message(done.stdout):
             return done.returncode, done.stdout

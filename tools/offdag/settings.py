@@ -31,6 +31,7 @@ class Settings:
         report_path: HTML file that ``report`` writes.
         as_of: Naive UTC; None for now.
         lock_timeout: Longest wait for a locked database, in seconds.
+        memory_limit: What DuckDB may take while the monitor is built, such as 300MB.
         job_id: Groups the commands of one job; None to make a new one.
         slack_token: Bot token; never shown.
         slack_webhook: Incoming webhook URL; never shown.
@@ -51,6 +52,7 @@ class Settings:
     report_path: Path
     as_of: datetime | None
     lock_timeout: float
+    memory_limit: str
     job_id: str | None
     slack_token: str | None = field(repr=False)
     slack_webhook: str | None = field(repr=False)
@@ -111,6 +113,7 @@ class Settings:
             report_path=Path(chosen("report_path", "OFFDAG_REPORT", str(home / "report.html")) or ""),
             as_of=_parsed_instant(chosen("as_of", "OFFDAG_AS_OF")),
             lock_timeout=_parsed_seconds(chosen("lock_timeout", "OFFDAG_LOCK_TIMEOUT", "300") or ""),
+            memory_limit=environ.get("OFFDAG_MEMORY_LIMIT") or "300MB",
             job_id=chosen("job_id", "OFFDAG_JOB_ID"),
             slack_token=environ.get("OFFDAG_SLACK_BOT_TOKEN") or None,
             slack_webhook=environ.get("OFFDAG_SLACK_WEBHOOK_URL") or None,
