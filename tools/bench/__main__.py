@@ -7,11 +7,11 @@ import json
 import os
 import sys
 import tempfile
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from bench import builds, collecting, diffing, loading, monitoring, startup
-from bench.measure import Cost
+from bench.measure import Cost, Failed
 from bench.suite import Suite
 from bench.table import Numbers, put_table, table
 
@@ -70,7 +70,12 @@ def main() -> None:
 def _round(suite: Suite, number: int, rounds: int, measured: dict[str, list[Cost]]) -> None:
     for name, measure in suite.work.items():
         print(f"round {number + 1} of {rounds}: {name}", file=sys.stderr, flush=True)
-        cost = measure(number)
+        try:
+            cost = measure(number)
+        except Failed as failed:
+            # The others are measured all the same; this one is not in the table.
+            print(failed, file=sys.stderr)
+            continue
         if cost:
             measured.setdefault(name, []).append(cost)
 
@@ -88,8 +93,17 @@ def _numbers(suites: list[Suite], measured: dict[str, list[Cost]]) -> Numbers:
             name: [{"cpu_seconds": round(cost.cpu_seconds, 3), "peak_mib": round(cost.peak_mib, 1)} for cost in costs]
             for name, costs in measured.items()
         },
-        "figures": [vars(figure(measured)) for suite in suites for figure in suite.figures],
+        "figures": _figures(suites, measured),
     }
+
+
+def _figures(suites: list[Suite], measured: dict[str, list[Cost]]) -> list[dict[str, object]]:
+    """Those whose costs could be measured."""
+    found = []
+    for figure in (figure for suite in suites for figure in suite.figures):
+        with suppress(KeyError):
+            found.append(vars(figure(measured)))
+    return found
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +23,10 @@ class Cost:
     peak_mib: float
 
 
+class Failed(Exception):
+    """A command ended with a code that is not fine; its output is the text."""
+
+
 def cost_of(command: Sequence[str], folder: Path, env: Mapping[str, str], codes: tuple[int, ...] = (0,)) -> Cost:
     """Run a command and measure it.
 
@@ -34,7 +37,7 @@ def cost_of(command: Sequence[str], folder: Path, env: Mapping[str, str], codes:
         codes: Exit codes that are fine.
 
     Raises:
-        SystemExit: It ended with another code; its output is shown.
+        Failed: It ended with another code.
     """
     process = subprocess.Popen(
         list(command),
@@ -49,7 +52,7 @@ def cost_of(command: Sequence[str], folder: Path, env: Mapping[str, str], codes:
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode not in codes:
-        sys.exit(f"{' '.join(command)} ended with {process.returncode}\n{output}")
+        raise Failed(f"{' '.join(command)} ended with {process.returncode}\n{output}")
     return Cost(usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
 
 
