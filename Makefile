@@ -75,7 +75,7 @@ lint: $(VENV)/.installed ## ruff, mypy, sqlfluff, yamllint: no database, no netw
 	@$(BIN)/sqlfluff lint --disable-progress-bar $(SQL)
 	@$(BIN)/yamllint --strict .
 
-bench: $(VENV)/.installed ## What collecting and monitoring cost, in CPU seconds and memory; BENCH_ARGS="--largest 1,000,000"
+bench: $(VENV)/.installed ## What offdag costs, in CPU seconds and memory; BENCH_ARGS="builds --rounds 5", or --full for the largest sizes
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m bench $(BENCH_ARGS)
 
 fixtures: $(VENV)/.installed ## Record artifacts of dbt 1.7 to 1.11 anew, each in an environment of its own (about 5 minutes)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -19,13 +18,11 @@ pytestmark = pytest.mark.xdist_group("ci")
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """A copy of what git holds of this repository, with the virtual environment of this one."""
-    home = tmp_path / "checkout"
-    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    for name in filter(None, listed.split("\0")):
-        if (ROOT / name).is_file() and not name.startswith("tests/"):
-            (home / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, home / name)
+    """A copy of this checkout without what was made in it, with the virtual environment of this one."""
+    made = shutil.ignore_patterns(
+        ".*cache*", ".git", ".venv", ".offdag", "__pycache__", "target", "logs", "data", "tests"
+    )
+    home = shutil.copytree(ROOT, tmp_path / "checkout", ignore=made)
     venv = home / ".venv"
     venv.mkdir()
     for path in Path(sys.prefix).iterdir():

@@ -34,7 +34,6 @@ NODE = CompiledNode(
     key_origin=None,
     attached_node=None,
     column_name=None,
-    owner=None,
 )  # fmt: skip
 
 

@@ -16,7 +16,7 @@ import pyarrow.csv as pa_csv
 from offdag.database import quoted
 from offdag.dbt_project import DbtProject
 from offdag.errors import UsageError, brief
-from offdag.history.history import History, date_folder
+from offdag.history.history import History, date_folder, replaced_names
 from offdag.warehouse import profile_adapter
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ def load(
 
 def _live_names(history: History, table: str, day: date) -> list[str]:
     """The files of a date without those whose rows are in a merged one."""
-    replaced = {name for merged in history.merged_files(table, day).values() for name in merged.replaces}
+    replaced = replaced_names(history.merged_files(table, day).values())
     names = history.store.names(date_folder(table, day))
     return [name for name in names if name.endswith(".parquet") and name not in replaced]
 

@@ -55,7 +55,6 @@ class CompiledNode:
     key_origin: str | None
     attached_node: str | None
     column_name: str | None
-    owner: str | None
 
 
 class _Node(msgspec.Struct):
@@ -83,7 +82,6 @@ class _Node(msgspec.Struct):
     test_metadata: Any = None
     attached_node: Any = None
     column_name: Any = None
-    owner: Any = None
 
 
 _node_decoder = msgspec.json.Decoder(_Node)
@@ -112,7 +110,7 @@ def _compiled(unique_id: str, node: _Node, tested_key: tuple[str, ...]) -> Compi
     config = mapping(node.config)
     materialization = text(config.get("materialized"))
     key, origin = _key(node, config, tested_key)
-    owner, checksum = mapping(node.owner), mapping(node.checksum)
+    checksum = mapping(node.checksum)
     name = text(node.label) or text(node.name) or unique_id.rsplit(".", 1)[-1]
     return CompiledNode(
         unique_id=unique_id,
@@ -133,7 +131,6 @@ def _compiled(unique_id: str, node: _Node, tested_key: tuple[str, ...]) -> Compi
         key_origin=origin,
         attached_node=_attached(unique_id, node),
         column_name=text(node.column_name) or text(_kwargs(node).get("column_name")),
-        owner=text(owner.get("name")) or text(owner.get("email")),
     )
 
 

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from offdag.errors import brief
+
 if TYPE_CHECKING:
     from sqlglot import exp
     from sqlglot.lineage import Node
@@ -54,7 +56,7 @@ def query_lineage(code: str, dialect: str | None, columns: Mapping[Table, list[s
     from sqlglot.errors import SqlglotError
     from sqlglot.lineage import lineage
     from sqlglot.optimizer.qualify import qualify
-    from sqlglot.optimizer.scope import build_scope, traverse_scope
+    from sqlglot.optimizer.scope import traverse_scope
 
     schema: dict[str, Any] = {}
     for (catalog, db, name), names in columns.items():
@@ -65,16 +67,17 @@ def query_lineage(code: str, dialect: str | None, columns: Mapping[Table, list[s
         for identifier in expression.find_all(exp.Identifier):
             identifier.set("this", identifier.name.lower())
         qualified = qualify(expression, dialect=dialect, schema=schema, validate_qualify_columns=False, identify=False)
-        scope = build_scope(qualified)
-        if scope is None or not isinstance(scope.expression, exp.Query):
+        # Parts before the whole.
+        scopes = traverse_scope(qualified)
+        if not scopes or not isinstance(scopes[-1].expression, exp.Query):
             raise NoLineage("it is no select statement")
-        _check_resolved(qualified)
-        outputs = lineage(None, qualified, dialect=dialect, scope=scope, trim_selects=False, copy=False)
+        _check_resolved(qualified, scopes)
+        outputs = lineage(None, qualified, dialect=dialect, scope=scopes[-1], trim_selects=False, copy=False)
         found = {name: set(_leaves(node)) for name, node in outputs.items()}
-        rows = {leaf for inner in traverse_scope(qualified) for leaf in _deciding(inner, dialect)}
-        tables = {_name(table) for inner in traverse_scope(qualified) for table in _tables(inner)}
+        rows = {leaf for scope in scopes for leaf in _deciding(scope, dialect)}
+        tables = {_name(table) for scope in scopes for table in _tables(scope)}
     except (SqlglotError, ValueError, KeyError, RecursionError) as error:
-        raise NoLineage(str(error).strip().split("\n", 1)[0][:200] or type(error).__name__) from error
+        raise NoLineage(brief(error)) from error
     return QueryLineage(found, rows, tables)
 
 
@@ -86,18 +89,17 @@ def _leaves(node: Node) -> Iterator[ColumnOf]:
             yield _name(inner.expression), inner.name.rpartition(".")[2].strip('"`').lower()
 
 
-def _check_resolved(query: exp.Expr) -> None:
+def _check_resolved(query: exp.Expr, scopes: list[Scope]) -> None:
     """Refuse a query in which a column's table is not known: what reads it would seem untouched.
 
     Raises:
         NoLineage: There is such a column.
     """
     from sqlglot import exp
-    from sqlglot.optimizer.scope import traverse_scope
 
     if any(not isinstance(star.parent, exp.Count) for star in query.find_all(exp.Star)) or query.find(exp.Columns):
         raise NoLineage("the columns behind a * are not known")
-    for scope in traverse_scope(query):
+    for scope in scopes:
         if isinstance(scope.expression, exp.Query):
             outputs = [column for select in scope.expression.selects for column in select.find_all(exp.Column)]
             # Elsewhere a name may be an output's.

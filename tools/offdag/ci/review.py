@@ -18,8 +18,6 @@ from offdag.errors import OffdagError, UsageError
 
 _COMPARED = ("model", "seed")
 _RELATIONS = (*_COMPARED, "snapshot")
-
-
 # What tells one server from another in a dbt profile, whatever its type calls it.
 _SERVER = ("type", "host", "server", "port", "account", "http_path", "endpoint", "dbname")
 

@@ -46,7 +46,7 @@ class State:
         for name in _FILES[:2]:
             if not (folder / name).is_file():
                 raise UsageError(f"the state has no {name}", str(folder), f"offdag state -e prod -o {folder}")
-        database = _marked(folder).get("database")
+        database = _marked_database(folder)
         return cls(folder, folder / database if database else None)
 
     def drop_database(self) -> None:
@@ -127,20 +127,20 @@ def _emptied(folder: Path) -> None:
         raise UsageError(
             "the folder holds files that are not of an earlier state", str(folder), "offdag state -e prod -o state"
         )
-    database = _marked(folder).get("database")
+    database = _marked_database(folder)
     ours = [*_FILES, *([database, _log_of(Path(database)).name] if database else [])]
     for name in ours:
         (folder / name).unlink(missing_ok=True)
     _mark(folder, None)
 
 
-def _marked(folder: Path) -> dict[str, str | None]:
-    """What the marker says; a name that leads out of the folder is none of ours."""
+def _marked_database(folder: Path) -> str | None:
+    """The database that the marker names; a name that leads out of the folder is none of ours."""
     try:
         name = json.loads((folder / _MARKER).read_text(encoding="utf-8"))["database"]
     except (OSError, ValueError, KeyError, TypeError):
-        return {}
-    return {"database": name if isinstance(name, str) and Path(name).name == name else None}
+        return None
+    return name if isinstance(name, str) and Path(name).name == name else None
 
 
 def _mark(folder: Path, database: str | None) -> None:

@@ -14,10 +14,8 @@ from offdag.ci.review import Review
 # GitHub's limit for a comment is 65,536 characters.
 _LONGEST = 60_000
 _MOST_LINES = 40
-
-
 # Finds our comment on a pull request among those that the same user wrote for others.
-MARK = "<!-- offdag -->"
+_MARK = "<!-- offdag -->"
 
 
 def summary(
@@ -35,7 +33,7 @@ def summary(
     verdict = "passed" if exit_code == 0 else f"FAILED (exit code {exit_code})"
     if exit_code == 0 and is_refused:
         verdict = "passed, REFUSED for what differs from production or could not be compared"
-    head = [MARK, f"## dbt build of {_code(project)}: {verdict}", ""]
+    head = [_MARK, f"## dbt build of {_code(project)}: {verdict}", ""]
     told = [f"- {_text(remark)}" for remark in (*remarks, *(review.remarks if review else ()))]
     if review is None:
         return "\n".join([*head, "dbt left no results: it could not start, or could not read the project.", "", *told])

@@ -80,10 +80,12 @@ def _review_options(function: _Decorated) -> _Decorated:
 )
 def state(settings: Settings, project_dir: Path, target: str | None, out: Path) -> int:
     """Write an environment's last build for dbt's --state and --defer: manifest, run_results, sources; on DuckDB its file too."""
+    from offdag.ci.state import copy_production
+
     environment = settings.environment or "prod"
     project = _project(settings, project_dir)
     _written_state(settings, project, environment, out)
-    _copied(settings, project, target or environment, out)
+    copy_production(project, target or environment, out, settings.lock_timeout, say)
     files = sorted(path.name for path in out.iterdir())
     say(f"wrote {len(files)} files into {out}: {', '.join(files)}")
     return ExitCode.OK
@@ -130,9 +132,7 @@ def diff(
         if state_folder:
             known = State.of(state_folder)
         else:
-            known = _written_state(settings, project, production, Path(folder))
-            if _needs_copy(project, target):
-                known = replace(known, database=_copied(settings, project, production, Path(folder)))
+            known = _with_copy(settings, project, request, _written_state(settings, project, production, Path(folder)))
         found = review(project, request, build, known, say)
     if output == "json":
         click.echo(json.dumps([asdict(c) for c in found.comparisons], indent=2))
@@ -295,10 +295,8 @@ def _known_state(
         return None, False, []
     except OffdagError as problem:
         return None, True, [f"Production's state could not be read: {problem.what} ({problem.where})."]
-    if not _needs_copy(project, request.target):
-        return known, False, []
     try:
-        return replace(known, database=_copied(settings, project, request.production, out / "state")), False, []
+        return _with_copy(settings, project, request, known), False, []
     except OffdagError as problem:
         return known, False, [f"Production's database could not be copied: {problem.what} ({problem.where})."]
 
@@ -323,17 +321,14 @@ def _written_state(settings: Settings, project: DbtProject, environment: str, fo
     return State(folder, None)
 
 
-def _needs_copy(project: DbtProject, target: str) -> bool:
-    """On a server production is read where it is."""
-    from offdag.ci.state import duckdb_path
+def _with_copy(settings: Settings, project: DbtProject, request: Request, known: State) -> State:
+    """The state with a copy of production's file; on a server production is read where it is."""
+    from offdag.ci.state import copy_production, duckdb_path
 
-    return duckdb_path(project, target) is not None
-
-
-def _copied(settings: Settings, project: DbtProject, target: str, folder: Path) -> Path | None:
-    from offdag.ci.state import copy_production
-
-    return copy_production(project, target, folder, settings.lock_timeout, say)
+    if duckdb_path(project, request.target) is None:
+        return known
+    copy = copy_production(project, request.production, known.folder, settings.lock_timeout, say)
+    return replace(known, database=copy)
 
 
 def _project(settings: Settings, project_dir: Path) -> DbtProject:

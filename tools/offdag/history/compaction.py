@@ -9,7 +9,7 @@ from datetime import date, datetime, timedelta
 
 import pyarrow as pa
 
-from offdag.history.history import History, Merged, date_folder
+from offdag.history.history import History, Merged, date_folder, replaced_names
 
 # A reader that listed the files before they were merged may still want to open them.
 GRACE = timedelta(hours=1)
@@ -103,16 +103,14 @@ def _compact_day(history: History, table: str, day: date, now: datetime, done: C
     if len(names) < 2:
         return
     merged = history.merged_files(table, day)
-    replaced: set[str] = set()
-    for file in merged.values():
-        replaced |= file.replaces
+    replaced = replaced_names(merged.values())
     live = [name for name in names if name not in replaced]
     if len(live) > 1:
         _merge(history, table, day, live, merged, now)
         done.merged += len(live)
         done.written += 1
         done.unfinished.add(day)
-    old_enough = {name for file in merged.values() if now >= file.merged_at + GRACE for name in file.replaces}
+    old_enough = replaced_names(file for file in merged.values() if now >= file.merged_at + GRACE)
     for name in sorted(old_enough & set(names)):
         history.store.delete(f"{folder}/{name}")
         done.removed += 1

@@ -219,6 +219,11 @@ class History:
         return pa.concat_tables(frames)
 
 
+def replaced_names(merged: Iterable[Merged]) -> set[str]:
+    """Names of the files whose rows are in merged ones, and that are still there for their last readers, or gone."""
+    return {name for file in merged for name in file.replaces}
+
+
 def path_part(text: str) -> str:
     """A text as one safe part of a path: no separators, no dots alone, nothing that globbing reads."""
     part = quote(text, safe=" ", errors="replace").replace(" ", "_").replace("~", "%7E").strip(".") or "%2E"
