@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 import yaml
 
+from offdag.collect.observe import read_observed_tables
 from offdag.history.schemas import TABLES, arrow_schema
-from offdag.observe import read_observed_tables
 from support.command import ROOT, environ, run
 
 PROJECTS = ("inventory", "monitor")

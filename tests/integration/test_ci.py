@@ -205,8 +205,8 @@ def test_a_cancelled_comparison_leaves_nothing_behind(tmp_path: Path) -> None:
 import sys, time
 from pathlib import Path
 import duckdb
-from offdag.ci.databases import both_sides
-from offdag.dbt_project import DbtProject
+from offdag.review.databases import both_sides
+from offdag.dbt.project import DbtProject
 folder = Path(sys.argv[1])
 for name in ("prod", "ci"):
     duckdb.connect(str(folder / f"{name}.duckdb")).close()

@@ -8,7 +8,7 @@ import duckdb
 import psycopg2
 import pytest
 
-from offdag.ci.comparison import SampleRow, compare
+from offdag.review.comparison import SampleRow, compare
 from support.sides import Sides
 
 pytestmark = pytest.mark.xdist_group("four_weeks")

@@ -14,11 +14,11 @@ from offdag.clock import utc_now
 from offdag.collect.collection import collect_files
 from offdag.collect.context import Context
 from offdag.collect.places import artifacts_in
-from offdag.dbt_project import DbtProject
+from offdag.dbt.project import DbtProject
 from offdag.errors import UsageError
+from offdag.export.postgres import load
 from offdag.history.compaction import compact
 from offdag.history.history import History
-from offdag.load import load
 from support import artifacts
 from support.command import offdag
 

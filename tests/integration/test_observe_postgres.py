@@ -9,9 +9,9 @@ import psycopg2
 import pytest
 
 from bench import postgres
-from offdag.dbt_project import DbtProject
+from offdag.collect.observe import ObservedTable, observe
+from offdag.dbt.project import DbtProject
 from offdag.history.history import History
-from offdag.observe import ObservedTable, observe
 from support import artifacts
 
 pytestmark = pytest.mark.xdist_group("four_weeks")

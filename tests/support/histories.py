@@ -18,9 +18,9 @@ from typing import Any
 
 from offdag.collect.collection import collect
 from offdag.collect.context import Context
+from offdag.collect.observe import read_observed_tables
 from offdag.collect.places import find_artifacts
 from offdag.history.history import History
-from offdag.observe import read_observed_tables
 from offdag.origin import Origin
 from support import artifacts
 from support.command import ROOT

@@ -11,9 +11,9 @@ import duckdb
 
 from bench.postgres import Postgres
 from offdag.artifacts.compiled import CompiledNode
-from offdag.ci.comparison import Comparison, compare
-from offdag.ci.databases import both_sides
-from offdag.dbt_project import DbtProject
+from offdag.dbt.project import DbtProject
+from offdag.review.comparison import Comparison, compare
+from offdag.review.databases import both_sides
 
 NODE = CompiledNode(
     unique_id="model.p.t",

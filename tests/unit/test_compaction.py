@@ -20,7 +20,7 @@ from offdag.history.compaction import GRACE, compact, compact_when_due
 from offdag.history.history import History
 from offdag.history.retention import prune
 from offdag.history.store import Store
-from offdag.monitor import is_vanished_file_message, run_when_free
+from offdag.monitor.build import is_vanished_file_message, run_when_free
 from support import artifacts
 
 NOW = artifacts.NOW + timedelta(days=2)

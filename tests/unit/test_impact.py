@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from offdag.ci.build import Build
-from offdag.ci.changes import changed_nodes
-from offdag.ci.impact import Touched, trace_impact
-from offdag.ci.lineage import NoLineage, query_lineage
+from offdag.review.build import Build
+from offdag.review.changes import changed_nodes
+from offdag.review.impact import Touched, trace_impact
+from offdag.review.lineage import NoLineage, query_lineage
 from support import artifacts
 
 COLUMNS = {"model.p.orders": ["id", "amount", "state"], "model.p.customers": ["id", "name"]}

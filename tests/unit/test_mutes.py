@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from offdag.errors import UsageError
-from offdag.mutes import append_mute, mute_line
+from offdag.monitor.mutes import append_mute, mute_line
 from support.command import offdag
 
 INCIDENTS = [

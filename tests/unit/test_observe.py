@@ -12,10 +12,10 @@ from typing import Any
 import duckdb
 import pytest
 
-from offdag.dbt_project import DbtProject
+from offdag.collect.observe import ObservedTable, observe, read_observed_tables
+from offdag.dbt.project import DbtProject
 from offdag.errors import UsageError
 from offdag.history.history import History
-from offdag.observe import ObservedTable, observe, read_observed_tables
 from support import artifacts
 
 STOCK = ObservedTable(

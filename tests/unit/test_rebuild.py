@@ -10,10 +10,10 @@ import pytest
 from offdag.collect.collection import collect_files
 from offdag.collect.context import Context
 from offdag.collect.places import find_artifacts
+from offdag.collect.rebuild import rebuild
 from offdag.history.compaction import compact
 from offdag.history.history import History
 from offdag.origin import Origin
-from offdag.rebuild import rebuild
 from support import artifacts, recorded
 
 NOW = artifacts.NOW + timedelta(days=400)

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from offdag.dbt_project import DbtProject
+from offdag.dbt.process import _redacted, _subcommand
+from offdag.dbt.project import DbtProject
 from offdag.history.history import History
-from offdag.run import _redacted, _subcommand
 from offdag.settings import Settings
 from support import artifacts
 from support.command import ROOT, environ, offdag

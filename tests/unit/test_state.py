@@ -12,13 +12,13 @@ from typing import Any
 import duckdb
 import pytest
 
-from offdag.ci.state import State, copy_production, write_state
 from offdag.collect.collection import collect_files
 from offdag.collect.context import Context
 from offdag.collect.places import artifacts_in
-from offdag.dbt_project import DbtProject
+from offdag.dbt.project import DbtProject
 from offdag.errors import DatabaseLocked, UsageError
 from offdag.history.history import History
+from offdag.review.state import State, copy_production, write_state
 from support import artifacts
 
 AT = artifacts.NOW

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 import xmlschema
 
-from offdag.ci.annotations import workflow_commands
-from offdag.ci.build import Build
-from offdag.ci.comparison import Comparison, SampleRow
-from offdag.ci.impact import Touched
-from offdag.ci.junit import write_junit
-from offdag.ci.review import Review
-from offdag.ci.summary import summary
+from offdag.review.annotations import workflow_commands
+from offdag.review.build import Build
+from offdag.review.comparison import Comparison, SampleRow
+from offdag.review.impact import Touched
+from offdag.review.junit import write_junit
+from offdag.review.review import Review
+from offdag.review.summary import summary
 from support import artifacts
 from support.golden import check
 

@@ -13,9 +13,9 @@ import pytest
 from test_messages import due
 
 from offdag.errors import UsageError
-from offdag.heartbeat import beat
 from offdag.history.history import History
 from offdag.notify.delivery import Delivery, Outcome, sinks_for
+from offdag.notify.heartbeat import beat
 from offdag.notify.webhook import Webhook
 from offdag.settings import Settings
 from support.command import offdag

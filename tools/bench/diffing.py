@@ -23,9 +23,9 @@ import sys, warnings
 from dataclasses import replace
 from pathlib import Path
 from offdag.artifacts.compiled import CompiledNode
-from offdag.ci.comparison import compare
-from offdag.ci.databases import both_sides
-from offdag.dbt_project import DbtProject
+from offdag.review.comparison import compare
+from offdag.review.databases import both_sides
+from offdag.dbt.project import DbtProject
 from sqlmesh.core.table_diff import TableDiff
 fields = dict.fromkeys(CompiledNode.__dataclass_fields__)
 node = CompiledNode(**{**fields, 'unique_id': 'model.bench.orders', 'name': 'orders', 'schema': 'main', 'key': ('id',)})

@@ -13,7 +13,7 @@ from typing import Any
 from offdag.clock import utc_now
 from offdag.errors import OffdagError
 from offdag.history.history import History
-from offdag.marts import Marts
+from offdag.monitor.marts import Marts
 from offdag.notify.message import Message
 from offdag.notify.sinks import Refused, Unknown
 from offdag.settings import Settings

@@ -6,12 +6,12 @@ import sys
 
 import click
 
-from offdag.cli import collecting, keeping, monitoring, notifying, reviewing
-from offdag.cli.frame import cli, say
+from offdag.cli import collect, history, monitor, notify, review
+from offdag.cli.verb import cli, say
 from offdag.errors import ExitCode, OffdagError
 
 # Importing the modules names their verbs.
-__all__ = ["cli", "collecting", "keeping", "main", "monitoring", "notifying", "reviewing"]
+__all__ = ["cli", "collect", "history", "main", "monitor", "notify", "review"]
 
 
 def main() -> None:

@@ -19,7 +19,7 @@ from offdag.clock import utc_now
 from offdag.collect.context import UNKNOWN, Context, ManifestRef, RunContext
 from offdag.collect.places import ArtifactFile
 from offdag.collect.rows import TableRows, catalog_rows, manifest_rows, results_rows
-from offdag.dbt_project import find_project
+from offdag.dbt.project import find_project
 from offdag.history.history import History
 from offdag.history.raw import keep_artifact, keep_unreadable
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 
-from offdag.http import NoAnswer, post
 from offdag.notify.formats import document
+from offdag.notify.http import NoAnswer, post
 from offdag.notify.message import Message
 from offdag.notify.sinks import Payload, Posted, Refused, Threadless, Unknown
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from offdag import __version__
 from offdag.clock import utc_now
-from offdag.database import is_lock_message, wait_until_free
+from offdag.duckdb_files import is_lock_message, wait_until_free
 from offdag.errors import DatabaseLocked, MonitorError, UsageError
 from offdag.history.history import History
 from offdag.settings import Settings

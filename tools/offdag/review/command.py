@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from offdag.ci.state import State, duckdb_path
-from offdag.dbt_project import DbtProject, command_flag
+from offdag.dbt.project import DbtProject, command_flag
 from offdag.errors import UsageError
+from offdag.review.state import State, duckdb_path
 
 _SELECTS = ("--select", "-s", "--models", "-m", "--selector")
 

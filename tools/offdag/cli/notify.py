@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import click
 
-from offdag.cli.frame import FORMAT, open_history, print_rows, say, verb
+from offdag.cli.verb import FORMAT, open_history, print_rows, say, verb
 from offdag.errors import ExitCode, UsageError
 from offdag.settings import Settings
 
@@ -20,7 +20,7 @@ _STALEST = timedelta(days=1)
 @FORMAT
 def notify(settings: Settings, dry_run: bool, output: str) -> int:
     """Say in Slack, and to OFFDAG_WEBHOOK_URL, what nobody was told yet; print it where neither is set up."""
-    from offdag.marts import Marts
+    from offdag.monitor.marts import Marts
     from offdag.notify.delivery import Delivery, sinks_for
 
     due = Marts(settings.monitor_database, "notify", settings.lock_timeout, say).read(
@@ -62,8 +62,8 @@ def notify(settings: Settings, dry_run: bool, output: str) -> int:
 @click.argument("target")
 def mute(settings: Settings, until: str, reason: str, write: bool, target: str) -> int:
     """Announce nothing of TARGET for a while: a key as `offdag incidents` shows it, a node's unique_id, or a kind such as model_slow."""
-    from offdag.marts import Marts
-    from offdag.mutes import append_mute, mute_line
+    from offdag.monitor.marts import Marts
+    from offdag.monitor.mutes import append_mute, mute_line
 
     incidents = Marts(settings.monitor_database, "mute", settings.lock_timeout, say).read("fct_incidents")[
         "fct_incidents"
@@ -97,7 +97,7 @@ def doctor(settings: Settings, owner: str | None, node: str | None, no_message: 
         if check.next_command:
             click.echo(f"     next: {check.next_command}")
     if owner or node:
-        from offdag.marts import Marts
+        from offdag.monitor.marts import Marts
 
         marts = Marts(settings.monitor_database, "doctor", settings.lock_timeout, say)
         rows = told_channels(marts.read("dim_node_routes")["dim_node_routes"], owner, node)

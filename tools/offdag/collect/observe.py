@@ -21,12 +21,12 @@ import pyarrow.compute as pc
 from offdag.artifacts.document import Kind, UnreadableArtifact, Verdict, parse_document
 from offdag.artifacts.manifest import read_manifest
 from offdag.clock import utc_now
-from offdag.database import open_read_only, quoted
-from offdag.dbt_project import DbtProject
+from offdag.dbt.profile_adapter import profile_adapter
+from offdag.dbt.project import DbtProject
+from offdag.duckdb_files import open_read_only, quoted
 from offdag.errors import OffdagError, UsageError, brief
 from offdag.history.history import History
 from offdag.history.schemas import TYPE_WORDS, arrow_schema
-from offdag.warehouse import profile_adapter
 
 Row = dict[str, Any]
 

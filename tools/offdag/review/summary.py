@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from offdag.artifacts.compiled import CompiledNode
-from offdag.ci.build import Build
-from offdag.ci.comparison import Comparison, SampleRow
-from offdag.ci.impact import Touched
-from offdag.ci.review import Review
+from offdag.review.build import Build
+from offdag.review.comparison import Comparison, SampleRow
+from offdag.review.impact import Touched
+from offdag.review.review import Review
 
 # GitHub's limit for a comment is 65,536 characters.
 _LONGEST = 60_000

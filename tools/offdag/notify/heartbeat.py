@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from offdag.http import NoAnswer, post
+from offdag.notify.http import NoAnswer, post
 
 
 def beat(url: str | None, is_well: bool, line: str, say: Callable[[str], None]) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 
 from offdag.artifacts.compiled import CompiledNode
-from offdag.ci.build import Build
+from offdag.review.build import Build
 
 
 def changed_nodes(production: Build, review: Build) -> set[str]:

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from offdag.artifacts.document import Kind
-from offdag.database import copy_database
-from offdag.dbt_project import DbtProject
+from offdag.dbt.project import DbtProject
+from offdag.duckdb_files import copy_database
 from offdag.errors import UsageError
 from offdag.history.history import History
 from offdag.history.raw import RawArtifact, kept_artifact, read_artifact

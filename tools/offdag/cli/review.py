@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from offdag.cli.collecting import collect_ended
-from offdag.cli.frame import FORMAT, PROJECT_DIR, open_history, print_rows, say, verb
+from offdag.cli.collect import collect_ended
+from offdag.cli.verb import FORMAT, PROJECT_DIR, open_history, print_rows, say, verb
 from offdag.errors import ExitCode, NoBuild, OffdagError, UsageError
 from offdag.settings import Settings
 
 if TYPE_CHECKING:
-    from offdag.ci.comparison import Comparison
-    from offdag.ci.review import Request, Review
-    from offdag.ci.state import State
-    from offdag.dbt_project import DbtProject
+    from offdag.dbt.project import DbtProject
+    from offdag.review.comparison import Comparison
+    from offdag.review.review import Request, Review
+    from offdag.review.state import State
 
 _Decorated = Callable[..., Any]
 
@@ -80,7 +80,7 @@ def _review_options(function: _Decorated) -> _Decorated:
 )
 def state(settings: Settings, project_dir: Path, target: str | None, out: Path) -> int:
     """Write an environment's last build for dbt's --state and --defer: manifest, run_results, sources; on DuckDB its file too."""
-    from offdag.ci.state import copy_production
+    from offdag.review.state import copy_production
 
     environment = settings.environment or "prod"
     project = _project(settings, project_dir)
@@ -115,9 +115,9 @@ def diff(
     output: str,
 ) -> int:
     """Compare the tables that the last build here made with production's, by key where the project tells one."""
-    from offdag.ci.build import Build
-    from offdag.ci.review import Request, review
-    from offdag.ci.state import State
+    from offdag.review.build import Build
+    from offdag.review.review import Request, review
+    from offdag.review.state import State
 
     project = _project(settings, project_dir)
     build = Build.read(project.target_path())
@@ -196,13 +196,13 @@ def ci(
     COMMAND is the build, `dbt build --target ci` where none is given. Where production's state is known, and its tables can be
     deferred to, `--select state:modified+ --defer` is added to it.
     """
-    from offdag.ci.annotations import workflow_commands
-    from offdag.ci.build import Build
-    from offdag.ci.command import build_command
-    from offdag.ci.junit import write_junit
-    from offdag.ci.review import Request, review, review_alone
-    from offdag.ci.summary import summary
-    from offdag.run import run_dbt
+    from offdag.dbt.process import run_dbt
+    from offdag.review.annotations import workflow_commands
+    from offdag.review.build import Build
+    from offdag.review.command import build_command
+    from offdag.review.junit import write_junit
+    from offdag.review.review import Request, review, review_alone
+    from offdag.review.summary import summary
 
     if production == target:
         raise UsageError(
@@ -271,7 +271,7 @@ def _narrowed(
     project: DbtProject, request: Request, known: State | None, command: list[str], full: bool
 ) -> tuple[list[str], list[str]]:
     """The command with the flags of a slim build, and what a reviewer has to know of it."""
-    from offdag.ci.command import selects, slim_flags
+    from offdag.review.command import selects, slim_flags
 
     if full:
         return command, ["Everything is built, as asked by --full."]
@@ -285,7 +285,7 @@ def _known_state(
     settings: Settings, project: DbtProject, request: Request, folder: Path | None, out: Path
 ) -> tuple[State | None, bool, list[str]]:
     """Production's state, whether there is one that could not be read, and what to say: the build comes first in any case."""
-    from offdag.ci.state import State
+    from offdag.review.state import State
 
     if folder:
         return State.of(folder), False, []
@@ -307,7 +307,7 @@ def _written_state(settings: Settings, project: DbtProject, environment: str, fo
     Raises:
         NoBuild: The history has none.
     """
-    from offdag.ci.state import State, write_state
+    from offdag.review.state import State, write_state
 
     history = open_history(settings)
     generated_at = write_state(history, settings.project or project.name or "", environment, folder)
@@ -323,7 +323,7 @@ def _written_state(settings: Settings, project: DbtProject, environment: str, fo
 
 def _with_copy(settings: Settings, project: DbtProject, request: Request, known: State) -> State:
     """The state with a copy of production's file; on a server production is read where it is."""
-    from offdag.ci.state import copy_production, duckdb_path
+    from offdag.review.state import copy_production, duckdb_path
 
     if duckdb_path(project, request.target) is None:
         return known
@@ -332,7 +332,7 @@ def _with_copy(settings: Settings, project: DbtProject, request: Request, known:
 
 
 def _project(settings: Settings, project_dir: Path) -> DbtProject:
-    from offdag.dbt_project import DbtProject
+    from offdag.dbt.project import DbtProject
 
     if not (project_dir / "dbt_project.yml").is_file():
         raise UsageError("there is no dbt project", str(project_dir), "offdag ci --project-dir inventory_project")

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 import duckdb
 
 from offdag.artifacts.compiled import CompiledNode
-from offdag.database import open_read_only, quoted
-from offdag.dbt_project import DbtProject
+from offdag.dbt.profile_adapter import profile_adapter
+from offdag.dbt.project import DbtProject
+from offdag.duckdb_files import open_read_only, quoted
 from offdag.errors import OffdagError, UsageError, brief
-from offdag.warehouse import profile_adapter
 
 if TYPE_CHECKING:
     from sqlglot import exp

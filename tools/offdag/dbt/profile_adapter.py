@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from offdag.dbt_project import DbtProject
+from offdag.dbt.project import DbtProject
 
 if TYPE_CHECKING:
     from sqlmesh.core.engine_adapter.base import EngineAdapter

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from offdag.artifacts.compiled import CompiledNode
-from offdag.ci.build import Build
+from offdag.review.build import Build
 
 # GitHub shows no more of a kind for one step.
 _MOST = 10

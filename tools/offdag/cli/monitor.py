@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from offdag.cli.frame import FORMAT, compact_in_passing, open_history, print_rows, say, verb
+from offdag.cli.verb import FORMAT, compact_in_passing, open_history, print_rows, say, verb
 from offdag.errors import ExitCode, OffdagError
 from offdag.settings import Settings
 
@@ -25,9 +25,9 @@ from offdag.settings import Settings
 )
 def monitor(settings: Settings, as_of: str | None, all_tests: bool, fail_on: str) -> int:
     """Build the monitor project: what is broken, since when, and what has to be said."""
-    from offdag.heartbeat import beat
-    from offdag.marts import Marts
-    from offdag.monitor import build_monitor
+    from offdag.monitor.build import build_monitor
+    from offdag.monitor.marts import Marts
+    from offdag.notify.heartbeat import beat
 
     if as_of:
         settings = settings.at(as_of)
@@ -60,7 +60,7 @@ def monitor(settings: Settings, as_of: str | None, all_tests: bool, fail_on: str
 @FORMAT
 def incidents(settings: Settings, show_all: bool, fail_on: str, output: str) -> int:
     """Show what is open, as the last monitor run found it."""
-    from offdag.marts import Marts
+    from offdag.monitor.marts import Marts
 
     marts = Marts(settings.monitor_database, "incidents", settings.lock_timeout, say).read(
         "fct_incidents", "dim_monitor"
@@ -93,7 +93,7 @@ def incidents(settings: Settings, show_all: bool, fail_on: str, output: str) -> 
 )
 def report(settings: Settings, report_path: str | None) -> int:
     """Draw the marts as one HTML file, with the same data as JSON beside it."""
-    from offdag.marts import Marts
+    from offdag.monitor.marts import Marts
     from offdag.report.page import REPORT_MARTS, write_report
 
     path = Path(report_path) if report_path else settings.report_path

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from offdag.artifacts.compiled import CompiledNode
-from offdag.ci.build import Build
-from offdag.ci.lineage import ColumnOf, NoLineage, QueryLineage, Table, query_lineage
+from offdag.review.build import Build
+from offdag.review.lineage import ColumnOf, NoLineage, QueryLineage, Table, query_lineage
 
 # sqlglot's name where it is not the adapter's.
 _DIALECTS = {"sqlserver": "tsql", "synapse": "tsql", "glue": "spark"}

@@ -78,8 +78,8 @@ def say(text: str) -> None:
 
 def open_history(settings: Settings) -> History:
     """The history, with the tables that the monitor project's seed asks to observe."""
+    from offdag.collect.observe import read_observed_tables
     from offdag.history.history import History
-    from offdag.observe import read_observed_tables
 
     tables = read_observed_tables(settings.monitor_project_dir)
     return History(settings.history, {table.name: table.schema for table in tables})

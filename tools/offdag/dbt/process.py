@@ -20,7 +20,7 @@ from offdag.collect.collection import collect_files
 from offdag.collect.collector import Judged
 from offdag.collect.context import UNKNOWN, Context
 from offdag.collect.places import ArtifactFile, Fingerprint, fingerprints
-from offdag.dbt_project import DbtProject, command_flag
+from offdag.dbt.project import DbtProject, command_flag
 from offdag.errors import UsageError
 from offdag.history.history import History
 from offdag.origin import Origin

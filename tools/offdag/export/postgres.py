@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 
-from offdag.database import quoted
-from offdag.dbt_project import DbtProject
+from offdag.dbt.profile_adapter import profile_adapter
+from offdag.dbt.project import DbtProject
+from offdag.duckdb_files import quoted
 from offdag.errors import UsageError, brief
 from offdag.history.history import History, date_folder, replaced_names
-from offdag.warehouse import profile_adapter
 
 if TYPE_CHECKING:
     from sqlmesh.core.engine_adapter.base import EngineAdapter

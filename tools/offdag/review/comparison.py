@@ -14,8 +14,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from offdag.artifacts.compiled import CompiledNode
-from offdag.ci.databases import Databases
 from offdag.errors import brief
+from offdag.review.databases import Databases
 
 if TYPE_CHECKING:
     import pandas as pd

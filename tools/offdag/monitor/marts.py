@@ -8,7 +8,7 @@ from typing import Any
 
 import duckdb
 
-from offdag.database import open_read_only
+from offdag.duckdb_files import open_read_only
 from offdag.errors import MonitorError
 
 Row = dict[str, Any]

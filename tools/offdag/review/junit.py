@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from offdag.ci.build import Build, Result
+from offdag.review.build import Build, Result
 
 if TYPE_CHECKING:
     from junitparser import TestCase

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from offdag.cli.frame import PROJECT_DIR, compact_in_passing, open_history, say, verb
+from offdag.cli.verb import PROJECT_DIR, compact_in_passing, open_history, say, verb
 from offdag.errors import ExitCode, OffdagError, UsageError, three_parts
 from offdag.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from offdag.dbt_project import DbtProject
+    from offdag.dbt.process import Ended
+    from offdag.dbt.project import DbtProject
     from offdag.history.history import History
-    from offdag.run import Ended
 
 _NO_ENVIRONMENT = (
     "the environment is unknown, and incidents exist only for known ones: give --environment prod next time"
@@ -43,7 +43,7 @@ def _say_refused(verdicts: Iterable[dict[str, Any]]) -> None:
 @click.argument("command", nargs=-1, required=True)
 def run(settings: Settings, project_dir: Path, no_observe: bool, command: tuple[str, ...]) -> int:
     """Run dbt, then collect whatever it left. Ends with dbt's own exit code."""
-    from offdag.run import run_dbt
+    from offdag.dbt.process import run_dbt
 
     ended = run_dbt(settings, project_dir, command)
     collect_ended(settings, ended, observes=not no_observe)
@@ -54,7 +54,7 @@ def collect_ended(settings: Settings, ended: Ended, observes: bool) -> None:
     """Collect what a dbt command left, and say so; no trouble of this changes how the command ended."""
     try:
         from offdag.collect.context import UNKNOWN
-        from offdag.run import collect_run
+        from offdag.dbt.process import collect_run
 
         history = open_history(settings)
         collected = collect_run(history, settings, ended)
@@ -95,8 +95,8 @@ def _observe(
     target: str | None,
     job_id: str | None,
 ) -> list[str]:
-    from offdag.observe import observe as observe_tables
-    from offdag.observe import read_observed_tables
+    from offdag.collect.observe import observe as observe_tables
+    from offdag.collect.observe import read_observed_tables
 
     verdicts = observe_tables(
         history,
@@ -169,7 +169,7 @@ def observe(settings: Settings, project_dir: Path, target: str | None) -> int:
     """Copy the tables of seeds/observed_tables.csv into the history; `run` does it after each build."""
     if not (project_dir / "dbt_project.yml").is_file():
         raise UsageError("there is no dbt project", str(project_dir), "offdag observe --project-dir inventory_project")
-    from offdag.dbt_project import DbtProject
+    from offdag.dbt.project import DbtProject
 
     environment = settings.environment or target or "unknown"
     project = DbtProject(project_dir, settings.environ)

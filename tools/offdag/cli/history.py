@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from offdag.cli.frame import FORMAT, PROJECT_DIR, open_history, print_rows, say, verb
+from offdag.cli.verb import FORMAT, PROJECT_DIR, open_history, print_rows, say, verb
 from offdag.clock import utc_now
 from offdag.errors import ExitCode, HistoryError, UsageError
 from offdag.settings import Settings
@@ -39,8 +39,8 @@ def verdicts(settings: Settings, limit: int, output: str) -> int:
 @click.option("--schema", default="offdag", show_default=True, help="Schema that gets the tables.")
 def load(settings: Settings, project_dir: Path, target: str | None, schema: str) -> int:
     """Copy the history's tables into Postgres, through a dbt profile; again, only the dates that gained files."""
-    from offdag.dbt_project import DbtProject
-    from offdag.load import load as load_history
+    from offdag.dbt.project import DbtProject
+    from offdag.export.postgres import load as load_history
 
     project = DbtProject(project_dir, settings.environ)
     # How many dates there are to replace is not known before they are compared.
@@ -70,7 +70,7 @@ def compact(settings: Settings) -> int:
 @FORMAT
 def rebuild(settings: Settings, write: bool, output: str) -> int:
     """Make the tables anew from the raw artifacts, and show whether they equal what is there."""
-    from offdag.rebuild import rebuild as rebuild_history
+    from offdag.collect.rebuild import rebuild as rebuild_history
 
     history = open_history(settings)
     # How many there are is not known before they are listed.

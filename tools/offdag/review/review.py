@@ -7,14 +7,14 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from offdag.ci.build import Build
-from offdag.ci.changes import changed_nodes
-from offdag.ci.comparison import Comparison, compare
-from offdag.ci.databases import Databases, both_sides
-from offdag.ci.impact import Touched, trace_impact
-from offdag.ci.state import State, duckdb_path
-from offdag.dbt_project import DbtProject
+from offdag.dbt.project import DbtProject
 from offdag.errors import OffdagError, UsageError
+from offdag.review.build import Build
+from offdag.review.changes import changed_nodes
+from offdag.review.comparison import Comparison, compare
+from offdag.review.databases import Databases, both_sides
+from offdag.review.impact import Touched, trace_impact
+from offdag.review.state import State, duckdb_path
 
 _COMPARED = ("model", "seed")
 _RELATIONS = (*_COMPARED, "snapshot")

@@ -1,0 +1,1 @@
+"""The history into tables of a server warehouse."""

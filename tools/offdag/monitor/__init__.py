@@ -1,0 +1,1 @@
+"""dbt on the monitor project, and the rows of its marts."""
