@@ -44,7 +44,7 @@ monitor: $(VENV)/.installed ## Build the monitor, say what is new, show what is 
 
 build-then-monitor: TARGET = $(or $(DBT_TARGET),prod)
 build-then-monitor: $(VENV)/.installed ## What a scheduler calls: freshness, build, monitor, notify, report; ends with the build's code
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tools/build_then_monitor.py --target $(TARGET) --environment $(ENVIRONMENT)
+	@$(OFFDAG) job --environment $(ENVIRONMENT) --project-dir inventory_project -- dbt build --target $(TARGET)
 
 ci: $(VENV)/.installed ## What a pull request gets: the build with target ci, compared with production; CI_ARGS="--fail-on rows"
 	@$(MAKE) --no-print-directory load TARGET=ci

@@ -15,5 +15,5 @@ def test_where_memory_is_not_enough_the_monitor_repeats_with_more(failure: Path)
     (failure / "monitor.duckdb").unlink()
     built = offdag(failure, "monitor", env={"OFFDAG_MEMORY_LIMIT": "1MB"})
     assert built.code == 0, built
-    assert "monitor repeats with up to 2GB of memory" in built.err
+    assert "monitor repeats with 2GB of memory" in built.err
     assert "incidents: 1 open" in built.err

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from offdag.collect.observe import read_observed_tables
+from offdag.collect.observed_tables import read_observed_tables
 from offdag.history.schemas import TABLES, arrow_schema
 from support.command import ROOT, environ, run
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -14,26 +15,27 @@ from offdag.clock import utc_now
 from offdag.collect.collection import collect_files
 from offdag.collect.context import Context
 from offdag.collect.places import artifacts_in
-from offdag.dbt.project import DbtProject
+from offdag.dbt.command import DbtInvocation
 from offdag.errors import UsageError
 from offdag.export.postgres import load
 from offdag.history.compaction import compact
 from offdag.history.history import History
 from support import artifacts
 from support.command import offdag
+from support.projects import invocation
 
 pytestmark = pytest.mark.xdist_group("four_weeks")
 ODD = "a \"quote\", a comma,\na line; \\N \\. tab\t é 漢 and 'more'"
 
 
 @pytest.fixture
-def project(server: postgres.Postgres, tmp_path: Path) -> DbtProject:
+def project(server: postgres.Postgres, tmp_path: Path) -> DbtInvocation:
     (tmp_path / "dbt_project.yml").write_text("name: p\nprofile: p\n")
     duck = "{type: duckdb, path: p.duckdb}"
     (tmp_path / "profiles.yml").write_text(
         f"p: {{target: prod, outputs: {{prod: {server.profile()}, duck: {duck}}}}}\n"
     )
-    return DbtProject(tmp_path, {})
+    return invocation(tmp_path)
 
 
 @pytest.fixture
@@ -65,7 +67,7 @@ def rows(server: postgres.Postgres, schema: str, table: str, columns: list[str])
 
 
 def assert_equal(server: postgres.Postgres, schema: str, history: History) -> None:
-    for table, arrow in history.schemas.items():
+    for table, arrow in [(table, history.schema(table)) for table in history.tables()]:
         held = {tuple(row.values()) for row in history.read(table).to_pylist()}
         found = rows(server, schema, table, arrow.names)
         assert len(found) == len(held), table
@@ -73,30 +75,30 @@ def assert_equal(server: postgres.Postgres, schema: str, history: History) -> No
 
 
 def test_what_is_there_is_what_the_history_holds(
-    server: postgres.Postgres, project: DbtProject, history: History, tmp_path: Path
+    server: postgres.Postgres, project: DbtInvocation, history: History, tmp_path: Path
 ) -> None:
-    first = load(history, project, None, "whole")
-    assert first.rows == sum(history.read(table).num_rows for table in history.schemas)
+    first = load(history, project, "whole")
+    assert first.rows == sum(history.read(table).num_rows for table in history.tables())
     assert_equal(server, "whole", history)
-    again = load(history, project, "prod", "whole")
-    assert (again.dates, again.rows, again.unchanged) == (0, 0, first.dates)
+    again = load(history, replace(project, target="prod"), "whole")
+    assert (again.replaced, again.rows, again.unchanged) == (0, 0, first.replaced)
     collect(history, tmp_path / "new", 3)
-    third = load(history, project, None, "whole")
+    third = load(history, project, "whole")
     # The dates of the new run alone: its results, its invocation, its verdicts.
-    assert 0 < third.dates < first.dates
+    assert 0 < third.replaced < first.replaced
     assert_equal(server, "whole", history)
 
 
-def test_merged_files_are_the_same_rows(server: postgres.Postgres, project: DbtProject, history: History) -> None:
-    load(history, project, None, "merged")
+def test_merged_files_are_the_same_rows(server: postgres.Postgres, project: DbtInvocation, history: History) -> None:
+    load(history, project, "merged")
     compact(history, utc_now())
-    load(history, project, None, "merged")
+    load(history, project, "merged")
     assert_equal(server, "merged", history)
     assert rows(server, "merged", "node_results", ["message"]).count((ODD,)) == 3
 
 
 def test_a_load_that_ends_in_between_is_completed(
-    server: postgres.Postgres, project: DbtProject, history: History
+    server: postgres.Postgres, project: DbtInvocation, history: History
 ) -> None:
     class Killed(BaseException):
         pass
@@ -110,35 +112,37 @@ def test_a_load_that_ends_in_between_is_completed(
             raise Killed
 
     with pytest.raises(Killed):
-        load(history, project, None, "killed", killed)
-    rest = load(history, project, None, "killed")
+        load(history, project, "killed", killed)
+    rest = load(history, project, "killed")
     assert rest.unchanged == 4
     assert_equal(server, "killed", history)
 
 
-def test_columns_of_a_newer_offdag_are_added(server: postgres.Postgres, project: DbtProject, history: History) -> None:
-    load(history, project, None, "older")
+def test_columns_of_a_newer_offdag_are_added(
+    server: postgres.Postgres, project: DbtInvocation, history: History
+) -> None:
+    load(history, project, "older")
     connection = psycopg2.connect(host="127.0.0.1", port=server.port, user=server.user, dbname="postgres")
     with connection, connection.cursor() as cursor:
         cursor.execute("alter table older.invocations drop column pull_request")
         cursor.execute("delete from older.loaded_dates")
     connection.close()
-    load(history, project, None, "older")
+    load(history, project, "older")
     assert_equal(server, "older", history)
 
 
-def test_other_targets_and_servers_that_are_not_there_are_told(
-    project: DbtProject, history: History, tmp_path: Path
+def test_other_targets_and_servers_that_are_not_there_are_named(
+    project: DbtInvocation, history: History, tmp_path: Path
 ) -> None:
     with pytest.raises(UsageError, match="into Postgres alone, and the target is duckdb"):
-        load(history, project, "duck", "x")
+        load(history, replace(project, target="duck"), "x")
     broken = "p: {target: prod, outputs: {prod: {type: postgres, host: 127.0.0.1, port: 1, user: u, password: p, dbname: d, schema: s}}}"
     (tmp_path / "profiles.yml").write_text(broken)
     with pytest.raises(UsageError, match="the history cannot be loaded"):
-        load(history, DbtProject(tmp_path, {}), None, "x")
+        load(history, invocation(tmp_path), "x")
 
 
-def test_the_verb(project: DbtProject, history: History, tmp_path: Path) -> None:
+def test_the_verb(project: DbtInvocation, history: History, tmp_path: Path) -> None:
     ended = offdag(tmp_path, "load", "--project-dir", str(tmp_path), "--schema", "verb")
     assert ended.code == 0, ended
     assert "rows into the schema verb" in ended.err

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import psycopg2
 import pytest
 
 from bench import postgres
-from offdag.collect.observe import ObservedTable, observe
-from offdag.dbt.project import DbtProject
+from offdag.collect.observe import Observer
+from offdag.collect.observed_tables import ObservedTable
+from offdag.dbt.command import DbtInvocation
+from offdag.duckdb_files import LockWait
 from offdag.history.history import History
 from support import artifacts
+from support.projects import invocation
 
 pytestmark = pytest.mark.xdist_group("four_weeks")
 STOCK = ObservedTable(
@@ -21,22 +25,26 @@ STOCK = ObservedTable(
 
 
 @pytest.fixture
-def project(server: postgres.Postgres, tmp_path: Path) -> DbtProject:
+def project(server: postgres.Postgres, tmp_path: Path) -> DbtInvocation:
     folder = tmp_path / "project"
     node = artifacts.node("snapshot.p.stock", database="postgres", schema="Stock Room", alias="stock")
     artifacts.write(folder / "target", manifest=artifacts.manifest([node]))
     (folder / "dbt_project.yml").write_text("name: p\nprofile: p\n")
     (folder / "profiles.yml").write_text(f"p: {{target: prod, outputs: {{prod: {server.profile()}}}}}\n")
-    return DbtProject(folder, {})
+    return invocation(folder)
 
 
 @pytest.fixture
 def history(tmp_path: Path) -> History:
-    return History(str(tmp_path / "history"), {"stock": STOCK.schema})
+    return History(str(tmp_path / "history"))
+
+
+def observe(history: History, table: ObservedTable, project: DbtInvocation) -> list[dict[str, Any]]:
+    return Observer(history, project, "prod", LockWait("observe", 5.0)).observe([table])
 
 
 def test_a_table_of_postgres_is_copied_cut_and_known_again(
-    server: postgres.Postgres, project: DbtProject, history: History
+    server: postgres.Postgres, project: DbtInvocation, history: History
 ) -> None:
     connection = psycopg2.connect(host="127.0.0.1", port=server.port, user=server.user, dbname="postgres")
     with connection, connection.cursor() as cursor:
@@ -47,8 +55,8 @@ def test_a_table_of_postgres_is_copied_cut_and_known_again(
             ('moss', 5, '2026-01-31 06:00:00', 'a'), ('fern', null, '2026-01-31 06:00:00', 'b'), ('palm', 1, '2026-01-31 06:00:00', 'c')"""
         )
     connection.close()
-    [first] = observe(history, [STOCK], project, project.target_path(), "prod", None, 5.0)
-    [second] = observe(history, [STOCK], project, project.target_path(), "prod", None, 5.0)
+    [first] = observe(history, STOCK, project)
+    [second] = observe(history, STOCK, project)
     assert (first["verdict"], second["verdict"]) == ("accepted", "duplicate"), (first, second)
     assert "cut at max_rows = 2" in first["reason"]
     rows = history.read("observed_stock").to_pylist()
@@ -58,17 +66,17 @@ def test_a_table_of_postgres_is_copied_cut_and_known_again(
     ]
 
 
-def test_a_table_that_is_not_there_is_a_verdict(project: DbtProject, history: History) -> None:
+def test_a_table_that_is_not_there_is_a_verdict(project: DbtInvocation, history: History) -> None:
     absent = ObservedTable("stock", "p", "snapshot.p.stock", {"no_such_column": "string"}, 2)
-    [verdict] = observe(history, [absent], project, project.target_path(), "prod", None, 5.0)
+    [verdict] = observe(history, absent, project)
     assert verdict["verdict"] == "unreadable"
     assert "cannot be read" in verdict["reason"]
 
 
-def test_a_server_that_is_down_is_a_verdict(project: DbtProject, history: History) -> None:
-    (project.folder / "profiles.yml").write_text(
+def test_a_server_that_is_down_is_a_verdict(project: DbtInvocation, history: History) -> None:
+    (project.project_dir / "profiles.yml").write_text(
         "p: {target: prod, outputs: {prod: {type: postgres, host: 127.0.0.1, port: 9, user: u, password: hidden, dbname: d, schema: s}}}\n"
     )
-    [verdict] = observe(history, [STOCK], project, project.target_path(), "prod", None, 5.0)
+    [verdict] = observe(history, STOCK, project)
     assert verdict["verdict"] == "unreadable"
     assert "hidden" not in verdict["reason"]

@@ -11,9 +11,10 @@ import duckdb
 
 from bench.postgres import Postgres
 from offdag.artifacts.compiled import CompiledNode
-from offdag.dbt.project import DbtProject
+from offdag.duckdb_files import LockWait
 from offdag.review.comparison import Comparison, compare
 from offdag.review.databases import both_sides
+from support.projects import invocation
 
 NODE = CompiledNode(
     unique_id="model.p.t",
@@ -85,5 +86,5 @@ class Sides:
         if self.server:
             (self.folder / "profiles.yml").write_text(f"p: {{target: ci, outputs: {{ci: {self.server.profile()}}}}}\n")
         files = None if self.server else (self.folder / "prod.duckdb", self.folder / "ci.duckdb")
-        with both_sides(DbtProject(self.folder, {}), "ci", files, 5.0, lambda _: None) as databases:
+        with both_sides(invocation(self.folder, "ci"), files, LockWait("diff", 5.0)) as databases:
             yield databases

@@ -338,7 +338,7 @@ def test_fact_26_compiled_code_is_in_no_table(history: History, version: str) ->
     take(history, recorded.folder(version, "build_fails"))
     take(history, recorded.folder(version, "docs_generate"))
     assert "compiled_code" in json.dumps(recorded.document(version, "docs_generate", "run_results")) or version == "1.7"
-    for name in history.schemas:
+    for name in history.tables():
         assert "select distinct customer" not in json.dumps(table(history, name), default=str), name
 
 

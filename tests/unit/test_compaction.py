@@ -16,11 +16,12 @@ import pytest
 from offdag.collect.collection import collect, collect_files
 from offdag.collect.context import Context
 from offdag.collect.places import find_artifacts
+from offdag.duckdb_files import LockWait
 from offdag.history.compaction import GRACE, compact, compact_when_due
 from offdag.history.history import History
 from offdag.history.retention import prune
 from offdag.history.store import Store
-from offdag.monitor.build import is_vanished_file_message, run_when_free
+from offdag.monitor.build import _DbtBuild, is_vanished_file_message
 from support import artifacts
 
 NOW = artifacts.NOW + timedelta(days=2)
@@ -45,7 +46,7 @@ def fill(history: History, folder: Path, runs: int = 6) -> None:
 
 def rows(history: History) -> dict[str, list[Any]]:
     """The distinct rows of each table, but for the verdicts of today."""
-    tables = set(history.schemas) - {"artifact_verdicts"}
+    tables = set(history.tables()) - {"artifact_verdicts"}
     return {t: sorted({str(row) for row in history.read(t).to_pylist()}) for t in sorted(tables)}
 
 
@@ -213,19 +214,22 @@ def test_a_file_that_vanishes_is_told_from_one_that_is_damaged(tmp_path: Path) -
     assert not is_vanished_file_message(str(damaged.value))
 
 
-def test_the_monitor_repeats_once_where_a_file_vanished(tmp_path: Path) -> None:
-    """The child speaks DuckDB's own words, at its first call alone, or at each."""
+def test_the_monitor_repeats_once_where_a_file_vanished(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The child fails with DuckDB's own error, at its first call alone, or at each."""
+    caplog.set_level("INFO", "offdag")
     script = (
         "import duckdb, pathlib, sys; calls = pathlib.Path(sys.argv[1]); done = calls.exists(); calls.open('a').write('x');"
         "sys.exit(0) if done and sys.argv[2] == 'once' else None;"
         f"duckdb.connect().execute('select * from read_parquet(?)', [r'{tmp_path / 'gone.parquet'}'])"
     )
     for how, code, calls in (("once", 0, 2), ("always", 1, 2)):
-        told: list[str] = []
+        caplog.clear()
         command = [sys.executable, "-c", script, str(tmp_path / how), how]
-        ended, _ = run_when_free(command, dict(os.environ), tmp_path, tmp_path / "monitor.duckdb", 5.0, told.append)
+        build = _DbtBuild(command, dict(os.environ), tmp_path, tmp_path / "monitor.duckdb")
+        ended, _ = build.run_when_free(LockWait("monitor", 5.0))
         assert (ended, len((tmp_path / how).read_text())) == (code, calls)
-        assert told == ["monitor repeats: a file of the history was merged into another one while it was read"]
+        [line] = caplog.messages
+        assert line == "monitor repeats: a file of the history was merged into another one while it was read"
 
 
 def pruned(history: History, at: int) -> bool:

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import threading
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from test_messages import due
 
 from offdag.history.history import History
-from offdag.notify import outbox as outbox_module
+from offdag.monitor.rows import DueNotification
 from offdag.notify import slack as slack_module
 from offdag.notify.delivery import Delivery, Outcome
-from offdag.notify.outbox import Outbox
+from offdag.notify.outbox import Outbox, channel_folder
 from offdag.notify.sinks import Payload, Posted, Printed, Sink
-from offdag.notify.slack import SlackBot, SlackWebhook
+from offdag.notify.slack import SlackBot
+from offdag.notify.webhook import SlackWebhook
+from support.clock import MovingClock
 from support.fake_slack import TOKEN, FakeSlack
+from support.notifications import due
 
 
 @pytest.fixture
@@ -29,19 +31,31 @@ def bot(slack: FakeSlack) -> SlackBot:
     return SlackBot(TOKEN, f"{slack.url}/api/")
 
 
-def deliver(history: History, sink: Sink, *rows: dict[str, Any]) -> Outcome:
-    return Delivery(history, sink, lambda _: None).deliver(rows)
+CLOCK = MovingClock()
 
 
-def expire(monkeypatch: pytest.MonkeyPatch) -> None:
-    """From now on every lease is over."""
-    monkeypatch.setattr(outbox_module.Intent, "is_expired", lambda self, now: True)
+@pytest.fixture(autouse=True)
+def _clock() -> None:
+    CLOCK.reset()
+
+
+def delivery(history: History, sink: Sink) -> Delivery:
+    return Delivery(history, sink, CLOCK, pause=lambda _: None)
+
+
+def deliver(history: History, sink: Sink, *rows: DueNotification) -> Outcome:
+    return delivery(history, sink).deliver(rows)
+
+
+def expire() -> None:
+    """From now on every lease that was given is over."""
+    CLOCK.advance(hours=1)
 
 
 def receipts(history: History) -> list[tuple[str, str]]:
     """Of notifications; their details are messages too, with receipts of their own."""
     rows = history.read("deliveries").to_pylist()
-    return [(row["notification_id"], row["outcome"]) for row in rows if row["event"] != "details"]
+    return [(row["notification_id"], row["outcome"]) for row in rows if row["event"] not in ("details", "update")]
 
 
 def first_messages(slack: FakeSlack) -> list[dict[str, Any]]:
@@ -84,15 +98,15 @@ def test_what_is_resolved_is_answered_in_the_thread(history: History, slack: Fak
     assert [b["text"]["text"].split("*")[1] for b in first["blocks"][1:]] == ["FAILED", "RESOLVED"]
 
 
-def over(history: History, **more: Any) -> dict[str, Any]:
+def over(history: History, **more: Any) -> DueNotification:
     """The end of what the only message in the history opened."""
-    [told] = {
+    [posted] = {
         (row["message_channel"], row["message_ts"])
         for row in history.read("deliveries").to_pylist()
         if row["event"] == "opened"
     }
-    place = {"opened_message_channel": told[0], "opened_message_ts": told[1]}
-    return due(event="resolved", ended_at=datetime(2026, 1, 31, 7), **place, **more)
+    place = {"opened_message_channel": posted[0], "opened_message_ts": posted[1]}
+    return due(**{"event": "resolved", "ended_at": datetime(2026, 1, 31, 7), **place, **more})
 
 
 def test_details_follow_in_the_thread_once(history: History, slack: FakeSlack) -> None:
@@ -112,7 +126,7 @@ def test_two_hundred_incidents_at_once_are_one_message_and_its_thread(history: H
 
 @pytest.mark.parametrize("lost", [1, 2, 3])
 def test_details_that_a_killed_sender_left_are_posted_by_the_next(
-    history: History, slack: FakeSlack, monkeypatch: pytest.MonkeyPatch, lost: int
+    history: History, slack: FakeSlack, lost: int
 ) -> None:
     rows = [due(notification_id=f"n{i}", signal_key=f"k{i}") for i in range(50)]
     posts = iter(range(lost))
@@ -126,24 +140,29 @@ def test_details_that_a_killed_sender_left_are_posted_by_the_next(
 
     with pytest.raises(Killed):
         deliver(history, Dying(TOKEN, f"{slack.url}/api/"), *rows)
-    expire(monkeypatch)
+    expire()
     deliver(history, bot(slack), *rows)
     deliver(history, bot(slack), *rows)
     assert (len(first_messages(slack)), len(detail_messages(slack))) == (1, 3)
 
 
-def test_a_first_message_that_somebody_deleted_stops_nothing(history: History, slack: FakeSlack) -> None:
+def test_a_first_message_that_somebody_deleted_stops_nothing(
+    history: History, slack: FakeSlack, caplog: pytest.LogCaptureFixture
+) -> None:
     deliver(history, bot(slack), due())
     slack.then("chat.update", "error:message_not_found")
-    said: list[str] = []
-    outcome = Delivery(history, bot(slack), said.append).deliver([over(history, notification_id="n2")])
+    outcome = deliver(history, bot(slack), over(history, notification_id="n2"))
     assert (outcome.messages, outcome.failures) == (1, [])
-    assert "still shows what has ended: message_not_found" in said[0]
+    assert "still shows what has ended: message_not_found" in caplog.text
+    # It is not tried again.
+    slack.then("chat.update", "500")
+    deliver(history, bot(slack))
+    assert [method for method, _ in slack.calls].count("chat.update") == 1
 
 
 def test_a_reminder_is_shown_in_the_channel_too(history: History, slack: FakeSlack) -> None:
     deliver(history, bot(slack), due())
-    reminder = {**over(history, notification_id="n2"), "event": "reminder", "ended_at": None}
+    reminder = over(history, notification_id="n2", event="reminder", ended_at=None)
     deliver(history, bot(slack), reminder)
     assert slack.posted[-1]["reply_broadcast"] is True
 
@@ -181,15 +200,13 @@ def test_an_answer_slower_than_the_time_out_is_looked_up(
     assert len(first_messages(slack)) == 1
 
 
-def test_what_nobody_can_tell_stays_and_is_found_by_the_next_run(
-    history: History, slack: FakeSlack, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_nobody_can_tell_stays_and_is_found_by_the_next_run(history: History, slack: FakeSlack) -> None:
     slack.then("chat.postMessage", "drop")
     slack.then("conversations.list", "error:missing_scope")
     first = deliver(history, bot(slack), due())
     assert (first.messages, first.unknown) == (0, 1)
     assert deliver(history, bot(slack), due()).pending == 1
-    expire(monkeypatch)
+    expire()
     assert deliver(history, bot(slack), due()).messages == 1
     assert len(first_messages(slack)) == 1
     assert receipts(history) == [("n1", "delivered")]
@@ -238,13 +255,11 @@ def test_an_answer_cut_short_is_looked_up(history: History, slack: FakeSlack) ->
     assert len(first_messages(slack)) == 1
 
 
-def test_what_may_have_arrived_is_never_sent_again_unmarked(
-    history: History, slack: FakeSlack, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_may_have_arrived_is_never_sent_again_unmarked(history: History, slack: FakeSlack) -> None:
     hook = SlackWebhook(slack.webhook_env["OFFDAG_SLACK_WEBHOOK_URL"])
     slack.then("webhook", "drop", "error:no_service")
     assert deliver(history, hook, due()).unknown == 1
-    expire(monkeypatch)
+    expire()
     # The refusal in between does not make the first attempt undone.
     finished = deliver(history, hook, due())
     assert (finished.unknown, finished.messages) == (1, 1)
@@ -290,18 +305,18 @@ class KilledSink:
 
 @pytest.mark.parametrize("after", [False, True])
 def test_killed_around_the_post_nothing_is_lost_and_nothing_said_twice(
-    history: History, slack: FakeSlack, monkeypatch: pytest.MonkeyPatch, after: bool
+    history: History, slack: FakeSlack, after: bool
 ) -> None:
     with pytest.raises(Killed):
         deliver(history, KilledSink(bot(slack), after), due())
     assert deliver(history, bot(slack), due()).messages == 0, "the lease still holds"
-    expire(monkeypatch)
+    expire()
     assert deliver(history, bot(slack), due()).messages == 1
     assert len(first_messages(slack)) == 1
     assert deliver(history, bot(slack), due()).messages == 0
 
 
-@pytest.mark.parametrize("point", ["_append", "receipt"])
+@pytest.mark.parametrize("point", ["claim", "record"])
 def test_killed_at_a_write_nothing_is_lost_and_nothing_said_twice(
     history: History, slack: FakeSlack, monkeypatch: pytest.MonkeyPatch, point: str
 ) -> None:
@@ -313,7 +328,7 @@ def test_killed_at_a_write_nothing_is_lost_and_nothing_said_twice(
         patch.setattr(Outbox, point, die)
         with pytest.raises(Killed):
             deliver(history, bot(slack), due())
-    expire(monkeypatch)
+    expire()
     deliver(history, bot(slack), due())
     deliver(history, bot(slack), due())
     assert len(first_messages(slack)) == 1
@@ -325,7 +340,7 @@ def test_two_notifiers_at_once_send_each_message_once(history: History, slack: F
     sets = [rows, rows[:12], rows[5:], rows]
     barrier = threading.Barrier(len(sets))
 
-    def notify(own: list[dict[str, Any]]) -> None:
+    def notify(own: list[DueNotification]) -> None:
         barrier.wait()
         deliver(history, bot(slack), *own)
 
@@ -337,41 +352,22 @@ def test_two_notifiers_at_once_send_each_message_once(history: History, slack: F
     assert sorted(receipts(history)) == sorted((f"n{i}", "delivered") for i in range(20))
 
 
-def test_a_slow_sender_that_was_done_in_time_is_not_repeated(
-    history: History, slack: FakeSlack, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_slow_sender_that_was_done_in_time_is_not_repeated(history: History, slack: FakeSlack) -> None:
     hook = SlackWebhook(slack.webhook_env["OFFDAG_SLACK_WEBHOOK_URL"])
-    delivery = Delivery(history, hook, lambda _: None)
-    # Another sender's intent was read, and its receipt came after that.
-    delivery._outbox.receipts()
+    slow = delivery(history, hook)
+    # Another sender's log was read, and its intent and receipt came after that.
+    slow._outbox.log(channel_folder("#data-alerts"))
     deliver(history, hook, due())
-    expire(monkeypatch)
-    assert delivery.deliver([due()]).messages == 0
+    expire()
+    assert slow.deliver([due()]).messages == 0
     assert len(slack.posted) == 1
 
 
-def test_two_finishers_of_one_message_post_it_once(
-    history: History, slack: FakeSlack, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_two_finishers_of_one_message_post_it_once(history: History, slack: FakeSlack) -> None:
     with pytest.raises(Killed):
         deliver(history, KilledSink(bot(slack), after=False), due())
-    original = outbox_module.Intent.is_expired
-    later = datetime.now() + timedelta(hours=1)
     # The dead sender's lease is over, those of the finishers are not.
-    monkeypatch.setattr(
-        outbox_module.Intent,
-        "is_expired",
-        lambda self, now: self.first_lease_is_over and original(self, later),
-        raising=False,
-    )
-    monkeypatch.setattr(
-        outbox_module.Intent,
-        "first_lease_is_over",
-        property(lambda self: self.lease_until == first_lease),
-        raising=False,
-    )
-    [intent] = Outbox(history, "slack").log("%23data-alerts").intents.values()
-    first_lease = intent.lease_until
+    expire()
     barrier = threading.Barrier(4)
 
     def finish() -> None:
@@ -386,14 +382,12 @@ def test_two_finishers_of_one_message_post_it_once(
     assert len(first_messages(slack)) == 1
 
 
-def test_a_webhook_posts_and_marks_what_may_be_a_repeat(
-    history: History, slack: FakeSlack, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_webhook_posts_and_marks_what_may_be_a_repeat(history: History, slack: FakeSlack) -> None:
     hook = SlackWebhook(slack.webhook_env["OFFDAG_SLACK_WEBHOOK_URL"])
     slack.then("webhook", "500")
     first = deliver(history, hook, due())
     assert (first.messages, first.unknown) == (0, 1)
-    expire(monkeypatch)
+    expire()
     assert deliver(history, hook, due()).messages == 1
     assert "Possible repeat" in str(slack.posted[-1])
 
@@ -415,7 +409,7 @@ def test_printing_has_receipts_of_its_own(history: History, slack: FakeSlack) ->
 
 def test_a_preview_writes_nothing(history: History, slack: FakeSlack) -> None:
     before = sorted(Path(history.root).rglob("*"))
-    payload, detail = Delivery(history, bot(slack), lambda _: None).preview([due()])
+    payload, detail = delivery(history, bot(slack)).preview([due()])
     assert payload["channel"] == "#data-alerts"
     assert detail["text"].startswith("Details: ")
     assert sorted(Path(history.root).rglob("*")) == before

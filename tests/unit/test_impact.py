@@ -9,7 +9,7 @@ import pytest
 
 from offdag.review.build import Build
 from offdag.review.changes import changed_nodes
-from offdag.review.impact import Touched, trace_impact
+from offdag.review.impact import Impact, trace_impact
 from offdag.review.lineage import NoLineage, query_lineage
 from support import artifacts
 
@@ -41,7 +41,7 @@ def build(folder: Path, nodes: list[dict[str, Any]], *built: str) -> Build:
     return Build.read(folder)
 
 
-def trace(folder: Path, nodes: list[dict[str, Any]], **starts: Touched) -> dict[str, Touched]:
+def trace(folder: Path, nodes: list[dict[str, Any]], **starts: Impact) -> dict[str, Impact]:
     given = {f"model.p.{name}": touched for name, touched in starts.items()}
     found = trace_impact(build(folder, nodes), None, given, lambda unique_id: COLUMNS.get(unique_id, []))
     return {unique_id: touched for unique_id, touched in found.items() if unique_id not in given}
@@ -59,10 +59,10 @@ def test_a_column_is_followed_through_names_ctes_and_stars(tmp_path: Path) -> No
         model("ids", 'select id from "ci"."main"."orders"', "model.p.orders"),
         exposure("model.p.total"),
     ]  # fmt: skip
-    found = trace(tmp_path, nodes, orders=Touched(columns={"amount": "changed"}))
+    found = trace(tmp_path, nodes, orders=Impact(columns={"amount": "changed"}))
     assert list(found) == ["model.p.paid", "model.p.total", "exposure.p.board"]
     assert found["model.p.paid"].columns == {"money": "from orders.amount"}
-    assert found["model.p.total"] == Touched(columns={"total": "from paid.money"})
+    assert found["model.p.total"] == Impact(columns={"total": "from paid.money"})
     assert found["exposure.p.board"].whole == "uses total"
 
 
@@ -92,7 +92,7 @@ def test_a_column_that_filters_joins_or_groups_touches_the_rows(tmp_path: Path, 
         model("m", code, "model.p.orders", "model.p.customers"),
         model("n", 'select * from "ci"."main"."m"', "model.p.m"),
     ]
-    found = trace(tmp_path, nodes, orders=Touched(columns={"state": "changed"}))
+    found = trace(tmp_path, nodes, orders=Impact(columns={"state": "changed"}))
     assert found["model.p.m"].rows == "filters, joins or groups by orders.state"
     assert found["model.p.n"].rows == "reads rows of m"
 
@@ -100,7 +100,7 @@ def test_a_column_that_filters_joins_or_groups_touches_the_rows(tmp_path: Path, 
 def test_a_union_touches_by_position(tmp_path: Path) -> None:
     code = 'select id, name as what from "ci"."main"."customers" union all select id, state from "ci"."main"."orders"'
     nodes = [ORDERS, CUSTOMERS, model("m", code, "model.p.orders", "model.p.customers")]
-    found = trace(tmp_path, nodes, orders=Touched(columns={"state": "changed"}))
+    found = trace(tmp_path, nodes, orders=Impact(columns={"state": "changed"}))
     assert found["model.p.m"].columns == {"what": "from orders.state"}
 
 
@@ -111,7 +111,7 @@ def test_ephemeral_models_are_seen_through(tmp_path: Path) -> None:
         model("e", 'select amount as a from "ci"."main"."orders"', "model.p.orders", config={"materialized": "ephemeral"}),
         model("m", inlined, "model.p.e"),
     ]  # fmt: skip
-    found = trace(tmp_path, nodes, orders=Touched(columns={"amount": "changed"}))
+    found = trace(tmp_path, nodes, orders=Impact(columns={"amount": "changed"}))
     assert found["model.p.m"].columns == {"b": "from orders.amount"}
 
 
@@ -137,7 +137,7 @@ def test_what_cannot_be_read_by_column_is_touched_as_a_whole_and_says_why(
         model("unknown_columns", "select 1"),
         model("m", code, "model.p.orders", "model.p.unknown_columns"),
     ]
-    touched = trace(tmp_path, nodes, orders=Touched(columns={"amount": "changed"}))["model.p.m"]
+    touched = trace(tmp_path, nodes, orders=Impact(columns={"amount": "changed"}))["model.p.m"]
     assert touched.whole is not None
     assert touched.whole.startswith("depends on orders")
     assert why in touched.whole
@@ -152,7 +152,7 @@ def test_a_metric_and_what_shows_it_are_reached(tmp_path: Path) -> None:
     board = exposure("metric.p.revenue")
     document["exposures"] = {board["unique_id"]: board}
     artifacts.write(tmp_path, manifest=document, run_results=artifacts.run_results([]))
-    starts = {"model.p.orders": Touched(columns={"amount": "changed"})}
+    starts = {"model.p.orders": Impact(columns={"amount": "changed"})}
     found = trace_impact(Build.read(tmp_path), None, starts, lambda _: [])
     assert [key for key in found if key not in starts] == [
         semantic["unique_id"],
@@ -163,13 +163,13 @@ def test_a_metric_and_what_shows_it_are_reached(tmp_path: Path) -> None:
 
 def test_untouched_columns_touch_nothing(tmp_path: Path) -> None:
     nodes = [ORDERS, model("m", 'select id from "ci"."main"."orders"', "model.p.orders"), exposure("model.p.m")]
-    assert trace(tmp_path, nodes, orders=Touched(columns={"amount": "changed"})) == {}
+    assert trace(tmp_path, nodes, orders=Impact(columns={"amount": "changed"})) == {}
 
 
 def test_deferred_code_reads_productions_relations(tmp_path: Path) -> None:
     review = build(tmp_path / "ci", [ORDERS, model("m", 'select amount from "prod"."main"."orders"', "model.p.orders")])
     production = build(tmp_path / "prod", [model("orders", "select 1", db="prod")])
-    found = trace_impact(review, production, {"model.p.orders": Touched(columns={"amount": "x"})}, lambda _: [])
+    found = trace_impact(review, production, {"model.p.orders": Impact(columns={"amount": "x"})}, lambda _: [])
     assert found["model.p.m"].columns == {"amount": "from orders.amount"}
 
 

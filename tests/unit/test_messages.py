@@ -10,44 +10,7 @@ from slack_sdk.models.blocks import Block
 from offdag.notify.formats import MOST_LINES, MOST_PROBLEMS, details, document, escape, lines, plain_text, whole
 from offdag.notify.message import build_message
 from support import golden
-
-
-def due(**more: Any) -> dict[str, Any]:
-    """A row of fct_notifications_due."""
-    return {
-        "notification_id": "n1",
-        "sink": "slack",
-        "channel": "#data-alerts",
-        "mention": None,
-        "event": "opened",
-        "is_first_look": False,
-        "incident_id": "i1",
-        "signal_key": "k1",
-        "kind": "test_failed",
-        "project": "shop",
-        "environment": "prod",
-        "severity": "error",
-        "title": "test unique on orders.id fails",
-        "detail": "5 rows fail",
-        "node_id": "test.shop.unique_orders_id",
-        "owner": "@data",
-        "evidence": json.dumps({"path": "models/orders.sql", "skipped_models": 6, "exposures": "weekly_funnel"}),
-        "closed_reason": None,
-        "started_at": datetime(2026, 1, 31, 6),
-        "last_bad_at": datetime(2026, 1, 31, 6),
-        "ended_at": None,
-        "bad_count": 1,
-        "compiled_path": "target/compiled/shop/models/orders.yml/unique_orders_id.sql",
-        "git_sha": None,
-        "prior_git_sha": None,
-        "ci_url": None,
-        "changed_node_count": None,
-        "is_own_code_changed": None,
-        "storm_cause": None,
-        "opened_message_channel": None,
-        "opened_message_ts": None,
-        **more,
-    }
+from support.notifications import due
 
 
 def test_the_state_comes_first_and_empty_facts_are_dropped() -> None:
@@ -64,7 +27,7 @@ def test_the_worst_comes_first_and_what_ended_last() -> None:
         due(notification_id="c", title="broken"),
     ]
     problems = build_message(rows).problems
-    assert [p.title for p in problems] == ["broken", "late", "ended: over after 2 hours 5 minutes"]
+    assert [p.title for p in problems] == ["broken", "late", "ended: recovered after 2 hours 5 minutes"]
     assert problems[0].mention is None
 
 
@@ -76,8 +39,8 @@ def test_closed_never_says_mended() -> None:
     assert "over after" not in text
 
 
-def test_the_first_look_is_said_to_be_one() -> None:
-    assert build_message([due(is_first_look=True)]).heading.startswith("First look: FAILED in shop (prod)")
+def test_the_first_report_of_a_project_is_marked() -> None:
+    assert build_message([due(is_first_report=True)]).heading.startswith("First report: FAILED in shop (prod)")
 
 
 def check_blocks(payload: dict[str, Any]) -> None:
@@ -153,7 +116,7 @@ def test_the_document_holds_what_the_message_says() -> None:
 
 MISSING_RUN: dict[str, Any] = {
     "kind": "run_missing",
-    "is_first_look": True,
+    "is_first_report": True,
     "title": "a build is missing",
     "evidence": "{}",
 }
@@ -233,7 +196,7 @@ OVER: dict[str, Any] = {"event": "resolved", "ended_at": datetime(2026, 1, 31, 8
         ("reminder_with_mention", [due(event="reminder", mention="U1", bad_count=7)]),
         ("resolved", [due(**OVER)]),
         ("closed_replaced", [due(event="closed", closed_reason="replaced", ended_at=datetime(2026, 2, 1))]),
-        ("first_look", [due(is_first_look=True), due(notification_id="n2", **MISSING_RUN)]),
+        ("first_look", [due(is_first_report=True), due(notification_id="n2", **MISSING_RUN)]),
     ],
 )  # fmt: skip
 def test_payloads(name: str, rows: list[dict[str, Any]]) -> None:

@@ -1,19 +1,26 @@
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 
 import pytest
 
 from offdag.errors import UsageError
-from offdag.monitor.mutes import append_mute, mute_line
+from offdag.monitor.mutes import append_mute, last_day, mute
+from offdag.monitor.rows import Incident
 from support.command import offdag
 
-INCIDENTS = [
-    {"signal_key": "abcdef11", "node_id": "model.p.a"},
-    {"signal_key": "abcdef22", "node_id": None},
-    {"signal_key": "1234567890", "node_id": None},
-]
+
+def incident(signal_key: str, node_id: str | None = None) -> Incident:
+    texts = dict.fromkeys(
+        ("incident_id", "incident_status", "kind", "severity", "project", "environment", "title"), "x"
+    )
+    nulls = dict.fromkeys(("detail", "owner", "ended_at", "closed_reason"))
+    at = datetime(2026, 1, 30)
+    return Incident(signal_key=signal_key, node_id=node_id, started_at=at, last_bad_at=at, **texts, **nulls)
+
+
+INCIDENTS = [incident("abcdef11", "model.p.a"), incident("abcdef22"), incident("1234567890")]
 KINDS = {"model_slow"}
 TODAY = date(2026, 1, 31)
 
@@ -28,7 +35,7 @@ TODAY = date(2026, 1, 31)
     ],
 )
 def test_a_thing_a_node_or_a_kind(target: str, line: str) -> None:
-    assert mute_line(INCIDENTS, KINDS, target, "2026-02-01", "late,\n as ever", TODAY) == line
+    assert mute(target, date(2026, 2, 1), "late,\n as ever", INCIDENTS, KINDS).line == line
 
 
 @pytest.mark.parametrize(
@@ -37,14 +44,14 @@ def test_a_thing_a_node_or_a_kind(target: str, line: str) -> None:
         ("abcdef", "2026-02-01", "several keys"),
         ("1234", "2026-02-01", "too short"),
         ("ffffff", "2026-02-01", "no incident has that key"),
-        ("model.p.b", "2026-02-01", "no incident is of that node"),
+        ("model.p.b", "2026-02-01", "no incident belongs to that node"),
         ("abcdef11", "soon", "not an ISO date"),
         ("abcdef11", "2026-01-30", "is over"),
     ],
 )
 def test_what_cannot_be_muted_says_why(target: str, until: str, what: str) -> None:
     with pytest.raises(UsageError, match=what):
-        mute_line(INCIDENTS, KINDS, target, until, "reason", TODAY)
+        mute(target, last_day(until, TODAY, target), "reason", INCIDENTS, KINDS)
 
 
 def test_a_line_is_appended_once_on_a_line_of_its_own(tmp_path: Path) -> None:

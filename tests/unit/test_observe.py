@@ -12,11 +12,14 @@ from typing import Any
 import duckdb
 import pytest
 
-from offdag.collect.observe import ObservedTable, observe, read_observed_tables
-from offdag.dbt.project import DbtProject
+from offdag.collect.observe import Observer
+from offdag.collect.observed_tables import ObservedTable, read_observed_tables
+from offdag.dbt.command import DbtInvocation
+from offdag.duckdb_files import LockWait
 from offdag.errors import UsageError
 from offdag.history.history import History
 from support import artifacts
+from support.projects import invocation
 
 STOCK = ObservedTable(
     "stock", "p", "snapshot.p.stock", {"product_id": "string", "units": "int64", "counted_at": "timestamp"}, 100
@@ -24,7 +27,7 @@ STOCK = ObservedTable(
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> DbtProject:
+def project(tmp_path: Path) -> DbtInvocation:
     folder = tmp_path / "project"
     node = artifacts.node("snapshot.p.stock", schema="snapshots", alias="stock")
     artifacts.write(folder / "target", manifest=artifacts.manifest([node]))
@@ -40,53 +43,54 @@ def project(tmp_path: Path) -> DbtProject:
         connection.execute(
             "insert into snapshots.stock values ('moss', 5, '2026-01-31 06:00:00+00', 'ann@example.com')"
         )
-    return DbtProject(folder, {})
+    return invocation(folder)
 
 
 @pytest.fixture
 def history(tmp_path: Path) -> History:
-    return History(str(tmp_path / "history"), {"stock": STOCK.schema})
+    return History(str(tmp_path / "history"))
 
 
-def look(history: History, project: DbtProject, table: ObservedTable = STOCK, timeout: float = 5.0) -> dict[str, Any]:
-    said: list[str] = []
-    [verdict] = observe(history, [table], project, project.target_path(), "prod", None, timeout, say=said.append)
-    return {**verdict, "said": said}
+def observe(
+    history: History, project: DbtInvocation, table: ObservedTable = STOCK, timeout: float = 5.0
+) -> dict[str, Any]:
+    [verdict] = Observer(history, project, "prod", LockWait("observe", timeout)).observe([table])
+    return verdict
 
 
-def test_only_the_named_columns_leave_the_database(history: History, project: DbtProject) -> None:
-    assert look(history, project)["verdict"] == "accepted"
+def test_only_the_named_columns_leave_the_database(history: History, project: DbtInvocation) -> None:
+    assert observe(history, project)["verdict"] == "accepted"
     [row] = history.read("observed_stock").to_pylist()
     assert (row["product_id"], row["units"], row["counted_at"]) == ("moss", 5, datetime(2026, 1, 31, 6))
     assert (row["_project"], row["_environment"]) == ("p", "prod")
     assert "email" not in row
 
 
-def test_the_same_content_is_not_written_twice(history: History, project: DbtProject) -> None:
-    first = look(history, project)
-    second = look(history, project)
+def test_the_same_content_is_not_written_twice(history: History, project: DbtInvocation) -> None:
+    first = observe(history, project)
+    second = observe(history, project)
     assert (second["verdict"], second["sha256"]) == ("duplicate", first["sha256"])
     assert history.read("observed_stock").num_rows == 1
     assert [r["verdict"] for r in history.read("artifact_verdicts").to_pylist()].count("duplicate") == 1
 
 
-def test_rows_beyond_the_bound_are_cut_and_told(history: History, project: DbtProject) -> None:
-    with duckdb.connect(str(project.folder / "shop.duckdb")) as connection:
+def test_rows_beyond_the_bound_are_cut_and_named(history: History, project: DbtInvocation) -> None:
+    with duckdb.connect(str(project.project_dir / "shop.duckdb")) as connection:
         connection.execute("insert into snapshots.stock select 'p' || i, i, now(), '' from range(200) t(i)")
-    assert "cut at max_rows = 100" in look(history, project)["reason"]
+    assert "cut at max_rows = 100" in observe(history, project)["reason"]
     assert history.read("observed_stock").num_rows == 100
 
 
-def test_tables_of_other_projects_are_passed_over(history: History, project: DbtProject) -> None:
+def test_tables_of_other_projects_are_passed_over(history: History, project: DbtInvocation) -> None:
     other = ObservedTable("stock", "another", "snapshot.p.stock", STOCK.columns, 100)
-    assert observe(history, [other], project, project.target_path(), "prod", None, 1.0) == []
+    assert Observer(history, project, "prod", LockWait("observe", 1.0)).observe([other]) == []
 
 
 @pytest.fixture
-def writer(project: DbtProject) -> Iterator[subprocess.Popen[str]]:
+def writer(project: DbtInvocation) -> Iterator[subprocess.Popen[str]]:
     """Another process that holds the database for writing until its stdin closes."""
     code = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print('held', flush=True); sys.stdin.read()"
-    command = [sys.executable, "-c", code, str(project.folder / "shop.duckdb")]
+    command = [sys.executable, "-c", code, str(project.project_dir / "shop.duckdb")]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "held\n"
@@ -94,31 +98,35 @@ def writer(project: DbtProject) -> Iterator[subprocess.Popen[str]]:
 
 
 def test_a_locked_database_is_a_verdict_that_names_its_holder(
-    history: History, project: DbtProject, writer: subprocess.Popen[str]
+    history: History,
+    project: DbtInvocation,
+    writer: subprocess.Popen[str],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    verdict = look(history, project, timeout=0.5)
+    caplog.set_level("INFO", "offdag")
+    verdict = observe(history, project, timeout=0.5)
     assert verdict["verdict"] == "unreadable"
     assert f"process {writer.pid}" in verdict["reason"]
-    assert f"process {writer.pid}" in verdict["said"][0]
+    assert f"process {writer.pid}" in caplog.text
     assert history.read("observed_stock").num_rows == 0
 
 
 def test_a_lock_that_is_released_in_time_is_waited_for(
-    history: History, project: DbtProject, writer: subprocess.Popen[str]
+    history: History, project: DbtInvocation, writer: subprocess.Popen[str]
 ) -> None:
     assert writer.stdin is not None
     timer = threading.Timer(0.7, writer.stdin.close)
     timer.start()
     start = time.monotonic()
-    assert look(history, project, timeout=20)["verdict"] == "accepted"
+    assert observe(history, project, timeout=20)["verdict"] == "accepted"
     assert time.monotonic() - start > 0.5
 
 
 @pytest.mark.parametrize(
     "problem", ["missing", "garbage", "no table", "no node", "no manifest", "other type", "no profile"]
 )
-def test_what_cannot_be_copied_is_a_verdict(history: History, project: DbtProject, problem: str) -> None:
-    database, table = project.folder / "shop.duckdb", STOCK
+def test_what_cannot_be_copied_is_a_verdict(history: History, project: DbtInvocation, problem: str) -> None:
+    database, table = project.project_dir / "shop.duckdb", STOCK
     if problem == "missing":
         database.unlink()
     elif problem == "garbage":
@@ -129,14 +137,14 @@ def test_what_cannot_be_copied_is_a_verdict(history: History, project: DbtProjec
     elif problem == "no node":
         table = ObservedTable("stock", "p", "snapshot.p.other", STOCK.columns, 100)
     elif problem == "no manifest":
-        (project.folder / "target" / "manifest.json").unlink()
+        (project.project_dir / "target" / "manifest.json").unlink()
     elif problem == "other type":
         table = ObservedTable(
             "stock", "p", "snapshot.p.stock", {"product_id": "int64", "units": "int64", "counted_at": "timestamp"}, 100
         )
     elif problem == "no profile":
-        (project.folder / "profiles.yml").write_text("q: {}\n")
-    verdict = look(history, project, table)
+        (project.project_dir / "profiles.yml").write_text("q: {}\n")
+    verdict = observe(history, project, table)
     assert verdict["verdict"] == "unreadable"
     assert verdict["reason"]
 

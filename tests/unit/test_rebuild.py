@@ -54,7 +54,7 @@ def differing(history: History, write: bool = False) -> list[str]:
 def test_the_rebuilt_tables_are_those_that_are_there(history: History) -> None:
     tables = {table.table: table for table in rebuild(history, write=False, now=NOW)}
     assert all(table.is_equal for table in tables.values()), tables
-    assert tables["invocations"].there == tables["invocations"].rebuilt == 27
+    assert tables["invocations"].existing == tables["invocations"].rebuilt == 27
     assert tables["nodes"].rebuilt > 50
 
 

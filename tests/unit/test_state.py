@@ -15,11 +15,13 @@ import pytest
 from offdag.collect.collection import collect_files
 from offdag.collect.context import Context
 from offdag.collect.places import artifacts_in
-from offdag.dbt.project import DbtProject
-from offdag.errors import DatabaseLocked, UsageError
+from offdag.dbt.command import DbtInvocation
+from offdag.duckdb_files import LockWait
+from offdag.errors import DatabaseLocked, NoBuild, UsageError
 from offdag.history.history import History
-from offdag.review.state import State, copy_production, write_state
+from offdag.review.state import State, with_database, write_state
 from support import artifacts
+from support.projects import invocation
 
 AT = artifacts.NOW
 
@@ -64,7 +66,7 @@ def test_the_newest_whole_build_of_the_environment_is_written_as_dbt_wrote_it(hi
     fresh = artifacts.sources([artifacts.freshness("source.p.s.t", at=checked)], checked)
     collect(history, tmp_path / "6", manifest=manifest("fresh", 5), sources=fresh)
     out = tmp_path / "state"
-    assert write_state(history, "p", "prod", out) == AT + timedelta(hours=1)
+    assert write_state(history, "p", "prod", out) == State(out, None)
     for name in ("manifest.json", "run_results.json"):
         assert (out / name).read_bytes() == (newest / name).read_bytes()
     assert json.loads((out / "sources.json").read_text()) == fresh
@@ -74,13 +76,13 @@ def test_a_manifest_that_was_kept_with_an_earlier_build_is_found(history: Histor
     collect(history, tmp_path / "1", manifest=manifest("same"), run_results=results())
     collect(history, tmp_path / "2", manifest=manifest("same", 24), run_results=results(24))
     assert len(history.store.glob("artifacts/*/*/*/*/manifest.json.zst")) == 1
-    assert write_state(history, "p", "prod", tmp_path / "state") == AT + timedelta(hours=24)
+    write_state(history, "p", "prod", tmp_path / "state")
     assert (
         json.loads((tmp_path / "state" / "manifest.json").read_text())["nodes"]["model.p.a"]["compiled_code"] == "same"
     )
 
 
-def test_a_manifest_that_an_older_offdag_noted_is_kept_anew(history: History, tmp_path: Path) -> None:
+def test_a_manifest_that_an_older_offdag_noted_is_kept_again(history: History, tmp_path: Path) -> None:
     collect(history, tmp_path / "1", manifest=manifest("same"), run_results=results())
     for name in history.store.glob("contents/manifests/*.json"):
         noted = json.loads(history.store.read(name))
@@ -89,7 +91,7 @@ def test_a_manifest_that_an_older_offdag_noted_is_kept_anew(history: History, tm
     rows = history.read("nodes").num_rows
     collect(history, tmp_path / "2", manifest=manifest("same", 24), run_results=results(24))
     assert history.read("nodes").num_rows == rows
-    assert write_state(history, "p", "prod", tmp_path / "state") == AT + timedelta(hours=24)
+    write_state(history, "p", "prod", tmp_path / "state")
 
 
 @pytest.mark.parametrize("environment", ["prod", "ci"])
@@ -97,21 +99,22 @@ def test_without_a_build_there_is_no_state_and_what_was_there_is_gone(
     history: History, tmp_path: Path, environment: str
 ) -> None:
     collect(history, tmp_path / "1", "other", manifest=manifest("x"), run_results=results())
-    assert write_state(history, "p", "other", tmp_path / "state") is not None
-    assert write_state(history, "p", environment, tmp_path / "state") is None
+    write_state(history, "p", "other", tmp_path / "state")
+    with pytest.raises(NoBuild, match=f"no build of p in {environment}"):
+        write_state(history, "p", environment, tmp_path / "state")
     assert [path.name for path in (tmp_path / "state").iterdir()] == ["state.json"]
     with pytest.raises(UsageError, match=r"the state has no manifest\.json"):
         State.of(tmp_path / "state")
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> DbtProject:
+def production(tmp_path: Path) -> DbtInvocation:
     (tmp_path / "dbt_project.yml").write_text("name: p\nprofile: p\n")
     (tmp_path / "profiles.yml").write_text(
         "p: {target: prod, outputs: {prod: {type: duckdb, path: data/p_prod.duckdb}}}"
     )
     (tmp_path / "data").mkdir()
-    return DbtProject(tmp_path, {})
+    return invocation(tmp_path, "prod")
 
 
 WRITE = """
@@ -124,45 +127,51 @@ import os; os._exit(0)
 """
 
 
-def test_a_copy_holds_what_was_written_after_the_last_checkpoint(project: DbtProject, tmp_path: Path) -> None:
+def test_a_copy_holds_what_was_written_after_the_last_checkpoint(
+    production: DbtInvocation, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "offdag")
     path = tmp_path / "data" / "p_prod.duckdb"
     with subprocess.Popen(
         [sys.executable, "-c", WRITE, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as writer:
         assert writer.stdout is not None
         writer.stdout.readline()
-        said: list[str] = []
         out = tmp_path / "state"
         out.mkdir()
         with pytest.raises(DatabaseLocked):
-            copy_production(project, "prod", out, 0.3, said.append)
-        assert f"process {writer.pid}" in said[0]
+            with_database(State(out, None), production, LockWait("state", 0.3))
+        assert f"process {writer.pid}" in caplog.text
         assert not (out / "p_prod.duckdb").exists()
         # It ends without a checkpoint.
         writer.communicate("")
     assert path.with_name("p_prod.duckdb.wal").is_file()
-    copy = copy_production(project, "prod", out, 5.0, said.append)
+    copy = with_database(State(out, None), production, LockWait("state", 5.0)).database
     assert copy == out / "p_prod.duckdb"
     with duckdb.connect(str(copy), read_only=True) as connection:
         assert connection.execute("select x from t order by x").fetchall() == [(42,), (43,)]
 
 
-def test_where_the_file_is_missing_there_is_no_copy_and_it_says_so(project: DbtProject, tmp_path: Path) -> None:
-    said: list[str] = []
-    assert copy_production(project, "prod", tmp_path, 1.0, said.append) is None
-    assert "there is no copy of prod's database" in said[0]
+def test_where_the_file_is_missing_there_is_no_copy_and_it_is_logged(
+    production: DbtInvocation, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    state = State(tmp_path, None)
+    assert with_database(state, production, LockWait("state", 1.0)) == state
+    assert "there is no copy of prod's database" in caplog.text
 
 
-def test_nothing_is_removed_that_offdag_did_not_write(project: DbtProject, history: History, tmp_path: Path) -> None:
+def test_nothing_is_removed_that_offdag_did_not_write(
+    production: DbtInvocation, history: History, tmp_path: Path
+) -> None:
     shop = tmp_path / "data" / "p_prod.duckdb"
     duckdb.connect(str(shop)).close()
-    with pytest.raises(UsageError, match="holds files that are not of an earlier state"):
+    with pytest.raises(UsageError, match="holds files that offdag did not write"):
         write_state(history, "p", "prod", tmp_path / "data")
     out = tmp_path / "state"
     collect(history, tmp_path / "1", manifest=manifest("x"), run_results=results())
     write_state(history, "p", "prod", out)
     (out / "notes.txt").write_text("mine")
-    copy = copy_production(project, "prod", out, 5.0, print)
+    copy = with_database(State(out, None), production, LockWait("state", 5.0)).database
     assert State.of(out).database == copy
     # A marker that points elsewhere is no reason to remove what lies there.
     (out / "state.json").write_text('{"database": "../data/p_prod.duckdb"}')
@@ -178,4 +187,5 @@ def test_a_password_of_production_is_not_needed(tmp_path: Path) -> None:
     password = "\"{{ env_var('NOBODY_SET_THIS') }}\""
     server = f"{{type: postgres, host: h, password: {password}, dbname: d, schema: s}}"
     (tmp_path / "profiles.yml").write_text(f"p: {{target: ci, outputs: {{prod: {server}, ci: {server}}}}}")
-    assert copy_production(DbtProject(tmp_path, {}), "prod", tmp_path, 1.0, print) is None
+    state = State(tmp_path, None)
+    assert with_database(state, invocation(tmp_path, "prod"), LockWait("state", 1.0)) == state

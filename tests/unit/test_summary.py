@@ -12,7 +12,7 @@ import xmlschema
 from offdag.review.annotations import workflow_commands
 from offdag.review.build import Build
 from offdag.review.comparison import Comparison, SampleRow
-from offdag.review.impact import Touched
+from offdag.review.impact import Impact
 from offdag.review.junit import write_junit
 from offdag.review.review import Review
 from offdag.review.summary import summary
@@ -82,9 +82,9 @@ def review(tmp_path: Path) -> Review:
         not_compared={"model.p.revenue": "was not built: skipped"},
         removed={"model.p.gone": "is no more in the project"},
         impact={
-            "model.p.orders": Touched(columns={"amount": "differs in 1,500 rows", "id": "fails not_null_orders_id"}),
-            "model.p.revenue": Touched(columns={"total": "from orders.amount"}, rows="reads rows of orders"),
-            "exposure.p.board": Touched(whole="uses revenue"),
+            "model.p.orders": Impact(columns={"amount": "differs in 1,500 rows", "id": "fails not_null_orders_id"}),
+            "model.p.revenue": Impact(columns={"total": "from orders.amount"}, rows="reads rows of orders"),
+            "exposure.p.board": Impact(whole="uses revenue"),
         },
         remarks=("Something was left out.",),
     )
@@ -131,7 +131,7 @@ def test_text_from_data_breaks_out_of_nothing(tmp_path: Path) -> None:
         samples=(SampleRow("changed", {HOSTILE: HOSTILE}, {HOSTILE: (HOSTILE, HOSTILE)}),),
         remarks=(HOSTILE,),
     )
-    impact = {"model.p.evil": Touched(columns={HOSTILE: HOSTILE}, rows=HOSTILE)}
+    impact = {"model.p.evil": Impact(columns={HOSTILE: HOSTILE}, rows=HOSTILE)}
     text = summary(HOSTILE, 1, Review(found, found, (comparison,), impact=impact, remarks=(HOSTILE,)))
     # Whatever stands outside of code spans and is not escaped.
     bare = re.sub(r"\\.", "", re.sub(r"`[^`\n]*`|<code>[^<\n]*</code>", "", text))

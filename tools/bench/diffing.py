@@ -25,14 +25,16 @@ from pathlib import Path
 from offdag.artifacts.compiled import CompiledNode
 from offdag.review.comparison import compare
 from offdag.review.databases import both_sides
-from offdag.dbt.project import DbtProject
+from offdag.dbt.command import DbtInvocation
+from offdag.duckdb_files import LockWait
 from sqlmesh.core.table_diff import TableDiff
 fields = dict.fromkeys(CompiledNode.__dataclass_fields__)
 node = CompiledNode(**{**fields, 'unique_id': 'model.bench.orders', 'name': 'orders', 'schema': 'main', 'key': ('id',)})
 folder = Path(sys.argv[1])
 nodes = [replace(node, database=name) for name in ('prod', 'ci')]
 files = tuple(folder / f'{name}.duckdb' for name in ('prod', 'ci'))
-with both_sides(DbtProject(folder, {}), 'ci', files, 60.0, print) as databases:
+review = replace(DbtInvocation.parse((), folder, {}), target='ci')
+with both_sides(review, files, LockWait('diff', 60.0)) as databases:
 """
 _OURS = """
     found = compare(databases, *nodes, 6, 3)

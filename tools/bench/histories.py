@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -25,17 +26,17 @@ def write_history(root: str, runs: int, nodes: int, days: int, newest: datetime,
     ids = _node_ids(nodes)
     _write_manifest(history, ids, newest - timedelta(days=days))
     flaky = {node for node in ids if node.startswith("test.") and rng.random() < 0.02}
-    broken: dict[str, int] = {}
+    project = _Project(ids, rng, flaky)
     step = timedelta(days=days) / runs
     for number in range(runs):
         at = (newest - timedelta(days=days) + step * (number + 1)).replace(microsecond=0)
-        _write_run(history, ids, flaky, broken, number, at, rng)
+        _write_run(history, project, number, at)
     return runs * nodes
 
 
 def write_build(root: str, nodes: int, number: int, at: datetime) -> None:
     """Add one build to a history of builds of ``nodes`` nodes; ``number`` tells it from the others."""
-    _write_run(History(root), _node_ids(nodes), set(), {}, number, at, random.Random(number))
+    _write_run(History(root), _Project(_node_ids(nodes), random.Random(number)), number, at)
 
 
 def _node_ids(nodes: int) -> list[str]:
@@ -79,15 +80,25 @@ def _write_manifest(history: History, ids: list[str], at: datetime) -> None:
     history.put("manifest_nodes", at.date(), "bench", held, {**project, "manifest_hash": "bench"})
 
 
-def _write_run(
-    history: History,
-    ids: list[str],
-    flaky: set[str],
-    broken: dict[str, int],
-    number: int,
-    at: datetime,
-    rng: random.Random,
-) -> None:
+@dataclass
+class _Project:
+    """A project between two builds.
+
+    Attributes:
+        ids: unique_ids of its nodes.
+        rng: Decides what happens.
+        flaky: Tests that fail now and then.
+        broken: Builds that a node will still fail in.
+    """
+
+    ids: list[str]
+    rng: random.Random
+    flaky: set[str] = field(default_factory=set)
+    broken: dict[str, int] = field(default_factory=dict)
+
+
+def _write_run(history: History, project: _Project, number: int, at: datetime) -> None:
+    ids, rng, flaky, broken = project.ids, project.rng, project.flaky, project.broken
     invocation_id = f"bench-{number:08}"
     is_slow_day = number % 50 == 0
     for node in rng.sample(ids, k=1 if rng.random() < 0.2 else 0):

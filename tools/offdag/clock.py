@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timezone
+
+# Gives this moment, naive UTC; tests give another one.
+Clock = Callable[[], datetime]
 
 
 def utc_now() -> datetime:

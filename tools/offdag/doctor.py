@@ -1,24 +1,26 @@
-"""What has to be right before anybody can be told: each check says what it found and what to do."""
+"""Configuration checks for notifications: each reports what it found, and what to do about it."""
 
 from __future__ import annotations
 
 import csv
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from offdag.clock import utc_now
-from offdag.errors import OffdagError
+from offdag.errors import OffdagError, UsageError, first_line
 from offdag.history.history import History
-from offdag.monitor.marts import Marts
+from offdag.monitor.marts import open_marts
+from offdag.monitor.rows import NodeRoute
 from offdag.notify.message import Message
 from offdag.notify.sinks import Refused, Unknown
 from offdag.settings import Settings
 
-Row = dict[str, Any]
+if TYPE_CHECKING:
+    from offdag.notify.slack import SlackBot
 
 _NEEDED_SCOPES = ("chat:write", "channels:read", "channels:history")
 _PRIVATE_SCOPES = ("groups:read", "groups:history")
@@ -27,64 +29,62 @@ _FRESH = timedelta(days=1)
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that was looked at.
+    """One check.
 
     Attributes:
-        next_command: What to type; empty where it is well.
+        name: What was checked.
+        is_ok: Whether it passed.
+        detail: What was found.
+        next_command: What to type; empty where nothing is to be done.
     """
 
-    what: str
-    is_well: bool
+    name: str
+    is_ok: bool
     detail: str
     next_command: str = ""
 
 
-def checks(settings: Settings, history: History, with_message: bool, say: Callable[[str], None]) -> Iterator[Check]:
-    """Look at one thing after the other; trouble with one stops none of the others."""
-    yield _history(history)
-    yield _marts(settings, say)
+def checks(settings: Settings, with_message: bool) -> Iterator[Check]:
+    """One check after the other; trouble with one stops none of the others."""
+    yield _history(settings)
+    yield _marts(settings)
     if settings.slack_token:
         yield from _slack(settings, with_message)
     elif settings.slack_webhook:
-        yield Check(
-            "Slack", True, "a webhook is set: no threads, and nothing can be looked up before it is posted again"
-        )
+        yield Check("Slack", True, "a webhook is set: no threads, and no lookup before a message is posted again")
     else:
-        command = "export OFFDAG_SLACK_BOT_TOKEN=...    (docs/slack-app-manifest.yml makes the app)"
+        command = "export OFFDAG_SLACK_BOT_TOKEN=xoxb-...    (docs/slack-app-manifest.yml creates the app)"
         yield Check("Slack", True, "neither token nor webhook is set: messages are printed", command)
 
 
-def told_channels(routes: list[Row], owner: str | None, node: str | None) -> list[Row]:
-    """The rows of ``dim_node_routes`` of an owner, and of a node by its name or unique_id."""
+def alerted_channels(routes: list[NodeRoute], owner: str | None, node: str | None) -> list[NodeRoute]:
+    """The routes of an owner, and of a node by its name or unique_id."""
     return sorted(
-        (r for r in routes if owner in (None, r["owner"]) and node in (None, r["node_id"], r["node_name"])),
-        key=lambda r: (r["project"], r["environment"], r["node_name"], r["severity"], r["channel"]),
+        (r for r in routes if owner in (None, r.owner) and node in (None, r.node_id, r.node_name)),
+        key=lambda r: (r.project, r.environment, r.node_name, r.severity, r.channel),
     )
 
 
-def _history(history: History) -> Check:
-    """Two senders must never both get a name: without exclusive creation a message could be sent twice."""
-    name = f"doctor-{uuid.uuid4().hex}.json"
+def _history(settings: Settings) -> Check:
     try:
-        first, second = history.store.create(name, b"{}"), history.store.create(name, b"{}")
-        history.store.delete(name)
+        is_exclusive = History(settings.history).creates_exclusively()
     except OffdagError as error:
         return Check("history", False, error.what, error.next_command)
-    if not first or second:
-        return Check("history", False, "the store cannot create a file exclusively", "choose another --history")
-    return Check("history", True, f"{history.root} can be read and written, and files are created exclusively")
+    if not is_exclusive:
+        return Check(
+            "history", False, "the store cannot create a file exclusively", "export OFFDAG_HISTORY=.offdag/history"
+        )
+    return Check("history", True, f"{settings.history} can be read and written, and creates files exclusively")
 
 
-def _marts(settings: Settings, say: Callable[[str], None]) -> Check:
+def _marts(settings: Settings) -> Check:
     try:
-        as_of = Marts(settings.monitor_database, "doctor", settings.lock_timeout, say).read("dim_monitor")[
-            "dim_monitor"
-        ][0]["as_of"]
+        with open_marts(settings.monitor_database, settings.wait_as("doctor")) as marts:
+            as_of = marts.monitor_run().as_of
     except OffdagError as error:
         return Check("marts", False, error.what, error.next_command)
     is_fresh = settings.now - as_of <= _FRESH
-    detail = f"as of {as_of:%Y-%m-%d %H:%M} UTC"
-    return Check("marts", is_fresh, detail, "" if is_fresh else "offdag monitor")
+    return Check("marts", is_fresh, f"as of {as_of:%Y-%m-%d %H:%M} UTC", "" if is_fresh else "offdag monitor")
 
 
 def _slack(settings: Settings, with_message: bool) -> Iterator[Check]:
@@ -99,7 +99,7 @@ def _slack(settings: Settings, with_message: bool) -> Iterator[Check]:
             "scopes",
             not missing,
             f"missing: {', '.join(missing)}" if missing else "all that are needed",
-            "add them to the Slack app and reinstall it" if missing else "",
+            "offdag doctor, after the scopes were added to the Slack app and it was reinstalled" if missing else "",
         )
         absent = [scope for scope in _PRIVATE_SCOPES if scope not in scopes]
         if absent:
@@ -109,7 +109,12 @@ def _slack(settings: Settings, with_message: bool) -> Iterator[Check]:
         yield Check("Slack", False, str(problem), getattr(problem, "next_command", "offdag doctor"))
         return
     reached = []
-    for channel in _channels(settings.monitor_project_dir):
+    try:
+        channels = _channels(settings.monitor_project_dir)
+    except UsageError as error:
+        yield Check("routes", False, error.what, error.next_command)
+        return
+    for channel in channels:
         is_member = members.get(channel.lstrip("#"))
         if is_member:
             reached.append(channel)
@@ -118,17 +123,17 @@ def _slack(settings: Settings, with_message: bool) -> Iterator[Check]:
             yield Check(
                 channel,
                 False,
-                "there is no such channel that the bot sees",
-                "create it, or mend seeds/alert_routes.csv",
+                "the bot sees no channel of this name",
+                "offdag doctor, after the channel was created or seeds/alert_routes.csv corrected",
             )
         else:
-            yield Check(channel, False, "the bot is not in it", f"in Slack, type in {channel}: /invite @offdag")
+            yield Check(channel, False, "the bot is not in it", f"/invite @offdag    (in Slack, in {channel})")
     if with_message and reached:
         yield _message(bot, reached[0])
 
 
-def _message(bot: Any, channel: str) -> Check:
-    """The whole way of a message: posted, found again by its metadata, deleted."""
+def _message(bot: SlackBot, channel: str) -> Check:
+    """A message posted, found again by its metadata, and deleted."""
     envelope_id, now = f"doctor-{uuid.uuid4().hex}", utc_now()
     payload = bot.payload(Message("A test of offdag doctor; it deletes this message itself", ()), channel, None)
     try:
@@ -142,13 +147,17 @@ def _message(bot: Any, channel: str) -> Check:
             "test message",
             False,
             f"{channel}: it was posted and cannot be found",
-            "add channels:history to the Slack app",
+            "offdag doctor, after channels:history was added to the Slack app",
         )
     return Check("test message", True, f"posted to {channel}, found by its metadata, deleted")
 
 
 def _channels(monitor_project: Path) -> list[str]:
-    """Channels of the routes, and the default one."""
+    """Channels of the routes, and the default one.
+
+    Raises:
+        UsageError: The seed or dbt_project.yml cannot be read.
+    """
     import yaml
 
     try:
@@ -157,6 +166,10 @@ def _channels(monitor_project: Path) -> list[str]:
         variables = (yaml.safe_load((monitor_project / "dbt_project.yml").read_text(encoding="utf-8")) or {}).get(
             "vars", {}
         )
-    except (OSError, yaml.YAMLError):
-        return []
+    except (OSError, UnicodeDecodeError, csv.Error, yaml.YAMLError) as error:
+        raise UsageError(
+            f"the routes cannot be read: {first_line(error)}",
+            str(monitor_project),
+            f"file {monitor_project}/seeds/*.csv",
+        ) from error
     return sorted(channels | {variables.get("default_channel", "#data-alerts")})

@@ -1,58 +1,70 @@
-"""DuckDB files that other processes use too: opened read-only, waited for with a bound."""
+"""DuckDB files that other processes use too: opened read-only, with a bounded wait for their locks."""
 
 from __future__ import annotations
 
+import logging
 import re
 import shutil
 import time
-from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
 
 from offdag.errors import DatabaseLocked, MonitorError
 
+_log = logging.getLogger(__name__)
+
 _RETRY_SECONDS = 0.25
 _LOCK = re.compile(r"Could not set lock on file|Conflicting lock is held")
 _HOLDER = re.compile(r"held in (?P<program>\S+)\s+\(PID (?P<pid>\d+)\)")
+_NEWER = re.compile(r"(?i)storage version|version number|newer version of DuckDB")
+_NOT_DUCKDB = re.compile(r"(?i)not a valid DuckDB database")
 
 
-def open_read_only(path: Path, who: str, timeout: float, say: Callable[[str], None]) -> duckdb.DuckDBPyConnection:
-    """Open a DuckDB file for reading; close it soon, since a reader keeps writers out.
+@dataclass(frozen=True)
+class LockWait:
+    """How long to wait for a locked file.
 
-    Args:
-        path: An existing file.
-        who: Verb that waits, for the message.
-        timeout: Longest wait in seconds.
-        say: Gets one line when waiting begins.
+    Attributes:
+        verb: The offdag verb that waits, for messages.
+        timeout: Longest wait, in seconds.
+    """
+
+    verb: str
+    timeout: float
+
+
+def open_read_only(path: Path, wait: LockWait) -> duckdb.DuckDBPyConnection:
+    """Open an existing DuckDB file for reading; close it soon, since a reader keeps writers out.
 
     Raises:
         DatabaseLocked: Another process held it for the whole time.
-        MonitorError: It is no DuckDB file that this version reads.
+        MonitorError: It cannot be opened, or this version does not read it.
     """
-    return _open(path, True, who, timeout, say)
+    return _open(path, wait, read_only=True)
 
 
-def wait_until_free(path: Path, who: str, timeout: float, say: Callable[[str], None]) -> None:
+def wait_until_free(path: Path, wait: LockWait) -> None:
     """Return once no other process has the file open; a missing file is free.
 
     Raises:
         DatabaseLocked: Another process held it for the whole time.
-        MonitorError: It is no DuckDB file that this version reads.
+        MonitorError: It cannot be opened, or this version does not read it.
     """
     if path.is_file():
-        _open(path, False, who, timeout, say).close()
+        _open(path, wait, read_only=False).close()
 
 
-def copy_database(path: Path, copy: Path, who: str, timeout: float, say: Callable[[str], None]) -> None:
-    """Copy a DuckDB file, whole: no other process writes to it meanwhile.
+def copy_database(path: Path, copy: Path, wait: LockWait) -> None:
+    """Copy a whole DuckDB file; no other process writes to it meanwhile.
 
     Raises:
         DatabaseLocked: A writer held it for the whole time.
-        MonitorError: It is no DuckDB file that this version reads.
+        MonitorError: It cannot be opened, or this version does not read it.
     """
     temporary = copy.with_name(f".{copy.name}.tmp")
-    with open_read_only(path, who, timeout, say):
+    with open_read_only(path, wait):
         # What was written after the last checkpoint. It comes first: closing the copied file ends this process's lock on it.
         log = path.with_name(f"{path.name}.wal")
         if log.is_file():
@@ -62,42 +74,49 @@ def copy_database(path: Path, copy: Path, who: str, timeout: float, say: Callabl
 
 
 def quoted(identifier: str) -> str:
-    """An identifier as DuckDB and Postgres read it, whatever it holds."""
+    """An identifier as DuckDB and Postgres read it, with any character in it."""
     return '"' + identifier.replace('"', '""') + '"'
 
 
 def is_lock_message(text: str) -> bool:
-    """Whether an error text of DuckDB's, or of dbt on DuckDB, speaks of a lock."""
+    """Whether an error text of DuckDB, or of dbt on DuckDB, is about a lock."""
     return bool(_LOCK.search(text))
 
 
-def _open(
-    path: Path, read_only: bool, who: str, timeout: float, say: Callable[[str], None]
-) -> duckdb.DuckDBPyConnection:
-    deadline = time.monotonic() + timeout
-    told = False
+def _open(path: Path, wait: LockWait, read_only: bool) -> duckdb.DuckDBPyConnection:
+    deadline = time.monotonic() + wait.timeout
+    is_waiting = False
     while True:
         try:
             return duckdb.connect(str(path), read_only=read_only)
         except duckdb.Error as error:
             message = str(error)
             if not is_lock_message(message):
-                raise MonitorError(
-                    f"the database cannot be opened: {message.splitlines()[0]}",
-                    str(path),
-                    "python -m pip install --upgrade duckdb",
-                ) from error
+                raise _cannot_open(path, message) from error
             holder = _holder(message)
             if time.monotonic() >= deadline:
                 raise DatabaseLocked(
-                    f"{who} waited {timeout:.0f} s for {holder}, which still holds the database",
+                    f"{wait.verb} waited {wait.timeout:.0f} s for {holder}, which still holds the database",
                     str(path),
-                    f"offdag {who}",
+                    f"offdag {wait.verb}",
                 ) from error
-            if not told:
-                say(f"{who} waits for {holder}, which holds {path} (at most {timeout:.0f} s)")
-                told = True
+            if not is_waiting:
+                _log.info(
+                    "%s waits for %s, which holds %s (at most %.0f s)", wait.verb, holder, path, max(wait.timeout, 0)
+                )
+                is_waiting = True
             time.sleep(_RETRY_SECONDS)
+
+
+def _cannot_open(path: Path, message: str) -> MonitorError:
+    """The error for a file that is not merely locked, with the remedy for its cause."""
+    if _NEWER.search(message):
+        what, remedy = "a newer DuckDB wrote the database", "python -m pip install --upgrade duckdb"
+    elif _NOT_DUCKDB.search(message):
+        what, remedy = "the file is not a DuckDB database", f"mv {path} {path}.bad"
+    else:
+        what, remedy = f"the database cannot be opened: {message.splitlines()[0]}", f"ls -l {path}"
+    return MonitorError(what, str(path), remedy)
 
 
 def _holder(message: str) -> str:

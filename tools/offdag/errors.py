@@ -1,15 +1,15 @@
 """Everything that offdag refuses or cannot do.
 
     OffdagError
-    +-- UsageError            2  flags or settings that cannot work
+    +-- UsageError            2  flags, settings or files of the user that cannot work
     +-- HistoryError          3  the history cannot be read or written
     |   +-- NoBuild           3  it has no build of an environment
     +-- DeliveryError         4  a message was not delivered
-    +-- MonitorError          5  the monitor's own dbt build failed
+    +-- MonitorError          5  the monitor could not be built or read
         +-- DatabaseLocked    5  its database stayed locked
 
 Each error says what failed, where, and the next command to type. ``cli.main`` alone turns them into exit codes. An artifact that cannot
-be read is no error: it is a verdict, and ``collect`` ends with ExitCode.UNREADABLE after the rest of its work.
+be read is not an error: it gets a verdict, and ``collect`` ends with ExitCode.UNREADABLE after the rest of its work.
 """
 
 from __future__ import annotations
@@ -25,23 +25,23 @@ __all__ = [
     "NoBuild",
     "OffdagError",
     "UsageError",
-    "brief",
-    "three_parts",
+    "error_text",
+    "first_line",
 ]
 
 
-def three_parts(what: str, where: str, next_command: str) -> str:
-    """The form of every error that people read: what failed, where, and the next command to type."""
+def error_text(what: str, where: str, next_command: str) -> str:
+    """The three lines of every error that people read: what failed, where, and the next command to type."""
     return f"error: {what}\nwhere: {where}\nnext:  {next_command}"
 
 
-def brief(error: Exception) -> str:
-    """The first line of what a library says of its trouble, or the name of the error where it says nothing."""
+def first_line(error: Exception) -> str:
+    """The first line of a library's error, or the name of its class where it has no text."""
     return next(iter(str(error).strip().splitlines()), "")[:300] or type(error).__name__
 
 
 class ExitCode(IntEnum):
-    """What offdag's exit codes mean; ``offdag run`` alone gives dbt's own code."""
+    """What offdag's exit codes mean; ``offdag run`` and ``offdag job`` give dbt's own code."""
 
     OK = 0
     PROBLEMS = 1
@@ -49,10 +49,12 @@ class ExitCode(IntEnum):
     UNREADABLE = 3
     UNDELIVERED = 4
     MONITOR = 5
+    # sysexits.h, EX_TEMPFAIL: another job of the same project is running.
+    BUSY = 75
 
 
 class OffdagError(Exception):
-    """The base of all: three parts and an exit code.
+    """The base class: three parts and an exit code. It survives pickling, so it can come from another process.
 
     Attributes:
         what: What failed, one sentence.
@@ -63,17 +65,17 @@ class OffdagError(Exception):
     exit_code = ExitCode.USAGE
 
     def __init__(self, what: str, where: str, next_command: str) -> None:
-        super().__init__(what)
+        super().__init__(what, where, next_command)
         self.what = what
         self.where = where
         self.next_command = next_command
 
     def __str__(self) -> str:
-        return three_parts(self.what, self.where, self.next_command)
+        return error_text(self.what, self.where, self.next_command)
 
 
 class UsageError(OffdagError):
-    """Flags or settings that cannot work."""
+    """Flags, settings or files of the user that cannot work."""
 
 
 class HistoryError(OffdagError):
@@ -93,10 +95,10 @@ class DeliveryError(OffdagError):
 
 
 class MonitorError(OffdagError):
-    """The monitor's own dbt build failed."""
+    """The monitor could not be built or read."""
 
     exit_code = ExitCode.MONITOR
 
 
 class DatabaseLocked(MonitorError):
-    """The monitor's database was in use for longer than the allowed wait."""
+    """A database was in use for longer than the allowed wait."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,23 @@ class Origin:
             ci_url=environ.get("OFFDAG_CI_URL") or found.ci_url,
             pull_request=environ.get("OFFDAG_PULL_REQUEST") or found.pull_request,
         )
+
+    def completed_by_git(self, folder: Path) -> Origin:
+        """The same with the commit and branch of a checkout, where no variable names the commit."""
+        if self.git_sha:
+            return self
+
+        def git(*arguments: str) -> str | None:
+            try:
+                done = subprocess.run(
+                    ["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=10, check=False
+                )
+            except (OSError, subprocess.TimeoutExpired):
+                return None
+            return done.stdout.strip() or None if done.returncode == 0 else None
+
+        branch = self.git_branch or git("symbolic-ref", "--short", "-q", "HEAD")
+        return replace(self, git_sha=git("rev-parse", "HEAD"), git_branch=branch)
 
 
 def _pull_request(ref: str) -> str | None:

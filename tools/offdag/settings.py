@@ -8,14 +8,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from offdag.clock import utc_now
 from offdag.errors import UsageError
 from offdag.origin import Origin
 
+if TYPE_CHECKING:
+    from offdag.duckdb_files import LockWait
+
 # Globbing over the Parquet files breaks on these in the history's own path.
 _BREAKS_GLOBBING = re.compile(r"[*?\[\]']|(^|/)[^/=]+=[^/]*(/|$)")
+
+# fsspec opens them, and none of them keeps files that several processes write.
+_NOT_STORES = frozenset(
+    {"zip", "tar", "github", "memory", "http", "https", "data", "simplecache", "filecache", "reference"}
+)
 
 
 @dataclass(frozen=True)
@@ -37,6 +46,7 @@ class Settings:
         slack_webhook: Incoming webhook URL; never shown.
         slack_api_url: Base URL of Slack's Web API.
         webhook: URL that gets each message as JSON; never shown.
+        webhook_answer: Text that its answer must contain; None for any.
         heartbeat: URL that is called after each monitor run; never shown.
         github_summary: File that GitHub shows as the job's summary; None elsewhere.
         github_workspace: Folder of GitHub's checkout; None elsewhere.
@@ -58,6 +68,7 @@ class Settings:
     slack_webhook: str | None = field(repr=False)
     slack_api_url: str
     webhook: str | None = field(repr=False)
+    webhook_answer: str | None
     heartbeat: str | None = field(repr=False)
     github_summary: Path | None
     github_workspace: Path | None
@@ -73,9 +84,35 @@ class Settings:
         """These settings for another instant, given as ISO time.
 
         Raises:
-            UsageError: It is no ISO time.
+            UsageError: It is not an ISO time.
         """
         return replace(self, as_of=_parsed_instant(as_of))
+
+    def reporting_to(self, report_path: str) -> Settings:
+        """These settings for another HTML file of the report.
+
+        Raises:
+            UsageError: It is not an HTML file.
+        """
+        return replace(self, report_path=_checked_report(report_path))
+
+    def wait_as(self, verb: str) -> LockWait:
+        """How a verb waits for a locked database."""
+        from offdag.duckdb_files import LockWait
+
+        return LockWait(verb, self.lock_timeout)
+
+    def proxy_for(self, url: str) -> str | None:
+        """The proxy that the usual variables (HTTPS_PROXY, NO_PROXY and so on) name for a URL; None for a direct connection."""
+        from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined] # not in its stubs
+
+        proxies = {
+            k.lower().removesuffix("_proxy"): v for k, v in self.environ.items() if k.lower().endswith("_proxy") and v
+        }
+        parts = urlsplit(url)
+        if proxy_bypass_environment(parts.netloc, proxies):
+            return None
+        return proxies.get(parts.scheme) or proxies.get("all")
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -99,9 +136,8 @@ class Settings:
             return str(value) if value is not None else environ.get(variable) or default
 
         home = Path(".offdag")
-        history = chosen("history", "OFFDAG_HISTORY", str(home / "history")) or ""
         return cls(
-            history=_checked_history(history),
+            history=_checked_history(chosen("history", "OFFDAG_HISTORY", str(home / "history"))),
             project=chosen("project", "OFFDAG_PROJECT"),
             environment=chosen("environment", "OFFDAG_ENVIRONMENT"),
             monitor_project_dir=Path(
@@ -110,15 +146,16 @@ class Settings:
             monitor_database=Path(
                 chosen("monitor_database", "OFFDAG_MONITOR_DATABASE", str(home / "monitor.duckdb")) or ""
             ),
-            report_path=Path(chosen("report_path", "OFFDAG_REPORT", str(home / "report.html")) or ""),
+            report_path=_checked_report(chosen("report_path", "OFFDAG_REPORT", str(home / "report.html")) or ""),
             as_of=_parsed_instant(chosen("as_of", "OFFDAG_AS_OF")),
             lock_timeout=_parsed_seconds(chosen("lock_timeout", "OFFDAG_LOCK_TIMEOUT", "300") or ""),
             memory_limit=environ.get("OFFDAG_MEMORY_LIMIT") or "300MB",
             job_id=chosen("job_id", "OFFDAG_JOB_ID"),
-            slack_token=environ.get("OFFDAG_SLACK_BOT_TOKEN") or None,
-            slack_webhook=environ.get("OFFDAG_SLACK_WEBHOOK_URL") or None,
-            slack_api_url=environ.get("OFFDAG_SLACK_API_URL") or "https://slack.com/api/",
+            slack_token=_checked_token(environ, "OFFDAG_SLACK_BOT_TOKEN"),
+            slack_webhook=_checked_url(environ, "OFFDAG_SLACK_WEBHOOK_URL"),
+            slack_api_url=_checked_url(environ, "OFFDAG_SLACK_API_URL") or "https://slack.com/api/",
             webhook=_checked_url(environ, "OFFDAG_WEBHOOK_URL"),
+            webhook_answer=environ.get("OFFDAG_WEBHOOK_ANSWER") or None,
             heartbeat=_checked_url(environ, "OFFDAG_HEARTBEAT_URL"),
             github_summary=_path(environ, "GITHUB_STEP_SUMMARY"),
             github_workspace=_path(environ, "GITHUB_WORKSPACE"),
@@ -139,14 +176,23 @@ def _monitor_project() -> Path:
     return here if here.is_dir() or not packaged.is_dir() else packaged
 
 
-def _checked_history(history: str) -> str:
-    history = history.removeprefix("file://")
-    whole = history if "://" in history else str(Path(history).absolute())
+def _checked_history(given: str | None) -> str:
+    where, example = "--history / OFFDAG_HISTORY", "export OFFDAG_HISTORY=.offdag/history"
+    if not given:
+        raise UsageError("the history's path is empty", where, example)
+    if re.match(r"\w+://[^/@]*@", given):
+        # The value is a secret, so it is not shown.
+        raise UsageError("the history's URL holds credentials: give them by the store's own variables", where, example)
+    history = given.removeprefix("file://")
+    scheme = history.partition("://")[0] if "://" in history else None
+    if scheme in _NOT_STORES:
+        raise UsageError(f"{scheme}:// cannot hold a history: it cannot create a file exclusively", where, example)
+    whole = history if scheme else str(Path(history).absolute())
     if _BREAKS_GLOBBING.search(whole):
         raise UsageError(
             "the history's path must not hold * ? [ ] ' or a key=value folder, which break reading its files",
-            f"--history / OFFDAG_HISTORY = {whole}",
-            "choose another path, such as: export OFFDAG_HISTORY=.offdag/history",
+            f"{where} = {whole}",
+            example,
         )
     return whole
 
@@ -155,12 +201,38 @@ def _path(environ: Mapping[str, str], variable: str) -> Path | None:
     return Path(environ[variable]) if environ.get(variable) else None
 
 
+def _checked_token(environ: Mapping[str, str], variable: str) -> str | None:
+    token = environ.get(variable) or None
+    if token is not None and not re.fullmatch(r"[!-~]+", token):
+        raise UsageError("the token holds characters that no token has", variable, f"export {variable}=xoxb-...")
+    return token
+
+
 def _checked_url(environ: Mapping[str, str], variable: str) -> str | None:
     url = environ.get(variable) or None
-    if url is not None and not re.match(r"https?://[^/\s]+", url):
-        # Its value may be a secret.
+    # Its value may be a secret, so it is not shown.
+    if url is not None and not _is_url(url):
         raise UsageError("the URL does not begin with https:// and a host", variable, f"export {variable}=https://...")
     return url
+
+
+def _is_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0 and text.isascii()
+    except ValueError:
+        return False
+
+
+def _checked_report(text: str) -> Path:
+    path = Path(text)
+    if not path.name or path.suffix == ".json":
+        raise UsageError(
+            "the report is an HTML file, and its data lies beside it as .json",
+            f"--out / OFFDAG_REPORT = {text}",
+            "offdag report --out report.html",
+        )
+    return path
 
 
 def _parsed_instant(text: str | None) -> datetime | None:

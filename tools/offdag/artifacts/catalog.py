@@ -42,7 +42,7 @@ def read_catalog(document: Document) -> Catalog:
         UnreadableArtifact: Its sections are not what a catalog holds.
     """
     try:
-        raw = _decoder.decode(document.content)
+        raw = _decoder.decode(document.readable)
     except NOT_JSON as error:
         raise UnreadableArtifact(Verdict.UNREADABLE, f"is not the JSON of a catalog: {error}"[:200]) from error
     # Sources have the same shape.

@@ -68,7 +68,9 @@ class Document:
     """An artifact whose metadata could be read.
 
     Attributes:
-        name: Where it was found, for people.
+        name: Where it was found, for messages.
+        content: The whole file, as it was.
+        readable: The same for a JSON decoder.
         kind: Which artifact it is, by its schema URL.
         version: Schema version, such as 6.
         invocation_id: As written, where it is a plain id, else made from the content: safe in a file name.
@@ -76,10 +78,12 @@ class Document:
         started_at: Naive UTC; None before dbt 1.10 and in 2.0's run_results.
         env: ``DBT_ENV_CUSTOM_ENV_*`` of the run, without the prefix.
         parts: The file's sections, not decoded yet.
+        replaced_count: Halves of surrogate pairs that stood alone in a text, which no encoding can hold, and were replaced by U+FFFD.
     """
 
     name: str
     content: bytes
+    readable: bytes
     sha256: str
     kind: Kind
     version: int
@@ -92,6 +96,7 @@ class Document:
     project_id: str | None
     adapter_type: str | None
     parts: Parts
+    replaced_count: int = 0
 
     @cached_property
     def content_hash(self) -> str:
@@ -127,6 +132,10 @@ NOT_JSON = (msgspec.MsgspecError, RecursionError, UnicodeDecodeError)
 _SCHEMA = re.compile(r"/(run-results|sources|freshness|manifest|catalog)/v(\d{1,9})(?:\.json|/|$)")
 _PLAIN_ID = re.compile(r"^[0-9A-Za-z][0-9A-Za-z_-]{7,63}$")
 _PARSED_AT = re.compile(rb'"created_at": ?[0-9.eE+-]+')
+# An escaped backslash, a pair, or a half that stands alone.
+_SURROGATES = re.compile(
+    rb"\\\\|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(?P<lone>\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
+)
 _parts_decoder = msgspec.json.Decoder(Parts)
 _metadata_decoder = msgspec.json.Decoder(_Metadata | None)
 
@@ -141,8 +150,9 @@ def parse_document(name: str, content: bytes) -> Document:
     Raises:
         UnreadableArtifact: It is no artifact that offdag knows, or cut short.
     """
+    readable, replaced_count = _without_lone_surrogates(content)
     try:
-        parts = _parts_decoder.decode(content)
+        parts = _parts_decoder.decode(readable)
         metadata = _metadata_decoder.decode(parts.metadata) if parts.metadata else None
     except NOT_JSON as error:
         raise UnreadableArtifact(Verdict.UNREADABLE, _why_not_json(content, error)) from error
@@ -159,6 +169,7 @@ def parse_document(name: str, content: bytes) -> Document:
     return Document(
         name=name,
         content=content,
+        readable=readable,
         sha256=sha256,
         kind=Kind(match[1].replace("-", "_")),
         version=min(int(match[2]), 99),
@@ -173,7 +184,24 @@ def parse_document(name: str, content: bytes) -> Document:
         project_id=text(metadata.project_id),
         adapter_type=text(metadata.adapter_type),
         parts=parts,
+        replaced_count=replaced_count,
     )
+
+
+def _without_lone_surrogates(content: bytes) -> tuple[bytes, int]:
+    """The content with U+FFFD in place of escaped surrogates that stand alone, and how many there were."""
+    if b"\\ud" not in content and b"\\uD" not in content:
+        return content, 0
+    count = 0
+
+    def replaced(match: re.Match[bytes]) -> bytes:
+        nonlocal count
+        if match["lone"] is None:
+            return match[0]
+        count += 1
+        return b"\\ufffd"
+
+    return _SURROGATES.sub(replaced, content), count
 
 
 def _why_not_json(content: bytes, error: Exception) -> str:

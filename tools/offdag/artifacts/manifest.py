@@ -98,7 +98,7 @@ def manifest_sections(document: Document) -> Sections:
         UnreadableArtifact: The sections of the file are not what a manifest holds.
     """
     try:
-        return _sections_decoder.decode(document.content)
+        return _sections_decoder.decode(document.readable)
     except NOT_JSON as error:
         raise UnreadableArtifact(Verdict.UNREADABLE, f"is not the JSON of a manifest: {error}"[:200]) from error
 

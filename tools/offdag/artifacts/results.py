@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -31,13 +32,15 @@ class Results:
     Attributes:
         columns: Columns of ``node_results`` or ``source_freshness``, without those that name the invocation.
         invocation: Columns of ``invocations`` that only the file knows.
-        tolerated: Results that broke dbt's own schema and were read as far as they go.
+        tolerated: Results that broke dbt's own schema and were read as far as possible.
+        args: What dbt wrote into ``args``: flags and variables of the command; empty where there is nothing.
     """
 
     kind: Kind
     columns: Columns
     invocation: Row
     tolerated: int
+    args: Row
 
     @property
     def is_build(self) -> bool:
@@ -53,8 +56,12 @@ class Results:
         return "node_results" if self.kind is Kind.RUN_RESULTS else "source_freshness"
 
 
-def read_results(document: Document) -> Results:
+def read_results(document: Document, redact: Callable[[str], str] = lambda text: text) -> Results:
     """Read every result of a run_results, sources or freshness document.
+
+    Args:
+        document: The file.
+        redact: Takes credentials and data out of a database's message.
 
     Raises:
         UnreadableArtifact: The file has no list of results.
@@ -68,7 +75,10 @@ def read_results(document: Document) -> Results:
     if not kept and (found or tolerated):
         raise UnreadableArtifact(Verdict.UNREADABLE, "none of its results can be read")
     columns = _node_results(kept) if document.kind is Kind.RUN_RESULTS else _freshness(kept)
-    return Results(document.kind, columns, _invocation(document, len(kept)), max(tolerated, len(found) - len(kept)))
+    columns["message"] = [text and redact(text) for text in columns["message"]]
+    args = mapping(_decoded(document.parts.args))
+    tolerated = max(tolerated, len(found) - len(kept)) + document.replaced_count
+    return Results(document.kind, columns, _invocation(document, args, len(kept)), tolerated, args)
 
 
 class _Loose(msgspec.Struct):
@@ -128,8 +138,7 @@ def _field(value: object, name: str) -> Any:
     return value.get(name) if isinstance(value, dict) else getattr(value, name, None)
 
 
-def _invocation(document: Document, result_count: int) -> Row:
-    args = mapping(_decoded(document.parts.args))
+def _invocation(document: Document, args: Row, result_count: int) -> Row:
     command = (
         "freshness"
         if document.kind is not Kind.RUN_RESULTS

@@ -1,21 +1,24 @@
-"""The command line: verbs, flags, and the one map from errors to exit codes. No logic lives here."""
+"""The command line: verbs, flags, and the one map from errors to exit codes. Each verb's work is a function elsewhere."""
 
 from __future__ import annotations
 
+import contextlib
 import sys
 
 import click
 
 from offdag.cli import collect, history, monitor, notify, review
-from offdag.cli.verb import cli, say
+from offdag.cli.output import log_to_stderr
+from offdag.cli.verb import cli
 from offdag.errors import ExitCode, OffdagError
 
-# Importing the modules names their verbs.
+# Importing the modules adds their verbs to the group.
 __all__ = ["cli", "collect", "history", "main", "monitor", "notify", "review"]
 
 
 def main() -> None:
-    """Run a verb; the one place where errors become exit codes. What is not expected keeps its traceback."""
+    """Run a verb; the one place where errors become exit codes. An unexpected error keeps its traceback."""
+    log = log_to_stderr()
     try:
         code = cli(standalone_mode=False)
     except click.exceptions.Exit as ended:
@@ -23,9 +26,10 @@ def main() -> None:
     except click.Abort:
         code = 130
     except click.ClickException as error:
-        error.show()
+        with contextlib.suppress(OSError):
+            error.show()
         code = ExitCode.USAGE
     except OffdagError as error:
-        say(str(error))
+        log.error("%s", error)
         code = error.exit_code
     sys.exit(int(code or 0))

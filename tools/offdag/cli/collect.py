@@ -1,33 +1,19 @@
-"""Verbs that bring artifacts and tables into the history: run, collect, observe."""
+"""Verbs that bring artifacts and tables into the history: run, job, collect, observe."""
 
 from __future__ import annotations
 
+import logging
 import sys
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import click
 
-from offdag.cli.verb import PROJECT_DIR, compact_in_passing, open_history, say, verb
-from offdag.errors import ExitCode, OffdagError, UsageError, three_parts
+from offdag.cli.verb import PROJECT_DIR, TARGET, verb
+from offdag.errors import ExitCode, UsageError
 from offdag.settings import Settings
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from offdag.dbt.process import Ended
-    from offdag.dbt.project import DbtProject
-    from offdag.history.history import History
-
-_NO_ENVIRONMENT = (
-    "the environment is unknown, and incidents exist only for known ones: give --environment prod next time"
-)
-
-
-def _say_refused(verdicts: Iterable[dict[str, Any]]) -> None:
-    for row in verdicts:
-        what = f"{row['kind']} is {row['verdict']}: it {row['reason']}"
-        say(three_parts(what, row["path"], f"dbt build, then: offdag collect {row['path']}"))
+_log = logging.getLogger(__name__)
 
 
 @verb(
@@ -42,92 +28,46 @@ def _say_refused(verdicts: Iterable[dict[str, Any]]) -> None:
 @click.option("--no-observe", is_flag=True, help="Do not copy the observed tables.")
 @click.argument("command", nargs=-1, required=True)
 def run(settings: Settings, project_dir: Path, no_observe: bool, command: tuple[str, ...]) -> int:
-    """Run dbt, then collect whatever it left. Ends with dbt's own exit code."""
-    from offdag.dbt.process import run_dbt
+    """Run dbt, then collect what it left. Ends with dbt's own exit code."""
+    from offdag.collect.run import run_and_collect
+    from offdag.dbt.signals import SignalRelay
 
-    ended = run_dbt(settings, project_dir, command)
-    collect_ended(settings, ended, observes=not no_observe)
-    return ended.exit_code
-
-
-def collect_ended(settings: Settings, ended: Ended, observes: bool) -> None:
-    """Collect what a dbt command left, and say so; no trouble of this changes how the command ended."""
-    try:
-        from offdag.collect.context import UNKNOWN
-        from offdag.dbt.process import collect_run
-
-        history = open_history(settings)
-        collected = collect_run(history, settings, ended)
-        found = ", ".join(f"{judged.verdict['kind']} {judged.verdict['verdict']}" for judged in collected.judged)
-        if collected.invocation and collected.invocation["environment"] == UNKNOWN:
-            say(_NO_ENVIRONMENT)
-        _say_refused(judged.verdict for judged in collected.judged if judged.is_refused)
-        if ended.exit_code and not collected.left:
-            what = f"dbt ended with {ended.signal_name or ended.exit_code} and left no results"
-            say(three_parts(what, str(ended.target_path), "dbt parse"))
-        observed: list[str] = []
-        if ended.was_build and collected.invocation and observes:
-            environment = str(collected.invocation["environment"])
-            observed = _observe(
-                settings, history, ended.project, ended.target_path, environment, ended.target, ended.job_id
-            )
-        compact_in_passing(history)
-        say(
-            f"offdag: dbt ended with {ended.exit_code}; artifacts: {found or 'none'}"
-            + (f"; observed: {', '.join(observed)}" if observed else "")
-            + f"; history: {settings.history}"
-        )
-    except OffdagError as error:
-        # The build's result counts, not the monitor's trouble.
-        say(f"offdag could not collect this run\n{error}")
-    except Exception:
-        import traceback
-
-        say(f"offdag could not collect this run, by a fault of its own\n{traceback.format_exc()}")
-
-
-def _observe(
-    settings: Settings,
-    history: History,
-    project: DbtProject,
-    target_path: Path,
-    environment: str,
-    target: str | None,
-    job_id: str | None,
-) -> list[str]:
-    from offdag.collect.observe import observe as observe_tables
-    from offdag.collect.observe import read_observed_tables
-
-    verdicts = observe_tables(
-        history,
-        read_observed_tables(settings.monitor_project_dir),
-        project,
-        target_path,
-        environment,
-        target,
-        settings.lock_timeout,
-        job_id,
-        say,
-    )
-    for row in verdicts:
-        if row["verdict"] == "unreadable":
-            what = f"{row['path']} was not observed: {row['reason']}"
-            say(three_parts(what, str(project.folder), f"offdag observe --project-dir {project.folder}"))
-    return [f"{row['path']} {row['verdict']} ({row['reason']})" for row in verdicts]
+    with SignalRelay() as relay:
+        return run_and_collect(settings, project_dir, command, relay, observes=not no_observe).exit_code
 
 
 @verb(
-    "offdag collect -e prod inventory_project/target",
+    "offdag job -e prod --project-dir inventory_project -- dbt build --target prod",
     "history",
     "project",
     "environment",
     "monitor_project_dir",
+    "monitor_database",
+    "lock_timeout",
 )
-@click.option("--recursive", "-r", is_flag=True, help="Also look in the folders below each path.")
+@PROJECT_DIR
+@click.option("--no-freshness", is_flag=True, help="Do not run dbt source freshness before the command.")
+@click.option(
+    "--wait",
+    type=click.FloatRange(0),
+    default=600,
+    show_default=True,
+    help="Seconds to wait for another job here; after that the exit code is 75.",
+)
+@click.argument("command", nargs=-1, required=True)
+def job(settings: Settings, project_dir: Path, no_freshness: bool, wait: float, command: tuple[str, ...]) -> int:
+    """Check source freshness, run dbt, then monitor, notify and report, also after a failed build. Ends with dbt's own exit code."""
+    from offdag.job import Job, run_job
+
+    return run_job(settings, Job(project_dir, command, not no_freshness, wait), click.echo)
+
+
+@verb("offdag collect -e prod inventory_project/target", "history", "project", "environment", "monitor_project_dir")
+@click.option("--recursive", "-r", is_flag=True, help="Also search the folders below each path.")
 @click.option(
     "--processes",
     type=click.IntRange(1),
-    help="At most so many at once, where there are hundreds of files. [one per core]",
+    help="At most this many at once, where there are hundreds of files. [one per core]",
 )
 @click.argument("paths", nargs=-1, required=True)
 def collect(settings: Settings, recursive: bool, processes: int | None, paths: tuple[str, ...]) -> int:
@@ -135,24 +75,26 @@ def collect(settings: Settings, recursive: bool, processes: int | None, paths: t
     from offdag.collect.collection import collect as collect_artifacts
     from offdag.collect.context import Context
     from offdag.collect.places import find_artifacts
+    from offdag.collect.run import NO_ENVIRONMENT, refusal_text
+    from offdag.dbt.redaction import secret_values
+    from offdag.history.compaction import compact_in_passing
+    from offdag.history.history import History
 
     files = find_artifacts(paths, recursive)
     if not files:
-        raise UsageError(
-            "there are no artifacts",
-            ", ".join(paths),
-            "run dbt first, or look below with: offdag collect --recursive",
-        )
-    history = open_history(settings)
-    context = Context(settings.project, settings.environment, settings.job_id)
+        raise UsageError("there are no artifacts", ", ".join(paths), f"offdag collect --recursive {paths[0]}")
+    history = History(settings.history)
+    secrets = (*settings.secrets, *secret_values(settings.environ))
+    context = Context(settings.project, settings.environment, settings.job_id, secrets=secrets)
     with click.progressbar(length=len(files), label="collecting", file=sys.stderr, hidden=len(files) < 5) as bar:
         collection = collect_artifacts(history, files, context, bar.update, processes)
     compact_in_passing(history, collection.run_dates)
-    _say_refused(collection.refused)
+    for verdict in collection.refused:
+        _log.warning("%s", refusal_text(verdict))
     if collection.lacks_environment:
-        say(_NO_ENVIRONMENT)
+        _log.warning(NO_ENVIRONMENT)
     counts = ", ".join(f"{count} {verdict}" for verdict, count in sorted(collection.counts.items()))
-    say(f"collected {len(files)} artifacts ({counts}) into {settings.history}")
+    _log.info("collected %d artifacts (%s) into %s", len(files), counts, settings.history)
     return ExitCode.UNREADABLE if collection.refused else ExitCode.OK
 
 
@@ -164,19 +106,26 @@ def collect(settings: Settings, recursive: bool, processes: int | None, paths: t
     "lock_timeout",
 )
 @PROJECT_DIR
-@click.option("--target", help="Target of the dbt profile. Default: the profile's own.")
+@TARGET
 def observe(settings: Settings, project_dir: Path, target: str | None) -> int:
     """Copy the tables of seeds/observed_tables.csv into the history; `run` does it after each build."""
-    if not (project_dir / "dbt_project.yml").is_file():
-        raise UsageError("there is no dbt project", str(project_dir), "offdag observe --project-dir inventory_project")
-    from offdag.dbt.project import DbtProject
+    from offdag.artifacts.document import Verdict
+    from offdag.collect.observe import Observer
+    from offdag.collect.observed_tables import read_observed_tables
+    from offdag.dbt.command import DbtInvocation
+    from offdag.dbt.project import checked_project
+    from offdag.environment import resolve_environment
+    from offdag.history.history import History
 
-    environment = settings.environment or target or "unknown"
-    project = DbtProject(project_dir, settings.environ)
-    lines = _observe(
-        settings, open_history(settings), project, project.target_path(), environment, target, settings.job_id
-    )
-    for line in lines:
-        say(line)
-    say(f"observed {len(lines)} tables into {settings.history}")
-    return ExitCode.UNREADABLE if any(" unreadable (" in line for line in lines) else ExitCode.OK
+    checked_project(project_dir, settings.environ, "offdag observe --project-dir inventory_project")
+    tables = read_observed_tables(settings.monitor_project_dir)
+    invocation = DbtInvocation.parse((), project_dir, settings.environ)
+    invocation = replace(invocation, target=target or invocation.target)
+    environment = resolve_environment(settings.environment, target=invocation.target)
+    wait = settings.wait_as("observe")
+    verdicts = Observer(History(settings.history), invocation, environment, wait, settings.job_id).observe(tables)
+    for row in verdicts:
+        _log.info("%s %s (%s)", row["path"], row["verdict"], row["reason"])
+    _log.info("observed %d tables into %s", len(verdicts), settings.history)
+    is_incomplete = any(row["verdict"] == Verdict.UNREADABLE.value for row in verdicts)
+    return ExitCode.UNREADABLE if is_incomplete else ExitCode.OK

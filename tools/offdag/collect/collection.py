@@ -1,4 +1,4 @@
-"""Many artifacts: manifests first, the rest after them, by several processes where there are many."""
+"""Many artifacts: manifests first, then the rest, by several processes where there are many."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from itertools import islice
 from typing import Any
 
 from offdag.clock import utc_now
-from offdag.collect.collector import Collector, Judged, Manifests
-from offdag.collect.context import UNKNOWN, Context, ManifestRef
+from offdag.collect.collector import CollectedArtifact, Collector, Manifests
+from offdag.collect.context import Context, ManifestRef
 from offdag.collect.places import ArtifactFile
+from offdag.environment import UNKNOWN
 from offdag.history.history import History
 
 Row = dict[str, Any]
@@ -30,7 +31,7 @@ _SHOWN = 20
 
 @dataclass
 class Collection:
-    """What a collection came to; it does not grow with the number of artifacts.
+    """The result of a collection; its size does not depend on the number of artifacts.
 
     Attributes:
         counts: Artifacts by verdict.
@@ -45,24 +46,24 @@ class Collection:
     lacks_environment: bool = False
 
     def add(self, part: Collection) -> None:
-        """Take in what a part of the artifacts came to."""
+        """Add the result for a part of the artifacts."""
         self.counts += part.counts
         self.refused = [*self.refused, *part.refused][:_SHOWN]
         self.run_dates |= part.run_dates
         self.lacks_environment |= part.lacks_environment
 
 
-def collect_files(history: History, files: Iterable[ArtifactFile], context: Context) -> list[Judged]:
-    """Judge and keep the artifacts of one place, here and now, and record the verdicts.
+def collect_files(history: History, files: Iterable[ArtifactFile], context: Context) -> list[CollectedArtifact]:
+    """Collect the artifacts of one place in this process, and record the verdicts.
 
     Raises:
         HistoryError: The history cannot be written. What was written stays valid, and collecting again completes it.
     """
     manifests = Manifests()
     return [
-        judged
+        found
         for chosen in _manifests_first(files)
-        for judged in _judge_chunk(history, list(chosen), context, manifests)
+        for found in _collect_files(history, list(chosen), context, manifests)
     ]
 
 
@@ -89,8 +90,8 @@ def collect(
     manifests = Manifests()
     workers = (processes or os.cpu_count() or 1) if len(files) >= _MANY_FILES else 1
     for chosen in _manifests_first(files):
-        judge = partial(_collect_chunk, history.root, dict(history.observed), context, manifests)
-        for part, refs in _mapped(judge, _chunks(chosen), workers):
+        work = partial(_collect_chunk, history.root, context, manifests)
+        for part, refs in _mapped(work, _chunks(chosen), workers):
             collection.add(part)
             for ref in refs:
                 manifests.add(ref)
@@ -104,22 +105,22 @@ def _manifests_first(files: Iterable[ArtifactFile]) -> tuple[list[ArtifactFile],
 
 
 def _mapped(
-    judge: Callable[[Sequence[ArtifactFile]], Any], chunks: Iterator[list[ArtifactFile]], workers: int
+    work: Callable[[Sequence[ArtifactFile]], Any], chunks: Iterator[list[ArtifactFile]], workers: int
 ) -> Iterator[Any]:
     if workers == 1:
-        yield from map(judge, chunks)
+        yield from map(work, chunks)
         return
     from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
     from multiprocessing import get_context
 
     # Forked children would share the connections of object stores.
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        running = {pool.submit(judge, chunk) for chunk in islice(chunks, 2 * workers)}
+        running = {pool.submit(work, chunk) for chunk in islice(chunks, 2 * workers)}
         while running:
             ended, running = wait(running, return_when=FIRST_COMPLETED)
             for future in ended:
                 yield future.result()
-                running |= {pool.submit(judge, chunk) for chunk in islice(chunks, 1)}
+                running |= {pool.submit(work, chunk) for chunk in islice(chunks, 1)}
 
 
 def _chunks(files: Sequence[ArtifactFile]) -> Iterator[list[ArtifactFile]]:
@@ -128,37 +129,37 @@ def _chunks(files: Sequence[ArtifactFile]) -> Iterator[list[ArtifactFile]]:
 
 
 def _collect_chunk(
-    root: str, observed: dict[str, Any], context: Context, manifests: Manifests, files: Sequence[ArtifactFile]
+    root: str, context: Context, manifests: Manifests, files: Sequence[ArtifactFile]
 ) -> tuple[Collection, list[ManifestRef]]:
-    """Judge some artifacts; runs in a process of its own, or here."""
-    judged = _judge_chunk(History(root, observed), files, context, manifests)
+    """Collect some artifacts; runs in a worker process, or in this one."""
+    found = _collect_files(History(root), files, context, manifests)
     part = Collection()
-    for item in judged:
+    for item in found:
         part.counts[item.verdict["verdict"]] += 1
         if item.is_refused and len(part.refused) < _SHOWN:
             part.refused.append(item.verdict)
         if item.invocation:
             part.run_dates.add(item.invocation["generated_at"].date())
             part.lacks_environment |= item.invocation["environment"] == UNKNOWN
-    return part, [item.manifest for item in judged if item.manifest]
+    return part, [item.manifest for item in found if item.manifest]
 
 
-def _judge_chunk(
+def _collect_files(
     history: History, files: Sequence[ArtifactFile], context: Context, manifests: Manifests
-) -> list[Judged]:
+) -> list[CollectedArtifact]:
     collector = Collector(history, context, manifests)
-    judged = []
+    found = []
     with _without_gc():
         for file in files:
-            item = collector.judge(file)
-            judged.append(item)
+            item = collector.collect(file)
+            found.append(item)
             if item.manifest:
                 manifests.add(item.manifest)
-    if judged:
+    if found:
         now = utc_now()
-        rows = (item.verdict for item in judged)
+        rows = (item.verdict for item in found)
         history.put("artifact_verdicts", now.date(), uuid.uuid4().hex, rows, {"collected_at": now})
-    return judged
+    return found
 
 
 @contextmanager

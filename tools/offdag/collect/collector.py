@@ -1,45 +1,52 @@
-"""Judges artifacts and keeps them. Every artifact found gets a verdict, and one bad file never stops the others."""
+"""Artifact files to history, one by one. Every file gets a verdict, and one bad file never stops the others."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from datetime import date
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
 from offdag.artifacts.catalog import read_catalog
 from offdag.artifacts.document import Document, Kind, UnreadableArtifact, Verdict, parse_document
-from offdag.artifacts.manifest import read_manifest
+from offdag.artifacts.manifest import Manifest, read_manifest
 from offdag.artifacts.results import Results, read_results
 from offdag.artifacts.values import Row
-from offdag.clock import utc_now
-from offdag.collect.context import UNKNOWN, Context, ManifestRef, RunContext
+from offdag.collect.context import Context, ManifestRef, RunContext
 from offdag.collect.places import ArtifactFile
 from offdag.collect.rows import TableRows, catalog_rows, manifest_rows, results_rows
 from offdag.dbt.project import find_project
+from offdag.dbt.redaction import redacted
+from offdag.environment import UNKNOWN, resolve_environment
 from offdag.history.history import History
-from offdag.history.raw import keep_artifact, keep_unreadable
+from offdag.history.raw import InvocationFolder, keep_artifact, keep_unreadable
 
 _REFUSED = (Verdict.UNREADABLE, Verdict.UNSUPPORTED)
 
 
+# How many of a project's newest manifests are compared with a new one: jobs and targets of one project have manifests of their own.
+_COMPARED_MANIFESTS = 5
+
+
 class Manifests:
-    """The manifests at hand, to find the one that names an artifact's nodes."""
+    """The manifests that were collected so far, to find the one that names an artifact's nodes."""
 
     def __init__(self) -> None:
         self._by_invocation: dict[str, ManifestRef] = {}
         self._by_folder: dict[str, dict[str, ManifestRef]] = {}
 
     def add(self, ref: ManifestRef) -> None:
-        """Take a manifest in; the same one again changes nothing."""
+        """Add a manifest; the same one again changes nothing."""
         self._by_invocation[ref.invocation_id] = ref
         self._by_folder.setdefault(ref.folder, {})[ref.invocation_id] = ref
 
     def of(self, document: Document, folder: str) -> ManifestRef | None:
-        """The manifest of the same dbt command, wherever it lies, else of those in the folder the last one before the artifact."""
+        """The manifest of the same dbt command, in any folder; else the last one before the artifact in its folder."""
         same = self._by_invocation.get(document.invocation_id)
         if same:
             return same
@@ -49,18 +56,20 @@ class Manifests:
 
 
 @dataclass(frozen=True)
-class Judged:
-    """What became of one artifact.
+class CollectedArtifact:
+    """What became of one artifact file.
 
     Attributes:
         verdict: ``artifact_verdicts`` row, without the time.
-        invocation: ``invocations`` row that was written.
+        invocation: ``invocations`` row that was written; None for other artifacts, and for those that were collected before.
         manifest: The manifest, where the artifact is one.
+        args: What dbt wrote into ``args``; empty for artifacts without.
     """
 
     verdict: Row
     invocation: Row | None = None
     manifest: ManifestRef | None = None
+    args: Row = field(default_factory=dict)
 
     @property
     def is_refused(self) -> bool:
@@ -68,7 +77,7 @@ class Judged:
 
 
 class Collector:
-    """Judges artifact by artifact; manifests come first, since they name the project and the nodes of the others.
+    """Collects file by file; manifests come first, since they name the project and the nodes of the others.
 
     Args:
         history: Where to.
@@ -82,54 +91,57 @@ class Collector:
         self._manifests = manifests
         self._project_around = cache(_project_around)
 
-    def judge(self, file: ArtifactFile) -> Judged:
+    def collect(self, file: ArtifactFile) -> CollectedArtifact:
         """Read an artifact, keep it, and write its rows.
 
         Raises:
             HistoryError: The history cannot be written. What was written stays valid, and collecting again completes it.
         """
-        document = None
+        document = content = None
         try:
             if self._context.before and self._context.before.get(file) == file.fingerprint():
-                return self._told(file, Verdict.STALE, "was there before dbt started: of an earlier run")
-            document = parse_document(file.name, file.read())
+                return self._verdict(file, Verdict.STALE, "was there before dbt started: it is from an earlier run")
+            content = file.read()
+            document = parse_document(file.name, content)
             return self._keeper(document.kind)(file, document)
         except UnreadableArtifact as problem:
-            return self._refused(file, problem, document)
+            return self._refused(file, problem, document, content)
         except OSError as error:
             reason = f"cannot be opened: {error.strerror or error}"
-            return self._refused(file, UnreadableArtifact(Verdict.UNREADABLE, reason), document)
-        except (ValueError, OverflowError, RecursionError, pa.ArrowException) as error:
-            # Values that no table can hold, such as numbers of a thousand digits.
-            reason = f"holds a value that cannot be kept: {error}"[:200]
-            return self._refused(file, UnreadableArtifact(Verdict.UNREADABLE, reason), document)
+            return self._refused(file, UnreadableArtifact(Verdict.UNREADABLE, reason), document, content)
+        except (ValueError, OverflowError, RecursionError, MemoryError, pa.ArrowException) as error:
+            # Values that no table can hold, such as numbers of a thousand digits, and archives that cannot be unpacked.
+            reason = f"holds a value that cannot be kept: {error}" if content is not None else str(error)
+            return self._refused(file, UnreadableArtifact(Verdict.UNREADABLE, reason[:200]), document, content)
 
-    def _keeper(self, kind: Kind) -> Callable[[ArtifactFile, Document], Judged]:
+    def _keeper(self, kind: Kind) -> Callable[[ArtifactFile, Document], CollectedArtifact]:
         return {Kind.MANIFEST: self._keep_manifest, Kind.CATALOG: self._keep_catalog}.get(kind, self._keep_results)
 
-    def _keep_manifest(self, file: ArtifactFile, document: Document) -> Judged:
-        told = self._context.project or document.project_name or self._project_around(file.folder)
-        # The same bytes may be of two projects, where they do not tell which.
-        content_key = hashlib.sha256(f"{told or document.project_id}|{document.content_hash}".encode()).hexdigest()
+    def _keep_manifest(self, file: ArtifactFile, document: Document) -> CollectedArtifact:
+        named = self._context.project or document.project_name or self._project_around(file.folder)
+        # The same bytes may belong to two projects, where they do not name theirs.
+        content_key = hashlib.sha256(f"{named or document.project_id}|{document.content_hash}".encode()).hexdigest()
         known = self._history.known("manifests", content_key)
-        # An older offdag did not note which raw manifest holds the content.
+        # An older offdag did not note which raw manifest has the content.
         if known and "artifact" in known:
             ref = _ref(known, file, document)
-            reason = "holds what an earlier manifest held"
-            return replace(self._told(file, Verdict.DUPLICATE, reason, document, project=ref.project), manifest=ref)
-        manifest = read_manifest(document, told)
+            reason = "has the content of an earlier manifest"
+            return replace(self._verdict(file, Verdict.DUPLICATE, reason, document, project=ref.project), manifest=ref)
+        manifest = read_manifest(document, named)
         project = manifest.project or UNKNOWN
         artifact = self._keep_raw(document, RunContext.settle(document, None, None, project, self._context))
         new: set[str] = set()
-        # Another manifest may have held the same in other words.
+        # Another manifest may hold the same nodes in other bytes.
         if not self._history.known("manifest_nodes", manifest.manifest_hash):
-            hashes = set(self._history.read("nodes", ["node_hash"])["node_hash"].to_pylist())
-            new = {row["node_hash"] for row in manifest.nodes} - hashes
+            new = self._new_nodes(manifest, project)
             for part in manifest_rows(document, manifest, project, new.__contains__):
                 # A file that a killed run left is complete: its rows are known now, and must not be replaced by none.
                 if part.table == "manifest_nodes" or not self._history.has(part.table, part.run_date, part.identity):
                     self._put(part)
+            day = document.generated_at.date()
             self._history.note("manifest_nodes", manifest.manifest_hash, {"generated_at": str(document.generated_at)})
+            newest = [[day.isoformat(), manifest.manifest_hash], *self._newest_manifests(project)]
+            self._history.note("newest_manifests", project, {"manifests": newest[:_COMPARED_MANIFESTS]})
         noted: Row = {
             "manifest_hash": manifest.manifest_hash,
             "project": project,
@@ -139,25 +151,44 @@ class Collector:
         self._history.note("manifests", content_key, noted)
         ref = _ref(noted, file, document)
         reason = f"{len(manifest.nodes)} nodes, {len(new)} of them new"
-        judged = self._told(file, Verdict.ACCEPTED, reason, document, manifest.tolerated, project)
-        return replace(judged, manifest=ref)
+        collected = self._verdict(
+            file, Verdict.ACCEPTED, reason, document, tolerated_count=manifest.tolerated, project=project
+        )
+        return replace(collected, manifest=ref)
 
-    def _keep_results(self, file: ArtifactFile, document: Document) -> Judged:
+    def _new_nodes(self, manifest: Manifest, project: str) -> set[str]:
+        """Hashes of nodes that the project's newest manifests do not hold.
+
+        A node that only an older manifest held is written again, and the monitor's staging keeps one row of each.
+        """
+        hashes = {row["node_hash"] for row in manifest.nodes}
+        for day, manifest_hash in self._newest_manifests(project):
+            if hashes:
+                hashes -= set(self._history.node_hashes(date.fromisoformat(day), manifest_hash))
+        return hashes
+
+    def _newest_manifests(self, project: str) -> list[list[str]]:
+        """Date and hash of the manifests that were collected last of a project, the newest first."""
+        noted = self._history.known("newest_manifests", project) or {}
+        return list(noted.get("manifests", []))
+
+    def _keep_results(self, file: ArtifactFile, document: Document) -> CollectedArtifact:
         if self._history.has("invocations", document.generated_at.date(), document.invocation_id):
-            return self._told(file, Verdict.DUPLICATE, "this invocation was collected before", document)
-        results = read_results(document)
+            return self._verdict(file, Verdict.DUPLICATE, "this invocation was collected before", document)
+        results = read_results(document, lambda text: redacted(text, self._context.secrets))
         settled = self._settled(file, document, results.invocation["target"])
         self._keep_raw(document, settled)
         parts = results_rows(document, results, settled)
         for part in parts:
             self._put(part)
         verdict, reason = _verdict_of(results, settled.is_partial)
-        judged = self._told(file, verdict, reason, document, results.tolerated, settled.project, settled.environment)
-        return replace(judged, invocation={name: values[0] for name, values in parts[-1].columns.items()})
+        collected = self._verdict(file, verdict, reason, document, tolerated_count=results.tolerated, **_place(settled))
+        invocation = {name: values[0] for name, values in parts[-1].columns.items()}
+        return replace(collected, invocation=invocation, args=results.args)
 
-    def _keep_catalog(self, file: ArtifactFile, document: Document) -> Judged:
+    def _keep_catalog(self, file: ArtifactFile, document: Document) -> CollectedArtifact:
         if self._history.has("catalogs", document.generated_at.date(), document.invocation_id):
-            return self._told(file, Verdict.DUPLICATE, "this catalog was collected before", document)
+            return self._verdict(file, Verdict.DUPLICATE, "this catalog was collected before", document)
         catalog = read_catalog(document)
         settled = self._settled(file, document, None)
         self._keep_raw(document, settled)
@@ -167,8 +198,8 @@ class Collector:
             self._put(part)
         self._history.note("catalogs", content_key, {"generated_at": str(document.generated_at)})
         reason = f"{len(catalog.columns)} columns" + ("" if is_new else ", as in an earlier one")
-        return self._told(
-            file, Verdict.ACCEPTED, reason, document, catalog.tolerated, settled.project, settled.environment
+        return self._verdict(
+            file, Verdict.ACCEPTED, reason, document, tolerated_count=catalog.tolerated, **_place(settled)
         )
 
     def _settled(self, file: ArtifactFile, document: Document, target: str | None) -> RunContext:
@@ -179,59 +210,41 @@ class Collector:
         self._history.put_columns(part.table, part.run_date, part.identity, part.columns, part.constants)
 
     def _keep_raw(self, document: Document, context: RunContext) -> str:
-        return keep_artifact(
-            self._history,
-            context.project,
-            context.environment,
-            document.generated_at.date(),
-            document.invocation_id,
-            document.kind.value,
-            document.content,
-            context.as_json(),
-        )
+        day = document.generated_at.date()
+        folder = InvocationFolder(context.project, context.environment, day, document.invocation_id)
+        return keep_artifact(self._history, folder, document.kind.value, document.content, context.as_json())
 
-    def _refused(self, file: ArtifactFile, problem: UnreadableArtifact, document: Document | None) -> Judged:
-        """Keep what cannot be read, for the version of offdag that can, and tell."""
-        judged = self._told(file, problem.verdict, problem.reason, document)
-        try:
-            content = file.read()
-        except (OSError, ValueError):
-            return judged
-        row = judged.verdict
-        row["sha256"] = hashlib.sha256(content).hexdigest()
-        keep_unreadable(
-            self._history,
-            row["project"],
-            row["environment"],
-            utc_now().date(),
-            row["sha256"],
-            file.file_name,
-            content,
-        )
-        return judged
+    def _refused(
+        self, file: ArtifactFile, problem: UnreadableArtifact, document: Document | None, content: bytes | None
+    ) -> CollectedArtifact:
+        """Keep what cannot be read, for a version of offdag that can, and give its verdict."""
+        collected = self._verdict(file, problem.verdict, problem.reason, document)
+        row = collected.verdict
+        if content is not None:
+            row["sha256"] = keep_unreadable(self._history, row["project"], row["environment"], file.file_name, content)
+        return collected
 
     def _project(self, file: ArtifactFile, document: Document | None) -> str:
         manifest = self._manifests.of(document, file.folder) if document else None
         named = self._context.project or (document and document.project_name) or (manifest and manifest.project)
         return named or self._project_around(file.folder) or UNKNOWN
 
-    def _told(
+    def _verdict(
         self,
         file: ArtifactFile,
         verdict: Verdict,
         reason: str,
         document: Document | None = None,
-        tolerated: int = 0,
-        project: str | None = None,
-        environment: str | None = None,
-    ) -> Judged:
+        **known: Any,
+    ) -> CollectedArtifact:
+        """The verdict row from the file and its document; ``known`` are columns that its rows have settled."""
         env = document.env if document else {}
-        return Judged(
+        return CollectedArtifact(
             {
-                "project": project or self._project(file, document),
-                "environment": environment or self._context.environment or env.get("OFFDAG_ENVIRONMENT") or UNKNOWN,
+                "project": self._project(file, document),
+                "environment": resolve_environment(self._context.environment, env.get("OFFDAG_ENVIRONMENT")),
                 "job_id": self._context.job_id or env.get("OFFDAG_JOB_ID"),
-                "path": file.name,
+                "path": file.shown_name,
                 "kind": document.kind.value if document else file.file_name.split(".", 1)[0],
                 "verdict": verdict.value,
                 "reason": reason,
@@ -240,7 +253,8 @@ class Collector:
                 "schema_version": document.version if document else None,
                 "dbt_version": document.dbt_version if document else None,
                 "invocation_id": document.invocation_id if document else None,
-                "tolerated_count": tolerated,
+                "tolerated_count": 0,
+                **known,
             }
         )
 
@@ -251,9 +265,13 @@ def _ref(noted: Row, file: ArtifactFile, document: Document) -> ManifestRef:
     )
 
 
+def _place(settled: RunContext) -> Row:
+    return {"project": settled.project, "environment": settled.environment}
+
+
 def _verdict_of(results: Results, is_partial: bool) -> tuple[Verdict, str]:
     if results.kind is Kind.RUN_RESULTS and not results.is_build:
-        return Verdict.OTHER_COMMAND, f"written by dbt {results.invocation['command']}: no evidence of a build"
+        return Verdict.OTHER_COMMAND, f"is written by dbt {results.invocation['command']}, which is not a build"
     if is_partial:
         return Verdict.PARTIAL, f"{results.row_count} results, then dbt was stopped"
     if not results.row_count:

@@ -1,4 +1,4 @@
-"""What is known of artifacts beside what they say themselves."""
+"""What is known of artifacts besides their content."""
 
 from __future__ import annotations
 
@@ -9,14 +9,13 @@ from typing import Any
 
 from offdag.artifacts.document import Document, Kind
 from offdag.collect.places import ArtifactFile, Fingerprint
+from offdag.environment import resolve_environment
 from offdag.origin import Origin
-
-UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True)
 class Context:
-    """What the caller knows of the artifacts, and they may not say themselves.
+    """What the caller knows of the artifacts and they may not hold themselves.
 
     Attributes:
         project: Recorded for all; None to read it from the manifest or dbt_project.yml.
@@ -24,7 +23,8 @@ class Context:
         job_id: Groups the invocations of a job; None to read it from the artifacts.
         origin: Where the job runs.
         was_interrupted: dbt was stopped, so results are partial.
-        before: Fingerprints of the files as they were before dbt started: those are of an earlier run.
+        before: Fingerprints of the files as they were before dbt started: unchanged files are from an earlier run.
+        secrets: Values that must not reach a table.
     """
 
     project: str | None = None
@@ -33,6 +33,7 @@ class Context:
     origin: Origin = field(default_factory=Origin)
     was_interrupted: bool = False
     before: Mapping[ArtifactFile, Fingerprint] = field(default_factory=dict)
+    secrets: tuple[str, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class ManifestRef:
 
 @dataclass(frozen=True)
 class RunContext:
-    """What a collector settled of one invocation. It is kept beside the raw artifact, so that its rows can be made again.
+    """What the collector decided about one invocation; kept beside the raw artifact, so that its rows can be rebuilt.
 
     Attributes:
         is_partial: dbt was stopped before its end.
@@ -77,18 +78,18 @@ class RunContext:
     def settle(
         cls, document: Document, target: str | None, manifest: ManifestRef | None, project: str, context: Context
     ) -> RunContext:
-        """What the caller knows goes before what the artifact says; for the origin it is the other way round."""
-        told = {name: document.env.get(f"OFFDAG_{name.upper()}") for name in Origin.__dataclass_fields__}
+        """The caller's knowledge wins over the artifact's; for the origin the artifact's wins."""
+        carried = {name: document.env.get(f"OFFDAG_{name.upper()}") for name in Origin.__dataclass_fields__}
         return cls(
             project=project,
-            environment=context.environment or document.env.get("OFFDAG_ENVIRONMENT") or target or UNKNOWN,
+            environment=resolve_environment(context.environment, document.env.get("OFFDAG_ENVIRONMENT"), target),
             job_id=context.job_id or document.env.get("OFFDAG_JOB_ID"),
             is_partial=context.was_interrupted and document.kind is Kind.RUN_RESULTS,
             adapter_type=document.adapter_type or (manifest.adapter_type if manifest else None),
             manifest_hash=manifest.manifest_hash if manifest else None,
             manifest_invocation_id=manifest.invocation_id if manifest else None,
             manifest_artifact=manifest.artifact if manifest else None,
-            origin=Origin(**{name: value or getattr(context.origin, name) for name, value in told.items()}),
+            origin=Origin(**{name: value or getattr(context.origin, name) for name, value in carried.items()}),
         )
 
     def as_json(self) -> dict[str, Any]:

@@ -1,20 +1,28 @@
-"""Where artifacts lie: folders, trees and object stores, of any layout. Nothing here is read but names."""
+"""Artifact files: found in folders, trees and object stores of any layout, and read with bounds."""
 
 from __future__ import annotations
 
 import gzip
+import io
+import logging
 import os
 import re
+import stat
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from offdag.artifacts.document import Kind
 from offdag.errors import UsageError
-from offdag.history.raw import decompressed
+
+_log = logging.getLogger(__name__)
 
 Fingerprint = tuple[int, int, int]
+
+# The largest manifest that was ever seen has 190 MB.
+_MOST_BYTES = 2 * 1024**3
+_CHUNK_BYTES = 1024 * 1024
 
 _PACKED = ("", ".zst", ".gz")
 _USUAL_NAMES = frozenset(f"{kind.value}.json{packed}" for kind in Kind for packed in _PACKED)
@@ -46,31 +54,65 @@ class ArtifactFile:
         """Whether its name, or for odd names its folder's, says that it is a manifest."""
         return Kind.MANIFEST.value in (self.file_name if _ARCHIVED.search(self.file_name) else self.folder)
 
+    @property
+    def shown_name(self) -> str:
+        """The name as text that every encoding can hold: names of files may be any bytes."""
+        return os.fsencode(self.name).decode("utf-8", "replace")
+
     def read(self) -> bytes:
         """Its content, unpacked.
 
         Raises:
-            OSError: It cannot be read.
-            ValueError: It is no valid archive.
+            OSError: It cannot be read, or is not a regular file.
+            ValueError: It cannot be unpacked, or is larger than any artifact.
         """
+        with self._open() as packed:
+            if self.name.endswith(".gz"):
+                return _bounded(gzip.GzipFile(fileobj=packed), is_packed=True)
+            if self.name.endswith(".zst"):
+                import zstandard
+
+                reader = zstandard.ZstdDecompressor().stream_reader(packed, read_across_frames=True)
+                return _bounded(reader, is_packed=True)
+            return _bounded(packed)
+
+    def _open(self) -> IO[bytes]:
         if _is_url(self.name):
             store, path = _store(self.name)
-            content = bytes(store.cat_file(path))
-        else:
-            content = Path(self.name).read_bytes()
-        if self.name.endswith(".zst"):
-            import zstandard
-
-            try:
-                return decompressed(content)
-            except zstandard.ZstdError as error:
-                raise ValueError(f"cannot be unpacked: {error}") from error
-        return gzip.decompress(content) if self.name.endswith(".gz") else content
+            remote: IO[bytes] = store.open(path, "rb")
+            return remote
+        local = Path(self.name)
+        if local.is_symlink() and not local.resolve().is_relative_to(local.parent.resolve()):
+            raise OSError(0, "it is a link that leads out of its folder", self.name)
+        # A pipe would wait for a writer, a device would never end.
+        if not stat.S_ISREG(local.stat().st_mode):
+            raise OSError(0, "it is not a regular file", self.name)
+        return local.open("rb")
 
     def fingerprint(self) -> Fingerprint:
         """Identify a local file as it is now, without reading it."""
         status = Path(self.name).stat()
         return status.st_mtime_ns, status.st_size, status.st_ino
+
+
+def _bounded(file: Any, is_packed: bool = False) -> bytes:
+    """The content of an open file, up to the size that an artifact may have."""
+    buffer = io.BytesIO()
+    try:
+        while chunk := file.read(_CHUNK_BYTES):
+            if buffer.tell() + len(chunk) > _MOST_BYTES:
+                raise ValueError(f"is larger than {_MOST_BYTES // 1024**3} GiB")
+            buffer.write(chunk)
+    except OSError as error:
+        if is_packed and error.errno is None:
+            raise ValueError(f"cannot be unpacked: {error}") from error
+        raise
+    except Exception as error:
+        # Each archive format has its own errors: EOFError, zlib.error, ZstdError.
+        if isinstance(error, ValueError) or not is_packed:
+            raise
+        raise ValueError(f"cannot be unpacked: {error}") from error
+    return buffer.getvalue()
 
 
 def artifacts_in(folder: str) -> list[ArtifactFile]:
@@ -98,7 +140,7 @@ def find_artifacts(paths: Sequence[str], recursive: bool) -> list[ArtifactFile]:
     for path in (p.rstrip("/") or "/" for p in paths):
         if _is_file(path):
             file = ArtifactFile(path)
-            # A file's manifest names its nodes.
+            # The manifest beside a file names its nodes.
             beside = [f for f in artifacts_in(file.folder) if f.is_manifest]
             found |= {file, *beside}
         elif recursive:
@@ -138,9 +180,7 @@ def _is_file(path: str) -> bool:
             raise FileNotFoundError(path)
         return bool(store.isfile(inner))
     except OSError as error:
-        what = (
-            "there is no such file or folder" if isinstance(error, FileNotFoundError) else f"cannot look there: {error}"
-        )
+        what = "there is no such file or folder" if isinstance(error, FileNotFoundError) else f"cannot be read: {error}"
         raise UsageError(what, path, "offdag collect inventory_project/target") from error
 
 
@@ -153,5 +193,7 @@ def _listed(folder: str, recursive: bool) -> Iterable[ArtifactFile]:
         yield from (ArtifactFile(f"{scheme}://{name}") for name in names)
         return
     for at, folders, files in os.walk(folder):
+        for linked in (f"{at}/{f}" for f in folders if recursive and Path(at, f).is_symlink()):
+            _log.warning("not followed: %s is a link to a folder; name its target to collect it", linked)
         folders[:] = sorted(f for f in folders if not f.startswith(".")) if recursive else []
         yield from (ArtifactFile(f"{at}/{name}") for name in files)

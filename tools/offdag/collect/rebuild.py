@@ -1,7 +1,8 @@
-"""The tables made anew from the raw artifacts, compared with what is there, and put in its place where asked."""
+"""The tables rebuilt from the raw artifacts, compared with the existing ones, and written in their place where asked."""
 
 from __future__ import annotations
 
+import hashlib
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,10 +18,11 @@ from offdag.artifacts.manifest import read_manifest
 from offdag.artifacts.results import read_results
 from offdag.collect.context import RunContext
 from offdag.collect.rows import TableRows, catalog_rows, manifest_rows, results_rows
-from offdag.history.history import History, Merged, date_folder
+from offdag.history.history import History, MergedFile
 from offdag.history.raw import kept_artifacts, read_artifact
+from offdag.history.retention import pruned_before
 
-# What names an artifact's rows in each table that comes from artifacts; the other tables are themselves the first record.
+# The column that names an artifact's rows, for each table that comes from artifacts; the other tables have no other source.
 _BY_RUN = dict.fromkeys(("invocations", "node_results", "source_freshness", "catalogs"), "invocation_id")
 _BY_CONTENT = {
     **dict.fromkeys(("nodes", "node_dependencies", "exposures"), "node_hash"),
@@ -31,17 +33,18 @@ _BY_CONTENT = {
 
 @dataclass
 class TableComparison:
-    """A table as it is, against what the raw artifacts give; counts of distinct rows.
+    """A table of the history against what the raw artifacts give; counts of distinct rows.
 
     Attributes:
-        there: Rows that the history has.
+        table: Its name.
+        existing: Rows that the history has.
         rebuilt: Rows that the raw artifacts give.
-        missing: Rebuilt, and not there.
-        extra: There, and not rebuilt.
+        missing: Rebuilt rows that the history lacks.
+        extra: Rows of the history that were not rebuilt.
     """
 
     table: str
-    there: int = 0
+    existing: int = 0
     rebuilt: int = 0
     missing: int = 0
     extra: int = 0
@@ -54,11 +57,11 @@ class TableComparison:
 def rebuild(
     history: History, write: bool, now: datetime, on_artifact: Callable[[], None] = lambda: None
 ) -> list[TableComparison]:
-    """Make every table that comes from artifacts anew, and compare.
+    """Rebuild every table that comes from artifacts, and compare. Dates that were pruned are left out.
 
     Args:
-        history: Whose raw artifacts and tables.
-        write: Put the rebuilt rows in place of those that differ. Rows without a raw artifact stay.
+        history: Holds raw artifacts and tables.
+        write: Put the rebuilt rows in place of those that differ. Rows without a raw artifact, and files written meanwhile, stay.
         now: Naive UTC.
         on_artifact: Called after each artifact.
 
@@ -66,10 +69,10 @@ def rebuild(
         HistoryError: A file cannot be read or written.
     """
     with tempfile.TemporaryDirectory(prefix="offdag-rebuild-") as folder:
-        scratch = History(folder, history.observed)
+        scratch = History(folder)
         _fill(history, scratch, on_artifact)
         return [
-            *(_compare_by_run(history, scratch, table, key, write, now) for table, key in _BY_RUN.items()),
+            *(_compare_by_run(history, scratch, table, key, now if write else None) for table, key in _BY_RUN.items()),
             *(_compare_by_content(history, scratch, table, key, write) for table, key in _BY_CONTENT.items()),
         ]
 
@@ -102,37 +105,44 @@ def _parts(document: Document, context: RunContext, hashes: dict[str, set[str]])
 
 
 def _compare_by_run(
-    history: History, scratch: History, table: str, key: str, write: bool, now: datetime
+    history: History, scratch: History, table: str, key: str, write_at: datetime | None
 ) -> TableComparison:
     """Date by date, since every row lies in the date of its own artifact."""
     found = TableComparison(table)
+    first_day = pruned_before(history) or date.min
     for day in sorted({*history.dates(table), *scratch.dates(table)}):
-        there, rebuilt = history.read_day(table, day), scratch.read_day(table, day)
-        if not _compare(found, there, rebuilt) and write:
-            _replace_day(history, table, key, day, there, rebuilt, now)
+        if day < first_day:
+            continue
+        names = history.live_files(table, day)
+        existing, rebuilt = history.read_files(table, day, names), scratch.read_day(table, day)
+        if not _compare(found, existing, rebuilt) and write_at:
+            kept = existing.filter(pc.invert(pc.is_in(existing[key], pc.unique(rebuilt[key]))))
+            whole = pa.concat_tables([rebuilt, kept])
+            merged = MergedFile(write_at, frozenset(whole[key].to_pylist()), frozenset(names))
+            # Only the files that were read go: a collector may have written others since.
+            history.replace_files(table, day, names, whole, merged)
     return found
 
 
 def _compare_by_content(history: History, scratch: History, table: str, key: str, write: bool) -> TableComparison:
     """As a whole: content lies in the date at which it was first collected."""
     found = TableComparison(table)
-    there = history.read(table)
-    if not _compare(found, there, scratch.read(table)) and write:
-        known = pc.unique(there[key])
-        for name in scratch.store.glob(f"tables/{table}/*/*.parquet"):
-            frame = scratch.read_file(table, name)
-            new = frame.filter(pc.invert(pc.is_in(frame[key], known)))
+    existing = history.read(table)
+    if not _compare(found, existing, scratch.read(table)) and write:
+        known = pc.unique(existing[key])
+        for day in scratch.dates(table):
+            rebuilt = scratch.read_day(table, day)
+            new = rebuilt.filter(pc.invert(pc.is_in(rebuilt[key], known)))
             if new.num_rows:
-                *_, folder, file_name = name.split("/")
-                day = date.fromisoformat(folder.removeprefix("run_date="))
-                history.put_frame(table, day, f"rebuilt-{file_name.removesuffix('.parquet')}", new)
+                identity = hashlib.sha256("|".join(sorted(set(new[key].to_pylist()))).encode()).hexdigest()[:32]
+                history.put_frame(table, day, f"rebuilt-{identity}", new)
     return found
 
 
-def _compare(found: TableComparison, there: pa.Table, rebuilt: pa.Table) -> bool:
-    one, other = _rows(there), _rows(rebuilt)
+def _compare(found: TableComparison, existing: pa.Table, rebuilt: pa.Table) -> bool:
+    one, other = _rows(existing), _rows(rebuilt)
     missing, extra = len(other - one), len(one - other)
-    found.there += len(one)
+    found.existing += len(one)
     found.rebuilt += len(other)
     found.missing += missing
     found.extra += extra
@@ -141,17 +151,3 @@ def _compare(found: TableComparison, there: pa.Table, rebuilt: pa.Table) -> bool
 
 def _rows(frame: pa.Table) -> set[tuple[Any, ...]]:
     return set(zip(*(column.to_pylist() for column in frame.columns), strict=True))
-
-
-def _replace_day(
-    history: History, table: str, key: str, day: date, there: pa.Table, rebuilt: pa.Table, now: datetime
-) -> None:
-    """One merged file with the rebuilt rows, and those there whose artifact is not kept; then the others go."""
-    folder = date_folder(table, day)
-    others = [n for n in history.store.names(folder) if n.endswith(".parquet")]
-    kept = there.filter(pc.invert(pc.is_in(there[key], pc.unique(rebuilt[key]))))
-    whole = pa.concat_tables([rebuilt, kept])
-    identities = frozenset(whole[key].to_pylist())
-    history.put_merged(table, day, whole, Merged(now, identities, frozenset(others)))
-    for name in others:
-        history.store.delete(f"{folder}/{name}")

@@ -1,4 +1,4 @@
-"""The history's tables in a Postgres server, for people who ask them there. Whole dates are replaced, each in one transaction."""
+"""The history's tables in a Postgres server, for queries there. Whole dates are replaced, each in one transaction."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
+from offdag.dbt.command import DbtInvocation
 from offdag.dbt.profile_adapter import profile_adapter
-from offdag.dbt.project import DbtProject
 from offdag.duckdb_files import quoted
-from offdag.errors import UsageError, brief
-from offdag.history.history import History, date_folder, replaced_names
+from offdag.errors import OffdagError, UsageError, first_line
+from offdag.history.history import History
 
 if TYPE_CHECKING:
     from sqlmesh.core.engine_adapter.base import EngineAdapter
@@ -31,35 +32,34 @@ _TYPES = {
     pa.date32(): "date",
 }
 _RUN_DATE = pa.field("run_date", pa.date32())
-# Which files a date was loaded from.
+_LOCK_SECONDS = 30
 _LOADED = "loaded_dates"
 _LOADED_COLUMNS = {"table_name": "text", "run_date": "date", "version": "text"}
 
 
 @dataclass
-class Loaded:
+class LoadSummary:
     """What a load did.
 
     Attributes:
-        dates: Dates of tables that were replaced.
+        replaced: Dates of tables that were replaced, and those that the history no longer has.
         rows: Rows that were written.
-        unchanged: Dates of tables whose files were those of the load before.
+        unchanged: Dates of tables whose files were those of the last load.
     """
 
-    dates: int = 0
+    replaced: int = 0
     rows: int = 0
     unchanged: int = 0
 
 
 def load(
-    history: History, project: DbtProject, target: str | None, schema: str, on_date: Callable[[], None] = lambda: None
-) -> Loaded:
-    """Bring the tables of a schema to what the history holds.
+    history: History, invocation: DbtInvocation, schema: str, on_date: Callable[[], None] = lambda: None
+) -> LoadSummary:
+    """Copy to the tables of a schema what the history has, and remove what it no longer has.
 
     Args:
-        history: Whose tables; each gets its own name and the column run_date.
-        project: Whose profile leads to the server.
-        target: Target of the profile; None for its default.
+        history: Each table gets its own name and the column run_date.
+        invocation: Its profile and target lead to the server.
         schema: Made where it is missing; nothing but offdag should write to it.
         on_date: Called after each date that was replaced.
 
@@ -67,85 +67,107 @@ def load(
         What was done. Killed at any moment, a date is as it was before or as it is now, and loading again completes it.
 
     Raises:
-        UsageError: The target is no Postgres, or cannot be reached or written.
+        UsageError: The target is not Postgres, or cannot be reached or written.
     """
-    kind = project.connection(target, "type").get("type")
+    kind = invocation.connection("type").get("type")
     if kind != "postgres":
         raise UsageError(
             f"the history can be loaded into Postgres alone, and the target is {kind}",
-            str(project.folder),
+            str(invocation.project_dir),
             "offdag monitor",
         )
-    done = Loaded()
+    summary = LoadSummary()
     with ExitStack() as stack:
-        # psycopg2 and SQLMesh raise errors of their own, of many kinds.
+        # psycopg2 and SQLMesh raise many classes of errors.
         try:
-            adapter = stack.enter_context(profile_adapter(project, target))
+            adapter = stack.enter_context(profile_adapter(invocation))
             adapter.create_schema(schema, warn_on_error=False)
-            _make_table(adapter, schema, _LOADED, _LOADED_COLUMNS)
-            known = _known(adapter, schema)
-            for table, arrow in history.schemas.items():
-                fields = [*arrow, _RUN_DATE]
-                _make_table(adapter, schema, table, {field.name: _TYPES[field.type] for field in fields})
-                for day in history.dates(table):
-                    names = _live_names(history, table, day)
+            server = _Server(adapter, schema)
+            server.make_table(_LOADED, _LOADED_COLUMNS)
+            known = server.loaded_dates()
+            for table in history.tables():
+                server.make_table(table, {f.name: _TYPES[f.type] for f in [*history.schema(table), _RUN_DATE]})
+                days = history.dates(table)
+                gone = [day for name, day in known if name == table and day not in days]
+                for day in (*days, *gone):
+                    names = history.live_files(table, day)
                     version = hashlib.sha256("|".join(names).encode()).hexdigest()
                     if known.get((table, day)) == version:
-                        done.unchanged += 1
+                        summary.unchanged += 1
                         continue
-                    done.rows += _replace(adapter, schema, history, table, day, names, version)
-                    done.dates += 1
+                    frame = history.read_files(table, day, names)
+                    server.replace(table, day, frame, version if day in days else None)
+                    summary.rows += frame.num_rows
+                    summary.replaced += 1
                     on_date()
-        except UsageError:
+        except OffdagError:
             raise
         except Exception as error:
             raise UsageError(
-                f"the history cannot be loaded: {brief(error)}",
-                f"schema {schema} of the target {target or 'by default'}",
+                f"the history cannot be loaded: {first_line(error)}",
+                f"schema {schema} of the target {invocation.target or 'by default'}",
                 "dbt debug",
             ) from error
-    return done
+    return summary
 
 
-def _live_names(history: History, table: str, day: date) -> list[str]:
-    """The files of a date without those whose rows are in a merged one."""
-    replaced = replaced_names(history.merged_files(table, day).values())
-    names = history.store.names(date_folder(table, day))
-    return [name for name in names if name.endswith(".parquet") and name not in replaced]
+@dataclass(frozen=True)
+class _Server:
+    """The tables of one schema."""
+
+    adapter: EngineAdapter
+    schema: str
+
+    def make_table(self, table: str, columns: dict[str, str]) -> None:
+        """Make a table, or add the columns that a newer offdag has; a table that has them all is not touched."""
+        cursor: Any = self.adapter.cursor
+        cursor.execute(
+            "select column_name from information_schema.columns where table_schema = %s and table_name = %s",
+            (self.schema, table),
+        )
+        existing = {name for (name,) in cursor.fetchall()}
+        missing = {name: kind for name, kind in columns.items() if name not in existing}
+        if not missing:
+            return
+        relation = self._relation(table)
+        with self.adapter.transaction():
+            # Behind a long reader the lock would wait without end.
+            cursor.execute(f"set local lock_timeout = '{_LOCK_SECONDS}s'")
+            cursor.execute(f"create table if not exists {relation} ()")
+            for name, kind in missing.items():
+                cursor.execute(f"alter table {relation} add column if not exists {quoted(name)} {kind}")
+
+    def loaded_dates(self) -> dict[tuple[str, date], str]:
+        """Which files each date of each table was loaded from, as a hash."""
+        cursor: Any = self.adapter.cursor
+        cursor.execute(f"select table_name, run_date, version from {self._relation(_LOADED)}")
+        return {(table, day): version for table, day, version in cursor.fetchall()}
+
+    def replace(self, table: str, day: date, frame: pa.Table, version: str | None) -> None:
+        """Replace the rows of a date, in one transaction with its version; None for a date that the history no longer has."""
+        frame = _without_nul(frame).append_column(_RUN_DATE, pa.repeat(pa.scalar(day, pa.date32()), frame.num_rows))
+        buffer = io.BytesIO()
+        # Texts are quoted and nulls are not, so an empty text stays one.
+        pa_csv.write_csv(frame, buffer, pa_csv.WriteOptions(include_header=False))
+        buffer.seek(0)
+        relation, loaded = self._relation(table), self._relation(_LOADED)
+        columns = ", ".join(quoted(name) for name in frame.column_names)
+        with self.adapter.transaction():
+            cursor: Any = self.adapter.cursor
+            cursor.execute(f"delete from {relation} where run_date = %s", (day,))
+            cursor.copy_expert(f"copy {relation} ({columns}) from stdin with (format csv)", buffer)
+            cursor.execute(f"delete from {loaded} where table_name = %s and run_date = %s", (table, day))
+            if version is not None:
+                cursor.execute(f"insert into {loaded} values (%s, %s, %s)", (table, day, version))
+
+    def _relation(self, table: str) -> str:
+        return f"{quoted(self.schema)}.{quoted(table)}"
 
 
-def _replace(
-    adapter: EngineAdapter, schema: str, history: History, table: str, day: date, names: list[str], version: str
-) -> int:
-    frames = [history.read_file(table, f"{date_folder(table, day)}/{name}") for name in names]
-    frame = pa.concat_tables(frames) if frames else history.schemas[table].empty_table()
-    frame = frame.append_column(_RUN_DATE, pa.repeat(pa.scalar(day, pa.date32()), frame.num_rows))
-    buffer = io.BytesIO()
-    # Texts are quoted and nulls are not: an empty text stays one.
-    pa_csv.write_csv(frame, buffer, pa_csv.WriteOptions(include_header=False))
-    buffer.seek(0)
-    relation, loaded = (f"{quoted(schema)}.{quoted(name)}" for name in (table, _LOADED))
-    columns = ", ".join(quoted(name) for name in frame.column_names)
-    with adapter.transaction():
-        cursor: Any = adapter.cursor
-        cursor.execute(f"delete from {relation} where run_date = %s", (day,))
-        cursor.copy_expert(f"copy {relation} ({columns}) from stdin with (format csv)", buffer)
-        cursor.execute(f"delete from {loaded} where table_name = %s and run_date = %s", (table, day))
-        cursor.execute(f"insert into {loaded} values (%s, %s, %s)", (table, day, version))
-    return int(frame.num_rows)
-
-
-def _make_table(adapter: EngineAdapter, schema: str, table: str, columns: dict[str, str]) -> None:
-    """Make a table, or add the columns that a newer offdag has."""
-    relation = f"{quoted(schema)}.{quoted(table)}"
-    with adapter.transaction():
-        cursor: Any = adapter.cursor
-        cursor.execute(f"create table if not exists {relation} ()")
-        for name, kind in columns.items():
-            cursor.execute(f"alter table {relation} add column if not exists {quoted(name)} {kind}")
-
-
-def _known(adapter: EngineAdapter, schema: str) -> dict[tuple[str, date], str]:
-    cursor: Any = adapter.cursor
-    cursor.execute(f"select table_name, run_date, version from {quoted(schema)}.{quoted(_LOADED)}")
-    return {(table, day): version for table, day, version in cursor.fetchall()}
+def _without_nul(frame: pa.Table) -> pa.Table:
+    """The rows with U+FFFD for each NUL character, which Postgres cannot hold in a text."""
+    columns = [
+        pc.replace_substring(column, "\x00", "\ufffd") if pa.types.is_string(column.type) else column
+        for column in frame.columns
+    ]
+    return pa.table(columns, schema=frame.schema)

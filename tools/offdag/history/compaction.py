@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
-import pyarrow as pa
+from offdag.clock import utc_now
+from offdag.errors import HistoryError
+from offdag.history.history import History, MergedFile, date_folder, replaced_names
 
-from offdag.history.history import History, Merged, date_folder, replaced_names
+_log = logging.getLogger(__name__)
 
 # A reader that listed the files before they were merged may still want to open them.
 GRACE = timedelta(hours=1)
@@ -26,7 +29,7 @@ class Compaction:
         merged: Files whose rows are now in a merged one.
         written: Merged files.
         removed: Files that an earlier compaction had merged.
-        unfinished: Days that hold merged files beside those they stand for; a later compaction removes these.
+        unfinished: Days whose merged files and originals both exist; a later compaction removes the originals.
     """
 
     merged: int = 0
@@ -39,7 +42,7 @@ def compact(history: History, now: datetime, days: Iterable[date] | None = None)
     """Merge the files of every day before today, and remove what an earlier compaction merged at least an hour ago.
 
     Args:
-        history: Whose tables.
+        history: The history.
         now: Naive UTC.
         days: Only these; None for all.
 
@@ -48,7 +51,7 @@ def compact(history: History, now: datetime, days: Iterable[date] | None = None)
     """
     done = Compaction()
     chosen = None if days is None else {day for day in days if day < now.date()}
-    for table in history.schemas:
+    for table in history.tables():
         for day in history.dates(table) if chosen is None else sorted(chosen):
             if day < now.date():
                 _compact_day(history, table, day, now, done)
@@ -59,7 +62,7 @@ def compact_when_due(history: History, now: datetime, touched: Iterable[date] = 
     """The same, at most once an hour: all days the first time, then the last ones and those that a collector touched since.
 
     Args:
-        history: Whose tables.
+        history: The history.
         now: Naive UTC.
         touched: Dates that got files.
     """
@@ -69,7 +72,7 @@ def compact_when_due(history: History, now: datetime, touched: Iterable[date] = 
         if waiting != state.waiting:
             _State(state.last_at, waiting).write(history)
         return Compaction()
-    # Whoever comes meanwhile leaves it to us; what we do not come to is still waiting.
+    # Other collectors leave the work to this one; what is not finished stays in the list.
     _State(now, waiting).write(history)
     recent = {now.date() - timedelta(days=back) for back in range(1, _RECENT_DAYS + 1)}
     done = compact(history, now, recent | waiting if state else None)
@@ -77,9 +80,20 @@ def compact_when_due(history: History, now: datetime, touched: Iterable[date] = 
     return done
 
 
+def compact_in_passing(history: History, touched: Iterable[date] = ()) -> None:
+    """Compact where it is due, after a verb's own work; trouble is logged, since that work is safe already."""
+    try:
+        done = compact_when_due(history, utc_now(), touched)
+    except HistoryError as error:
+        _log.warning("%s", error)
+        return
+    if done.written:
+        _log.info("merged %d files of closed days into %d", done.merged, done.written)
+
+
 @dataclass(frozen=True)
 class _State:
-    """When closed days were last compacted, and which days have to be looked at again."""
+    """When closed days were last compacted, and which days have files left to merge or remove."""
 
     last_at: datetime
     waiting: set[date]
@@ -106,7 +120,7 @@ def _compact_day(history: History, table: str, day: date, now: datetime, done: C
     replaced = replaced_names(merged.values())
     live = [name for name in names if name not in replaced]
     if len(live) > 1:
-        _merge(history, table, day, live, merged, now)
+        _merge(history, table, day, live, now)
         done.merged += len(live)
         done.written += 1
         done.unfinished.add(day)
@@ -118,10 +132,10 @@ def _compact_day(history: History, table: str, day: date, now: datetime, done: C
         done.unfinished.add(day)
 
 
-def _merge(history: History, table: str, day: date, names: list[str], merged: dict[str, Merged], now: datetime) -> None:
+def _merge(history: History, table: str, day: date, names: list[str], now: datetime) -> None:
     """Write one file with the rows of all; the names are in order, so the same files give the same rows."""
-    frames = [history.read_file(table, f"{date_folder(table, day)}/{name}") for name in names]
-    frame = pa.concat_tables(frames)
+    merged = history.merged_files(table, day)
+    frame = history.read_files(table, day, names)
     identities: set[str] = set()
     replaces = set(names)
     for name in names:
@@ -131,4 +145,4 @@ def _merge(history: History, table: str, day: date, names: list[str], merged: di
             frame = frame.group_by(frame.column_names, use_threads=False).aggregate([])
         identities |= inside
         replaces |= merged[name].replaces if name in merged else set()
-    history.put_merged(table, day, frame, Merged(now, frozenset(identities), frozenset(replaces)))
+    history.put_merged(table, day, frame, MergedFile(now, frozenset(identities), frozenset(replaces)))

@@ -1,4 +1,4 @@
-"""The history: tables of small Parquet files, raw artifacts, and the notifiers' log of intents.
+"""The history: tables of small Parquet files, raw artifacts, and the log of delivery intents.
 
     artifacts/project=<p>/environment=<e>/date=<d>/<invocation_id>/<artifact>.json.zst
     tables/<table>/run_date=<d>/<id>.parquet
@@ -16,6 +16,7 @@ import hashlib
 import io
 import json
 import re
+import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -23,6 +24,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from offdag.errors import HistoryError
@@ -34,15 +36,15 @@ Row = dict[str, Any]
 # File systems allow 255 bytes.
 _LONGEST_PART = 100
 _NO_ROWS_DATE = date(1970, 1, 1)
-
-
+_VERSION_FILE = "version"
+_SCHEMA_PREFIX = "_schema-"
 _MERGED_PREFIX = "merged-"
 # Parquet metadata of a merged file.
 _MERGED_AT, _IDENTITIES, _REPLACES = "offdag.merged_at", "offdag.identities", "offdag.replaces"
 
 
 @dataclass(frozen=True)
-class Merged:
+class MergedFile:
     """What a merged file holds.
 
     Attributes:
@@ -57,40 +59,96 @@ class Merged:
 
 
 class History:
-    """Opens a history, and makes it where it is missing.
+    """Opens a history to write, and makes it where it is missing; :meth:`open_existing` opens one to read.
 
     Args:
         root: Local folder or fsspec URL.
-        observed: Arrow schema of each observed table, by its name without ``observed_``.
+
+    Attributes:
+        store: Its files; for the modules of this package alone.
 
     Raises:
         HistoryError: It cannot be read or written, or a newer offdag wrote it.
     """
 
-    def __init__(self, root: str, observed: Mapping[str, pa.Schema] | None = None) -> None:
-        self.root = root
-        self.observed = dict(observed or {})
-        self.store = Store(root)
-        self._merged: dict[str, Merged] = {}
-        self.schemas = {**TABLES, **{f"observed_{name}": schema for name, schema in self.observed.items()}}
-        self._check_version()
-        for table, schema in self.schemas.items():
-            name = _file_name(table, _NO_ROWS_DATE, f"_schema-{_schema_hash(schema)}")
-            if not self.store.exists(name):
-                self.store.write(name, _parquet_bytes(schema.empty_table()))
+    def __init__(self, root: str) -> None:
+        self._open(root)
+        if self._version() != VERSION:
+            self.store.write(_VERSION_FILE, f"{VERSION}\n".encode())
+        for table, schema in TABLES.items():
+            self._write_schema(table, schema)
 
-    def _check_version(self) -> None:
-        if self.store.exists("version"):
-            written = self.store.read("version").decode(errors="replace").strip()
-            if not written.isdigit() or int(written) > VERSION:
-                raise HistoryError(
-                    f"the history has version {written[:20]!r}, and this offdag knows up to {VERSION}",
-                    self.store.path("version"),
-                    "pip install --upgrade offdag",
-                )
-            if int(written) == VERSION:
-                return
-        self.store.write("version", f"{VERSION}\n".encode())
+    @classmethod
+    def open_existing(cls, root: str) -> History:
+        """Open a history to read; nothing is made.
+
+        Raises:
+            HistoryError: There is none, it cannot be read, or a newer offdag wrote it.
+        """
+        history = cls.__new__(cls)
+        history._open(root)
+        if history._version() is None:
+            raise HistoryError("there is no history", root, "offdag collect -e prod target")
+        return history
+
+    def _open(self, root: str) -> None:
+        self.root = root
+        self.store = Store(root)
+        self._merged: dict[str, MergedFile] = {}
+        self._declared: dict[str, pa.Schema] = {}
+
+    def _version(self) -> int | None:
+        """The version that was written; None where there is no history.
+
+        Raises:
+            HistoryError: A newer offdag wrote it.
+        """
+        if not self.store.exists(_VERSION_FILE):
+            return None
+        written = self.store.read(_VERSION_FILE).decode(errors="replace").strip()
+        if not written.isdigit() or int(written) > VERSION:
+            raise HistoryError(
+                f"the history has version {written[:20]!r}, and this offdag knows up to {VERSION}",
+                self.store.path(_VERSION_FILE),
+                "pip install --upgrade offdag",
+            )
+        return int(written)
+
+    def declare(self, table: str, schema: pa.Schema) -> None:
+        """Make an observed table known: a file without rows holds its schema, so that readers find the table before its first rows.
+
+        Args:
+            table: Name that begins with ``observed_``.
+            schema: Its columns; those of an earlier declaration stay.
+        """
+        self._write_schema(table, schema)
+        self._declared.pop(table, None)
+
+    def _write_schema(self, table: str, schema: pa.Schema) -> None:
+        name = _file_name(table, _NO_ROWS_DATE, f"{_SCHEMA_PREFIX}{_schema_hash(schema)}")
+        if not self.store.exists(name):
+            self.store.write(name, _parquet_bytes(schema.empty_table()))
+
+    def tables(self) -> list[str]:
+        """Names of all tables, the observed ones too."""
+        return [*TABLES, *(n for n in self.store.names("tables") if n.startswith("observed_"))]
+
+    def schema(self, table: str) -> pa.Schema:
+        """The columns of a table; for an observed one those of all its declarations.
+
+        Raises:
+            HistoryError: There is no such table.
+        """
+        if table in TABLES:
+            return TABLES[table]
+        if table not in self._declared:
+            folder = date_folder(table, _NO_ROWS_DATE)
+            names = [n for n in self.store.names(folder) if n.startswith(_SCHEMA_PREFIX)]
+            if not names:
+                raise HistoryError(f"the history has no table {table}", self.store.path(folder), "offdag observe")
+            schemas = [pq.read_schema(io.BytesIO(self.store.read(f"{folder}/{n}"))) for n in names]
+            self._declared[table] = pa.unify_schemas(schemas, promote_options="permissive")
+        return self._declared[table]
 
     def put(
         self,
@@ -124,7 +182,7 @@ class History:
         constants: Mapping[str, object] | None = None,
     ) -> None:
         """The same for values by column; all columns are of one length, and missing ones are null."""
-        schema, shared = self.schemas[table], constants or {}
+        schema, shared = self.schema(table), constants or {}
         length = len(next(iter(columns.values()), ()))
         arrays = [
             pa.array(columns[field.name], field.type)
@@ -138,13 +196,13 @@ class History:
         """The same for an Arrow table of the table's schema."""
         self.store.write(_file_name(table, run_date, identity), _parquet_bytes(frame))
 
-    def put_merged(self, table: str, run_date: date, frame: pa.Table, merged: Merged) -> None:
+    def put_merged(self, table: str, run_date: date, frame: pa.Table, merged: MergedFile) -> None:
         """Write a file that stands for others of its date; they stay until somebody deletes them."""
         digest = hashlib.sha256("|".join(sorted(merged.replaces)).encode()).hexdigest()[:32]
         noted = {
             _MERGED_AT: merged.merged_at.isoformat(),
             _IDENTITIES: json.dumps(sorted(merged.identities)),
-            # The others follow from the identities, and would take as much again.
+            # The others follow from the identities.
             _REPLACES: json.dumps(sorted(merged.replaces - _own_names(merged.identities))),
         }
         name = _file_name(table, run_date, f"{_MERGED_PREFIX}{digest}")
@@ -156,14 +214,38 @@ class History:
             identity in merged.identities for merged in self.merged_files(table, run_date).values()
         )
 
-    def merged_files(self, table: str, run_date: date) -> dict[str, Merged]:
+    def identities(self, table: str, run_date: date) -> set[str]:
+        """Identities of all files of a date, also of those that were merged since; no file but merged ones is opened."""
+        merged = self.merged_files(table, run_date).values()
+        own = {n.removesuffix(".parquet") for n in self.live_files(table, run_date) if not n.startswith(_MERGED_PREFIX)}
+        return own.union(*(file.identities for file in merged))
+
+    def live_files(self, table: str, run_date: date) -> list[str]:
+        """Names of the files of a date that hold its rows once, sorted: without those whose rows are in a merged file."""
+        # One listing: a file that is merged meanwhile must not come with the merged one.
+        names = self.store.names(date_folder(table, run_date))
+        replaced = replaced_names(self._merged_among(table, run_date, names).values())
+        return [n for n in names if n.endswith(".parquet") and not n.startswith(_SCHEMA_PREFIX) and n not in replaced]
+
+    def merged_files(self, table: str, run_date: date) -> dict[str, MergedFile]:
         """What compaction merged of a date, by file name."""
+        return self._merged_among(table, run_date, self.store.names(date_folder(table, run_date)))
+
+    def _merged_among(self, table: str, run_date: date, names: Iterable[str]) -> dict[str, MergedFile]:
         folder = date_folder(table, run_date)
-        names = (f"{folder}/{n}" for n in self.store.names(folder) if n.startswith(_MERGED_PREFIX))
+        paths = [f"{folder}/{n}" for n in names if n.startswith(_MERGED_PREFIX)]
         # Under its name, a merged file never changes.
-        found = {name: self._merged.get(name) or _merged_of(self.store.read(name)) for name in names}
+        found = {path: self._merged.get(path) or _merged_of(self.store.read(path)) for path in paths}
         self._merged.update(found)
         return {name.rpartition("/")[2]: merged for name, merged in found.items()}
+
+    def replace_files(
+        self, table: str, run_date: date, names: Iterable[str], frame: pa.Table, merged: MergedFile
+    ) -> None:
+        """Put rows in place of some files of a date; files that others wrote meanwhile stay."""
+        self.put_merged(table, run_date, frame, merged)
+        for name in names:
+            self.store.delete(f"{date_folder(table, run_date)}/{name}")
 
     def known(self, kind: str, content_hash: str) -> Row | None:
         """What was noted of a content whose rows are all in the tables; None where it was never seen."""
@@ -181,45 +263,72 @@ class History:
         found = (date.fromisoformat(text) for text in named if re.fullmatch(r"\d{4}-\d\d-\d\d", text))
         return [day for day in found if day != _NO_ROWS_DATE]
 
-    def read_file(self, table: str, name: str, columns: Sequence[str] | None = None) -> pa.Table:
-        """The rows of one file, in the table's schema of today: an older offdag wrote fewer columns.
+    def read_file(self, table: str, run_date: date, name: str, columns: Sequence[str] | None = None) -> pa.Table:
+        """The rows of one file of a date, in the table's schema of today: an older offdag wrote fewer columns.
 
         Raises:
             HistoryError: It is damaged, or gone.
         """
-        schema = self.schemas[table]
+        path = f"{date_folder(table, run_date)}/{name}"
+        schema = self.schema(table)
         chosen = schema if columns is None else pa.schema([schema.field(c) for c in columns])
         try:
-            file = pq.ParquetFile(io.BytesIO(self.store.read(name)))
+            file = pq.ParquetFile(io.BytesIO(self.store.read(path)))
             have = set(file.schema_arrow.names)
             frame = file.read([f.name for f in chosen if f.name in have], use_threads=False)
         except pa.ArrowException as error:
             raise HistoryError(
-                f"a file of the history is damaged: {error}",
-                self.store.path(name),
-                "move the file away, then: offdag rebuild --write",
+                f"a file of the history is damaged: {error}", self.store.path(path), "offdag rebuild --write"
             ) from error
         return pa.table(
             [frame[f.name].cast(f.type) if f.name in have else pa.nulls(frame.num_rows, f.type) for f in chosen],
             schema=chosen,
         )
 
-    def read_day(self, table: str, day: date) -> pa.Table:
-        """The rows of one run_date, as Arrow. Rows may come twice while the day is being compacted."""
-        folder = date_folder(table, day)
-        names = [f"{folder}/{n}" for n in self.store.names(folder) if n.endswith(".parquet")]
-        frames = [self.read_file(table, name) for name in names]
-        return pa.concat_tables(frames) if frames else self.schemas[table].empty_table()
+    def node_hashes(self, run_date: date, manifest_hash: str) -> list[str]:
+        """Hashes of the nodes of one manifest; empty where its date was not noted rightly."""
+        table, name = "manifest_nodes", f"{manifest_hash}.parquet"
+        if self.store.exists(f"{date_folder(table, run_date)}/{name}"):
+            found = self.read_file(table, run_date, name, ["node_hash"])
+        else:
+            day = self.read_day(table, run_date, ["manifest_hash", "node_hash"])
+            found = day.filter(pc.equal(day["manifest_hash"], manifest_hash))
+        return list(found["node_hash"].to_pylist())
+
+    def read_day(self, table: str, run_date: date, columns: Sequence[str] | None = None) -> pa.Table:
+        """The rows of one date, each once, as Arrow."""
+        return self.read_files(table, run_date, self.live_files(table, run_date), columns)
+
+    def read_files(
+        self, table: str, run_date: date, names: Iterable[str], columns: Sequence[str] | None = None
+    ) -> pa.Table:
+        """The rows of some files of a date, as Arrow."""
+        frames = [self.read_file(table, run_date, name, columns) for name in names]
+        return pa.concat_tables([self._no_rows(table, columns), *frames])
 
     def read(self, table: str, columns: Sequence[str] | None = None) -> pa.Table:
-        """All rows of a table, as Arrow; empty for a table without files. Rows may come twice while a day is being compacted."""
-        names = self.store.glob(f"tables/{table}/*/*.parquet")
-        frames = [self.read_file(table, name, columns) for name in names]
-        # There is always the file without rows.
-        return pa.concat_tables(frames)
+        """All rows of a table, each once, as Arrow; empty for a table without files."""
+        frames = [self.read_day(table, run_date, columns) for run_date in self.dates(table)]
+        return pa.concat_tables([self._no_rows(table, columns), *frames])
+
+    def _no_rows(self, table: str, columns: Sequence[str] | None) -> pa.Table:
+        schema = self.schema(table)
+        return (schema if columns is None else pa.schema([schema.field(c) for c in columns])).empty_table()
+
+    def creates_exclusively(self) -> bool:
+        """Whether of two writers of one name one alone succeeds: without it a message could be sent twice.
+
+        Raises:
+            HistoryError: The store cannot be written.
+        """
+        name = f"doctor-{uuid.uuid4().hex}.json"
+        try:
+            return self.store.create(name, b"{}") and not self.store.create(name, b"{}")
+        finally:
+            self.store.delete(name)
 
 
-def replaced_names(merged: Iterable[Merged]) -> set[str]:
+def replaced_names(merged: Iterable[MergedFile]) -> set[str]:
     """Names of the files whose rows are in merged ones, and that are still there for their last readers, or gone."""
     return {name for file in merged for name in file.replaces}
 
@@ -237,10 +346,10 @@ def date_folder(table: str, run_date: date) -> str:
     return f"tables/{table}/run_date={run_date.isoformat()}"
 
 
-def _merged_of(content: bytes) -> Merged:
+def _merged_of(content: bytes) -> MergedFile:
     noted = pq.read_metadata(io.BytesIO(content)).metadata or {}
     identities = frozenset(json.loads(noted[_IDENTITIES.encode()]))
-    return Merged(
+    return MergedFile(
         merged_at=datetime.fromisoformat(noted[_MERGED_AT.encode()].decode()),
         identities=identities,
         replaces=_own_names(identities) | frozenset(json.loads(noted[_REPLACES.encode()])),

@@ -1,7 +1,8 @@
-"""The raw artifacts: each one byte for byte, and beside it what only its collector knew. Tables can be made from them again."""
+"""The raw artifacts, byte for byte, each with what only its collector knew. The tables can be rebuilt from them."""
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 from collections.abc import Iterator
@@ -9,11 +10,37 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+from offdag.clock import utc_now
 from offdag.history.history import History, path_part
 
 _CONTEXT = ".context"
 _COMPRESSED = ".json.zst"
 _UNREADABLE = "unreadable-"
+
+
+@dataclass(frozen=True)
+class InvocationFolder:
+    """Where the history keeps what one dbt command left.
+
+    Attributes:
+        project: dbt project.
+        environment: Such as prod.
+        day: UTC date of the artifact's generated_at.
+        invocation_id: Names the dbt command.
+    """
+
+    project: str
+    environment: str
+    day: date
+    invocation_id: str
+
+    @property
+    def name(self) -> str:
+        """The folder's name in the store."""
+        return (
+            f"artifacts/project={path_part(self.project)}/environment={path_part(self.environment)}/"
+            f"date={self.day.isoformat()}/{path_part(self.invocation_id)}"
+        )
 
 
 @dataclass(frozen=True)
@@ -34,23 +61,13 @@ class RawArtifact:
 
 
 def keep_artifact(
-    history: History,
-    project: str,
-    environment: str,
-    day: date,
-    invocation_id: str,
-    kind: str,
-    content: bytes,
-    context: dict[str, Any],
+    history: History, folder: InvocationFolder, kind: str, content: bytes, context: dict[str, Any]
 ) -> str:
     """Keep an artifact byte for byte, compressed, and its context.
 
     Args:
         history: Where.
-        project: dbt project.
-        environment: Such as prod.
-        day: UTC date of its generated_at.
-        invocation_id: Groups what one dbt command left.
+        folder: Groups what one dbt command left.
         kind: Such as run_results.
         content: The file.
         context: JSON-able facts that :func:`kept_artifacts` gives back.
@@ -58,18 +75,21 @@ def keep_artifact(
     Returns:
         Its name in the store.
     """
-    folder = _folder(project, environment, day, invocation_id)
     # The context comes first: an artifact that is there has its own.
-    history.store.write(f"{folder}/{kind}{_CONTEXT}", json.dumps(context, sort_keys=True).encode())
-    return _keep(history, f"{folder}/{kind}{_COMPRESSED}", content)
+    history.store.write(f"{folder.name}/{kind}{_CONTEXT}", json.dumps(context, sort_keys=True).encode())
+    return _keep(history, f"{folder.name}/{kind}{_COMPRESSED}", content)
 
 
-def keep_unreadable(
-    history: History, project: str, environment: str, day: date, sha256: str, file_name: str, content: bytes
-) -> None:
-    """Keep what nobody can read, for the version of offdag that can."""
-    folder = _folder(project, environment, day, f"{_UNREADABLE}{sha256[:32]}")
-    _keep(history, f"{folder}/{path_part(file_name)}.zst", content)
+def keep_unreadable(history: History, project: str, environment: str, file_name: str, content: bytes) -> str:
+    """Keep what this version cannot read, for a later one that can.
+
+    Returns:
+        SHA-256 of the content.
+    """
+    sha256 = hashlib.sha256(content).hexdigest()
+    folder = InvocationFolder(project, environment, utc_now().date(), f"{_UNREADABLE}{sha256[:32]}")
+    _keep(history, f"{folder.name}/{path_part(file_name)}.zst", content)
+    return sha256
 
 
 def kept_artifacts(history: History) -> Iterator[RawArtifact]:
@@ -84,14 +104,18 @@ def kept_artifacts(history: History) -> Iterator[RawArtifact]:
         yield RawArtifact(name, kind, context, date.fromisoformat(day))
 
 
-def kept_artifact(
-    history: History, project: str, environment: str, day: date, invocation_id: str, kind: str
-) -> RawArtifact | None:
+def kept_artifact(history: History, folder: InvocationFolder, kind: str) -> RawArtifact | None:
     """What one dbt command left of a kind; None where that is not kept."""
-    stem = f"{_folder(project, environment, day, invocation_id)}/{kind}"
+    stem = f"{folder.name}/{kind}"
     if not history.store.exists(stem + _COMPRESSED):
         return None
-    return RawArtifact(stem + _COMPRESSED, kind, json.loads(history.store.read(stem + _CONTEXT)), day)
+    return RawArtifact(stem + _COMPRESSED, kind, json.loads(history.store.read(stem + _CONTEXT)), folder.day)
+
+
+def kept_manifest(history: History, results: RawArtifact) -> RawArtifact | None:
+    """The manifest with the content that a run had; the same content is kept once, where it was first seen. None where it is not kept."""
+    name = results.context.get("manifest_artifact")
+    return RawArtifact(name, "manifest", {}, results.day) if name and history.store.exists(name) else None
 
 
 def read_artifact(history: History, artifact: RawArtifact) -> bytes:
@@ -111,13 +135,6 @@ def raw_folders(history: History) -> Iterator[tuple[date, str]]:
     """Date and name of every invocation's folder."""
     for name in history.store.glob("artifacts/*/*/*/*"):
         yield date.fromisoformat(name.split("/")[3].removeprefix("date=")), name
-
-
-def _folder(project: str, environment: str, day: date, invocation_id: str) -> str:
-    return (
-        f"artifacts/project={path_part(project)}/environment={path_part(environment)}/date={day.isoformat()}/"
-        f"{path_part(invocation_id)}"
-    )
 
 
 def _keep(history: History, name: str, content: bytes) -> str:

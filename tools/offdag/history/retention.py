@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from datetime import date
 
 from offdag.history.history import History, date_folder
 from offdag.history.raw import raw_folders
 
-# One row per run or look: what an old date holds, nobody needs for a newer one. Invocations go first, so that none is left without
-# its results. What later runs refer to (nodes, manifests, catalogs' columns, observed tables) and what was said (deliveries) stays.
+# One row per run or check, which no newer date refers to. Invocations go first, so that none is left without its results. What newer
+# runs refer to (nodes, manifests, columns of catalogs, observed tables) and what was delivered stays.
 _DATED_TABLES = (
     "invocations",
     "node_results",
     "source_freshness",
     "catalogs",
     "job_runs",
+    "job_starts",
     "artifact_verdicts",
     "monitor_runs",
 )
 _KEPT_KINDS = ("manifest.", "catalog.")
+_STATE = "pruned.json"
 
 
 def prune(history: History, before: date) -> Counter[str]:
@@ -36,6 +39,9 @@ def prune(history: History, before: date) -> Counter[str]:
         HistoryError: A file cannot be removed. Pruning again completes it.
     """
     removed: Counter[str] = Counter()
+    # First: a rebuild must never miss what is about to go.
+    newest = max(before, pruned_before(history) or before)
+    history.store.write(_STATE, json.dumps({"before": newest.isoformat()}).encode())
     for table in _DATED_TABLES:
         for day in history.dates(table):
             if day < before:
@@ -50,3 +56,10 @@ def prune(history: History, before: date) -> Counter[str]:
                     history.store.delete(f"{folder}/{name}")
                     removed["artifacts"] += 1
     return removed
+
+
+def pruned_before(history: History) -> date | None:
+    """The first date that the last prune kept; None where nothing was ever pruned."""
+    if not history.store.exists(_STATE):
+        return None
+    return date.fromisoformat(json.loads(history.store.read(_STATE))["before"])

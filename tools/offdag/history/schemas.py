@@ -1,6 +1,6 @@
 """The history's tables as Arrow schemas, written once. Columns are only ever added.
 
-All times are UTC without a zone. Texts named JSON hold a JSON document. Every column may be null unless its table's key.
+All times are UTC without a zone. Texts named JSON hold a JSON document. Every column may be null except those of the table's key.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import pyarrow as pa
 
 # Goes up with every column that is added.
-VERSION = 3
+VERSION = 4
 
 _TYPES = {
     "string": pa.string(),
@@ -41,6 +41,19 @@ _TABLES: Mapping[str, Mapping[str, str]] = {
         "invocation_id": "string",
         **_ORIGIN,
         "log_tail": "string",
+        "pull_request": "string",
+    },
+    # One row per command given to `offdag run`, written before it starts: without a row in job_runs it runs on, or was killed.
+    "job_starts": {
+        "job_run_id": "string",
+        "job_id": "string",
+        "project": "string",
+        "environment": "string",
+        "command": "string",
+        "is_build": "boolean",
+        "started_at": "timestamp",
+        "target_path": "string",
+        **_ORIGIN,
         "pull_request": "string",
     },
     # One row per dbt invocation that left run_results or sources.
@@ -164,7 +177,7 @@ _TABLES: Mapping[str, Mapping[str, str]] = {
         "data_type": "string",
         "position": "int64",
     },
-    # One row per artifact or observed table and time it was looked at.
+    # One row per artifact or observed table and collection.
     "artifact_verdicts": {
         "collected_at": "timestamp",
         "project": "string",
@@ -207,6 +220,7 @@ _TABLES: Mapping[str, Mapping[str, str]] = {
         "delivered_at": "timestamp",
         "message_channel": "string",
         "message_ts": "string",
+        "is_final": "boolean",
     },
 }
 

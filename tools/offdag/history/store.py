@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from offdag.errors import HistoryError, brief
+from offdag.errors import HistoryError, first_line
 
 
 class Store:
@@ -27,7 +27,7 @@ class Store:
             import fsspec
 
             try:
-                # Others write there too: a remembered listing would be a lie.
+                # Others write there too, so listings are not cached.
                 self._fs, self.root = fsspec.core.url_to_fs(self.root, use_listings_cache=False)
             except (ImportError, ValueError) as error:
                 raise HistoryError(
@@ -44,7 +44,7 @@ class Store:
         Raises:
             HistoryError: The store cannot be asked.
         """
-        with self._telling("read", name):
+        with self._as_history_error("read", name):
             return Path(self.path(name)).exists() if self._local else bool(self._fs.exists(self.path(name)))
 
     def glob(self, pattern: str) -> list[str]:
@@ -53,7 +53,7 @@ class Store:
         Raises:
             HistoryError: The store cannot be listed.
         """
-        with self._telling("list", pattern):
+        with self._as_history_error("list", pattern):
             if self._local:
                 base = Path(self.root)
                 return sorted(p.relative_to(base).as_posix() for p in base.glob(pattern))
@@ -66,7 +66,7 @@ class Store:
             HistoryError: The folder cannot be listed.
         """
         try:
-            with self._telling("list", folder, FileNotFoundError):
+            with self._as_history_error("list", folder, FileNotFoundError):
                 if self._local:
                     return sorted(entry.name for entry in os.scandir(self.path(folder)))
                 return sorted(p.rstrip("/").rsplit("/", 1)[-1] for p in self._fs.ls(self.path(folder), detail=False))
@@ -79,7 +79,7 @@ class Store:
         Raises:
             HistoryError: It cannot be read.
         """
-        with self._telling("read", name):
+        with self._as_history_error("read", name):
             return Path(self.path(name)).read_bytes() if self._local else bytes(self._fs.cat_file(self.path(name)))
 
     def write(self, name: str, content: bytes) -> None:
@@ -88,7 +88,7 @@ class Store:
         Raises:
             HistoryError: It cannot be written; nothing half written stays under the name.
         """
-        with self._telling("write", name):
+        with self._as_history_error("write", name):
             if not self._local:
                 self._fs.pipe_file(self.path(name), content)
                 return
@@ -102,7 +102,7 @@ class Store:
             HistoryError: It cannot be written.
         """
         try:
-            with self._telling("write", name, FileExistsError):
+            with self._as_history_error("write", name, FileExistsError):
                 if not self._local:
                     self._fs.pipe_file(self.path(name), content, mode="create")
                     return True
@@ -118,15 +118,15 @@ class Store:
         Raises:
             HistoryError: It cannot be removed.
         """
-        with suppress(FileNotFoundError), self._telling("remove a file of", name, FileNotFoundError):
+        with suppress(FileNotFoundError), self._as_history_error("remove a file of", name, FileNotFoundError):
             if self._local:
                 Path(self.path(name)).unlink(missing_ok=True)
             elif self._fs.exists(self.path(name)):
                 self._fs.rm_file(self.path(name))
 
     @contextmanager
-    def _telling(self, verb: str, name: str, *expected: type[Exception]) -> Iterator[None]:
-        """Turn a store's trouble into an error that says what failed, but for what the caller expects."""
+    def _as_history_error(self, verb: str, name: str, *expected: type[Exception]) -> Iterator[None]:
+        """Turn an error of the store into a HistoryError, except those that the caller expects."""
         try:
             yield
         except expected:
@@ -135,11 +135,11 @@ class Store:
         except Exception as error:
             if self._local and not isinstance(error, OSError):
                 raise
-            reason = (isinstance(error, OSError) and error.strerror) or brief(error)
+            reason = (isinstance(error, OSError) and error.strerror) or first_line(error)
             raise HistoryError(
                 f"cannot {verb} the history: {reason}",
                 self.path(name),
-                "mend access or space there, then run the same command again: nothing is lost or doubled",
+                f"fix permissions or free disk space at {self.root}, then rerun: nothing is lost or doubled",
             ) from error
 
 

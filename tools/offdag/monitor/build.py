@@ -1,49 +1,50 @@
-"""dbt on the monitor project, as a child process with an environment of its own."""
+"""`dbt build` on the monitor project, as a child process."""
 
 from __future__ import annotations
 
 import json
+import logging
 import re
 import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
 from offdag import __version__
 from offdag.clock import utc_now
-from offdag.duckdb_files import is_lock_message, wait_until_free
+from offdag.collect.observed_tables import declare_observed_tables
+from offdag.duckdb_files import LockWait, is_lock_message, wait_until_free
 from offdag.errors import DatabaseLocked, MonitorError, UsageError
 from offdag.history.history import History
 from offdag.settings import Settings
 
-# What the child may see of our environment: DBT_* would send it to the monitored project, or its artifacts there.
-_PASSED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "TMPDIR", "SYSTEMROOT", "SSL_CERT_FILE", "VIRTUAL_ENV", "PYTHONPATH")
-_PASSED_PREFIXES = ("AWS_", "COVERAGE_")
+_log = logging.getLogger(__name__)
+
 _SHOWN_LINES = 40
-# For the second try, where a history is too large for the profile's own limit.
+# For the second attempt, where the history is too large for the profile's limit.
 _MORE_MEMORY = "2GB"
-# DuckDB's and s3fs's words for a file that was there when the files were listed.
+# DuckDB's and s3fs's messages for a file that was removed after the files were listed.
 _VANISHED = re.compile(
     r"No files found that match the pattern|\.parquet\W*.{0,40}No such file|NoSuchKey|FileNotFoundError"
 )
 
 
 def is_vanished_file_message(text: str) -> bool:
-    """Whether an error text says that a file of the history was gone, as compaction may do to a reader."""
+    """Whether an error text says that a file of the history was removed while it was read, as compaction may do."""
     return bool(_VANISHED.search(text))
 
 
-def build_monitor(settings: Settings, history: History, all_tests: bool, say: Callable[[str], None]) -> datetime:
+def build_monitor(settings: Settings, history: History, all_tests: bool) -> datetime:
     """Run `dbt build` on the monitor project and record the run.
 
     Args:
         settings: Names the project, its database, the history and ``as_of``.
         history: Gets a ``monitor_runs`` row.
         all_tests: Also run the tests and unit tests that a scheduled run leaves out.
-        say: Gets lines for people.
 
     Returns:
         ``as_of``, naive UTC.
@@ -70,34 +71,12 @@ def build_monitor(settings: Settings, history: History, all_tests: bool, say: Ca
             str(database),
             "choose another --monitor-database",
         ) from error
+    declare_observed_tables(history, project)
     work = database.parent / "monitor_target"
-    command = [
-        sys.executable,
-        "-c",
-        "from dbt.cli.main import cli; cli()",
-        "--no-use-colors",
-        # Nobody reads its artifacts; writing them took a twelfth of the run.
-        "--no-write-json",
-        "--log-level",
-        "warn",
-        "--log-path",
-        str(work / "logs"),
-    ]
-    command += ["build", "--project-dir", str(project), "--profiles-dir", str(project), "--target-path", str(work)]
-    command += ["--target", "duckdb_object_store" if "://" in settings.history else "duckdb"]
-    if not all_tests:
-        command += ["--exclude-resource-type", "unit_test", "--exclude", "tag:all_tests"]
-    environ = {k: v for k, v in settings.environ.items() if k in _PASSED or k.startswith(_PASSED_PREFIXES)}
-    environ |= {
-        "OFFDAG_HISTORY": settings.history,
-        "OFFDAG_MONITOR_DATABASE": str(database),
-        "OFFDAG_MEMORY_LIMIT": settings.memory_limit,
-        # A test that fails must not silence the alerts that come after it: outside of --all-tests it warns.
-        "OFFDAG_TEST_SEVERITY": "error" if all_tests else "warn",
-        "OFFDAG_AS_OF": as_of.isoformat(sep=" ", timespec="microseconds"),
-        "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
-    }
-    exit_code, output = run_when_free(command, environ, project, database, settings.lock_timeout, say)
+    build = _DbtBuild(
+        _command(settings, project, work, all_tests), _environ(settings, database, as_of, all_tests), project, database
+    )
+    exit_code, output = build.run_when_free(settings.wait_as("monitor"))
     history.put(
         "monitor_runs",
         started_at.date(),
@@ -119,56 +98,103 @@ def build_monitor(settings: Settings, history: History, all_tests: bool, say: Ca
         raise MonitorError(
             f"dbt could not build the monitor (exit code {exit_code}):\n{shown}",
             str(project),
-            f"read {work / 'logs' / 'dbt.log'}",
+            f"tail -n 50 {work / 'logs' / 'dbt.log'}",
         )
     if output.strip():
-        say(output.strip())
+        _log.info("%s", output.strip())
     return as_of
 
 
-def run_when_free(
-    command: list[str],
-    environ: dict[str, str],
-    project: Path,
-    database: Path,
-    timeout: float,
-    say: Callable[[str], None],
-) -> tuple[int, str]:
-    """Run dbt once nobody else has the database; again where somebody was faster.
+def _command(settings: Settings, project: Path, work: Path, all_tests: bool) -> list[str]:
+    """The child's command line; its artifacts are not written, since nothing reads them."""
+    command = [sys.executable, "-c", "from dbt.cli.main import cli; cli()", "--no-use-colors", "--no-write-json"]
+    command += ["--log-level", "warn", "--log-path", str(work / "logs")]
+    command += ["build", "--project-dir", str(project), "--profiles-dir", str(project), "--target-path", str(work)]
+    command += ["--target", "duckdb_object_store" if "://" in settings.history else "duckdb"]
+    if not all_tests:
+        command += ["--exclude-resource-type", "unit_test", "--exclude", "tag:all_tests"]
+    return command
 
-    It is also repeated, once each, where a file was merged away meanwhile, and where DuckDB's memory was not enough.
 
-    Returns:
-        Exit code and output.
+def _environ(settings: Settings, database: Path, as_of: datetime, all_tests: bool) -> dict[str, str]:
+    """The child's environment: DBT_* would send it to the monitored project, or its artifacts there; dbt needs no secret of offdag's."""
+    inherited = {
+        k: v for k, v in settings.environ.items() if not k.startswith(("DBT_", "OFFDAG_")) and v not in settings.secrets
+    }
+    return inherited | {
+        "OFFDAG_HISTORY": settings.history,
+        "OFFDAG_MONITOR_DATABASE": str(database),
+        "OFFDAG_MEMORY_LIMIT": settings.memory_limit,
+        # A failing test must not stop the alerts that are built after it: outside of --all-tests it warns.
+        "OFFDAG_TEST_SEVERITY": "error" if all_tests else "warn",
+        "OFFDAG_AS_OF": as_of.isoformat(sep=" ", timespec="microseconds"),
+        "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+    }
 
-    Raises:
-        DatabaseLocked: Another process kept taking the database up to the deadline.
+
+@dataclass(frozen=True)
+class _DbtBuild:
+    """One dbt command on the monitor project.
+
+    Attributes:
+        command: Program and arguments.
+        environ: Its whole environment.
+        project: Folder in which it runs.
+        database: DuckDB file that it writes.
     """
-    deadline = time.monotonic() + timeout
-    has_repeated = has_grown = False
-    while True:
-        wait_until_free(database, "monitor", max(0.0, deadline - time.monotonic()), say)
-        done = subprocess.run(
-            command, cwd=project, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
-        )
-        if done.returncode != 0 and is_vanished_file_message(done.stdout) and not has_repeated:
-            has_repeated = True
-            say("monitor repeats: a file of the history was merged into another one while it was read")
-            continue
-        if done.returncode != 0 and "Out of Memory Error" in done.stdout and not has_grown:
-            has_grown = True
-            environ = {**environ, "OFFDAG_MEMORY_LIMIT": _MORE_MEMORY}
-            say(f"monitor repeats with up to {_MORE_MEMORY} of memory: its usual limit was not enough for this history")
-            continue
-        if done.returncode == 0 or not is_lock_message(done.stdout):
-            return done.returncode, done.stdout
-        if time.monotonic() >= deadline:
-            raise DatabaseLocked("another process keeps taking the monitor's database", str(database), "offdag monitor")
-        say("monitor lost the database to another process, and tries again")
+
+    command: list[str]
+    environ: Mapping[str, str]
+    project: Path
+    database: Path
+
+    def run_when_free(self, wait: LockWait) -> tuple[int, str]:
+        """Run dbt once no other process has the database, and again where another one took it first.
+
+        It is also repeated, once each, where compaction removed a file meanwhile, and where DuckDB's memory was not enough.
+
+        Returns:
+            Exit code and output.
+
+        Raises:
+            DatabaseLocked: Another process kept taking the database up to the deadline.
+        """
+        deadline = time.monotonic() + wait.timeout
+        environ = dict(self.environ)
+        has_repeated = has_grown = False
+        while True:
+            wait_until_free(self.database, replace(wait, timeout=max(0.0, deadline - time.monotonic())))
+            done = subprocess.run(
+                self.command,
+                cwd=self.project,
+                env=environ,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                check=False,
+            )
+            if done.returncode != 0 and is_vanished_file_message(done.stdout) and not has_repeated:
+                has_repeated = True
+                _log.info("monitor repeats: a file of the history was merged into another one while it was read")
+                continue
+            if done.returncode != 0 and "Out of Memory Error" in done.stdout and not has_grown:
+                has_grown = True
+                environ["OFFDAG_MEMORY_LIMIT"] = _MORE_MEMORY
+                _log.info(
+                    "monitor repeats with %s of memory: the usual limit is too small for this history", _MORE_MEMORY
+                )
+                continue
+            if done.returncode == 0 or not is_lock_message(done.stdout):
+                return done.returncode, done.stdout
+            if time.monotonic() >= deadline:
+                raise DatabaseLocked(
+                    "another process keeps taking the monitor's database", str(self.database), "offdag monitor"
+                )
+            _log.info("monitor lost the database to another process, and tries again")
 
 
 def _seeds(project: Path) -> str:
-    """The seeds as they were, as JSON by file name: a run can be repeated as of then."""
+    """The seeds as JSON by file name, so that a run can be repeated."""
     return json.dumps(
         {
             path.name: path.read_text(encoding="utf-8", errors="replace")

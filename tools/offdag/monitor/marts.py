@@ -1,53 +1,66 @@
-"""The monitor's marts as rows: the only way in which the rest of offdag reads them."""
+"""The monitor's marts as typed rows: the only way in which the rest of offdag reads them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 import duckdb
+import msgspec
 
-from offdag.duckdb_files import open_read_only
+from offdag.duckdb_files import LockWait, open_read_only
 from offdag.errors import MonitorError
+from offdag.monitor.rows import MartRow, MonitorRun
 
-Row = dict[str, Any]
+RowT = TypeVar("RowT", bound=MartRow)
 
 
 class Marts:
-    """Reads whole marts; the database is held only for the time of reading.
+    """Marts of an open database.
 
     Args:
-        path: The monitor's DuckDB file.
-        who: Verb that reads, for messages.
-        lock_timeout: Longest wait in seconds.
-        say: Gets a line when waiting begins.
+        connection: Read-only.
+        path: The file, for errors.
     """
 
-    def __init__(self, path: Path, who: str, lock_timeout: float, say: Callable[[str], None]) -> None:
+    def __init__(self, connection: duckdb.DuckDBPyConnection, path: Path) -> None:
+        self._connection = connection
         self._path = path
-        self._who = who
-        self._lock_timeout = lock_timeout
-        self._say = say
 
-    def read(self, *names: str) -> dict[str, list[Row]]:
-        """All rows of the named marts, by name; timestamps are naive UTC.
+    def rows(self, kind: type[RowT]) -> list[RowT]:
+        """All rows of the mart that a struct names; timestamps are naive UTC.
 
         Raises:
-            MonitorError: The monitor has not been built, or lacks the mart.
-            DatabaseLocked: The database stayed locked.
+            MonitorError: The monitor lacks the mart, or one of the struct's columns.
         """
-        if not self._path.is_file():
-            raise MonitorError("the monitor has not been built yet", str(self._path), "offdag monitor")
-        found: dict[str, list[Row]] = {}
-        with open_read_only(self._path, self._who, self._lock_timeout, self._say) as connection:
-            for name in names:
-                try:
-                    cursor = connection.execute(f'select * from "{name}"')
-                except duckdb.Error as error:
-                    raise MonitorError(
-                        f"the monitor has no {name}: {str(error).splitlines()[0]}", str(self._path), "offdag monitor"
-                    ) from error
-                columns = [column[0] for column in cursor.description or []]
-                found[name] = [dict(zip(columns, values, strict=True)) for values in cursor.fetchall()]
-        return found
+        try:
+            cursor = self._connection.execute(f'select * from "{kind.mart}"')
+            columns = [column[0] for column in cursor.description or []]
+            found = [dict(zip(columns, values, strict=True)) for values in cursor.fetchall()]
+            return msgspec.convert(found, list[kind])  # type: ignore[valid-type]
+        except (duckdb.Error, msgspec.ValidationError) as error:
+            raise MonitorError(
+                f"the monitor's {kind.mart} does not fit this offdag: {str(error).splitlines()[0]}",
+                str(self._path),
+                "offdag monitor",
+            ) from error
+
+    def monitor_run(self) -> MonitorRun:
+        """The monitor run that made the marts."""
+        return self.rows(MonitorRun)[0]
+
+
+@contextmanager
+def open_marts(path: Path, wait: LockWait) -> Iterator[Marts]:
+    """The marts of the monitor's DuckDB file, which is held only while the context is open.
+
+    Raises:
+        MonitorError: The monitor has not been built.
+        DatabaseLocked: The database stayed locked.
+    """
+    if not path.is_file():
+        raise MonitorError("the monitor has not been built yet", str(path), "offdag monitor")
+    with open_read_only(path, wait) as connection:
+        yield Marts(connection, path)

@@ -1,74 +1,102 @@
-"""Lines of the seed alert_mutes.csv: what is not announced for a while, and why."""
+"""Lines of the seed alert_mutes.csv: which alerts are not sent for a while, and why."""
 
 from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Iterable, Set
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any
 
-from offdag.errors import UsageError
-
-Row = dict[str, Any]
+from offdag.errors import UsageError, first_line
+from offdag.monitor.rows import Incident
 
 _SHORTEST_PREFIX = 6
 
 
-def mute_line(incidents: list[Row], kinds: set[str], target: str, until: str, reason: str, today: date) -> str:
-    """The line that mutes a thing, a node or a kind.
+@dataclass(frozen=True)
+class Mute:
+    """One line of the seed. One of key, kind and node is set.
+
+    Attributes:
+        signal_key: One thing that is watched.
+        kind: A kind of signal.
+        node_id: unique_id of a node.
+        until: Last day (UTC, inclusive).
+        reason: Why.
+    """
+
+    until: date
+    reason: str
+    signal_key: str = ""
+    kind: str = ""
+    node_id: str = ""
+
+    @property
+    def line(self) -> str:
+        """The line of the CSV file, without its end."""
+        text = io.StringIO()
+        columns = [self.signal_key, self.kind, self.node_id, self.until.isoformat(), " ".join(self.reason.split())]
+        csv.writer(text, lineterminator="").writerow(columns)
+        return text.getvalue()
+
+
+def mute(target: str, until: date, reason: str, incidents: Iterable[Incident], kinds: Set[str]) -> Mute:
+    """The mute of a target.
 
     Args:
-        incidents: Rows of ``fct_incidents``: what can be muted by its key, or the beginning of it.
-        kinds: Kinds of signals.
         target: A signal_key or its first six or more characters, a node's unique_id, or a kind.
-        until: Last day, as ISO date (UTC, inclusive).
+        until: Last day.
         reason: Why.
-        today: The day is not before it.
+        incidents: What can be muted by its key or node.
+        kinds: Kinds of signals.
 
     Raises:
-        UsageError: The target is unknown or ambiguous, or the date is none or over.
+        UsageError: The target is unknown or ambiguous.
+    """
+    if target in kinds:
+        return Mute(until, reason, kind=target)
+    if "." in target:
+        if target not in {incident.node_id for incident in incidents}:
+            raise UsageError("no incident belongs to that node", target, "offdag incidents --all --format json")
+        return Mute(until, reason, node_id=target)
+    found = {incident.signal_key for incident in incidents if incident.signal_key.startswith(target)}
+    if len(found) != 1 or len(target) < _SHORTEST_PREFIX:
+        what = "several keys begin with that, or it is too short" if found else "no incident has that key"
+        raise UsageError(what, target, "offdag incidents --all")
+    return Mute(until, reason, signal_key=found.pop())
+
+
+def last_day(text: str, today: date, target: str) -> date:
+    """The last day of a mute, from an ISO date.
+
+    Raises:
+        UsageError: It is not a date, or is over.
     """
     try:
-        last_day = date.fromisoformat(until)
+        day = date.fromisoformat(text)
     except ValueError:
         raise UsageError(
-            "the last day is not an ISO date", f"--until {until}", "offdag mute KEY --until 2026-01-31"
+            "the last day is not an ISO date", f"--until {text}", f"offdag mute {target} --until {today}"
         ) from None
-    if last_day < today:
-        raise UsageError("the last day is over", f"--until {until}", f"offdag mute {target} --until {today}")
-    key, kind, node = "", "", ""
-    if target in kinds:
-        kind = target
-    elif "." in target:
-        node = target
-        if node not in {row["node_id"] for row in incidents}:
-            raise UsageError("no incident is of that node", target, "offdag incidents --all --format json")
-    else:
-        found = {row["signal_key"] for row in incidents if row["signal_key"].startswith(target)}
-        if len(found) != 1 or len(target) < _SHORTEST_PREFIX:
-            what = "no incident has that key" if not found else "that is the beginning of several keys, or too short"
-            raise UsageError(what, target, "offdag incidents --all")
-        [key] = found
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerow([key, kind, node, last_day.isoformat(), " ".join(reason.split())])
-    return text.getvalue().rstrip("\n")
+    if day < today:
+        raise UsageError("the last day is over", f"--until {text}", f"offdag mute {target} --until {today}")
+    return day
 
 
 def append_mute(seed: Path, line: str) -> bool:
-    """Append a line to the seed; False where it is there already.
+    """Append a line to the seed; False where the seed has it already.
 
     Raises:
         UsageError: The file cannot be read or written.
     """
     try:
-        held = seed.read_text(encoding="utf-8")
-        if line in held.splitlines():
+        existing = seed.read_text(encoding="utf-8")
+        if line in existing.splitlines():
             return False
         with seed.open("a", encoding="utf-8") as file:
-            file.write(line + "\n" if held.endswith("\n") else f"\n{line}\n")
-    except OSError as error:
-        raise UsageError(
-            f"the mute cannot be written: {error.strerror}", str(seed), "add the line to the file by hand"
-        ) from error
+            file.write(line + "\n" if existing.endswith("\n") else f"\n{line}\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"the mute cannot be written: {first_line(error)}", str(seed), f"file {seed}") from error
     return True

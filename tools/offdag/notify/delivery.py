@@ -1,35 +1,51 @@
-"""Delivery: each due notification is claimed, posted and recorded, at least once, and once alone where the sink can be asked."""
+"""Delivery: each due notification is claimed, posted and recorded: at least once, and exactly once where the sink can look up messages."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence, Set
+import hashlib
+import logging
+import time
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any
 
-from offdag.clock import utc_now
-from offdag.errors import DeliveryError, three_parts
-from offdag.history.history import History, path_part
+import msgspec
+
+from offdag.clock import Clock, utc_now
+from offdag.errors import DeliveryError, error_text
+from offdag.history.history import History
+from offdag.monitor.rows import DueNotification
 from offdag.notify.formats import marked_as_repeat
 from offdag.notify.message import Message, build_message
-from offdag.notify.outbox import Intent, Log, Outbox, Receipt
-from offdag.notify.sinks import Posted, Printed, Refused, Sink, Unknown
+from offdag.notify.outbox import (
+    CLOCK_DIFFERENCE,
+    DELIVERED,
+    DETAILS,
+    FAILED,
+    SUPERSEDED,
+    Intent,
+    Outbox,
+    Receipt,
+    channel_folder,
+)
+from offdag.notify.sinks import CannotLookUp, Payload, Posted, Printed, Refused, Sink, Unknown
 from offdag.settings import Settings
 
-Row = dict[str, Any]
+_log = logging.getLogger(__name__)
 
-_INSTANTS = ("started_at", "last_bad_at", "ended_at")
+# Slack may accept a post after its sender stopped waiting for the answer.
+_LATE_SECONDS = 5.0
+_ENDED = ("resolved", "closed")
 
 
 @dataclass
 class Outcome:
-    """What a run of deliveries came to.
+    """The result of a run of deliveries.
 
     Attributes:
-        messages: Delivered.
-        notifications: In them.
-        failures: One per message that Slack refused.
-        unknown: Messages whose answer was lost; a later run looks for them.
+        messages: Delivered messages.
+        notifications: Notifications in them.
+        failures: One per message that the sink refused.
+        unknown: Messages whose answer was lost; a later run looks them up.
         pending: Notifications that another sender holds.
     """
 
@@ -41,20 +57,20 @@ class Outcome:
 
 
 def sinks_for(settings: Settings, show: Callable[[str], None], is_json: bool = False) -> list[Sink]:
-    """Slack by its bot where there is a token, else by its webhook; any other webhook; the terminal where there is none of them."""
+    """Slack by its bot where there is a token, else by its webhook; any other webhook; the terminal where none of them is set."""
     sinks: list[Sink] = []
     if settings.slack_token:
         from offdag.notify.slack import SlackBot
 
         sinks.append(SlackBot(settings.slack_token, settings.slack_api_url))
     elif settings.slack_webhook:
-        from offdag.notify.slack import SlackWebhook
+        from offdag.notify.webhook import SlackWebhook
 
-        sinks.append(SlackWebhook(settings.slack_webhook))
+        sinks.append(SlackWebhook(settings.slack_webhook, settings.proxy_for(settings.slack_webhook)))
     if settings.webhook:
         from offdag.notify.webhook import Webhook
 
-        sinks.append(Webhook(settings.webhook))
+        sinks.append(Webhook(settings.webhook, settings.webhook_answer, settings.proxy_for(settings.webhook)))
     return sinks or [Printed(show, is_json)]
 
 
@@ -64,203 +80,317 @@ class Delivery:
     Args:
         history: Holds intents and receipts.
         sink: Where to.
-        say: Gets lines for people.
+        clock: Gives this moment.
+        pause: Waits for some seconds.
     """
 
-    def __init__(self, history: History, sink: Sink, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, history: History, sink: Sink, clock: Clock = utc_now, pause: Callable[[float], None] = time.sleep
+    ) -> None:
         self._outbox = Outbox(history, sink.name)
         self._sink = sink
-        self._say = say
+        self._clock = clock
+        self._pause = pause
 
-    def preview(self, due: Sequence[Row]) -> list[Row]:
+    def preview(self, due: Sequence[DueNotification]) -> list[Payload]:
         """The payloads that would be posted now; nothing is written."""
-        receipts = self._outbox.receipts()
         payloads = []
         for channel, rows in self._by_channel(due).items():
-            fresh = _unclaimed(rows, self._outbox.log(path_part(channel)), receipts)
+            held = self._outbox.held(channel_folder(channel))
+            fresh = [row for row in rows if row.notification_id not in held]
             for _, message, thread in self._envelopes(fresh):
                 payloads.append(self._sink.payload(message, channel, thread))
                 payloads += self._sink.details(message) if thread is None else []
         return payloads
 
-    def deliver(self, due: Sequence[Row]) -> Outcome:
+    def deliver(self, due: Sequence[DueNotification]) -> Outcome:
         """Post what is due, after finishing what earlier senders left. One channel's trouble does not stop the others."""
         outcome = Outcome()
+        mine = self._by_channel(due)
+        still_due = {row.notification_id for rows in mine.values() for row in rows}
         for folder in self._outbox.channels():
-            self._finish(folder, outcome)
-        for channel, rows in self._by_channel(due).items():
+            self._finish(folder, still_due, outcome)
+        for channel, rows in mine.items():
             self._deliver_channel(channel, rows, outcome)
+        for folder in self._outbox.channels():
+            self._checkpoint(folder)
         return outcome
 
-    def _by_channel(self, due: Sequence[Row]) -> dict[str, list[Row]]:
-        channels: dict[str, list[Row]] = {}
+    def _by_channel(self, due: Sequence[DueNotification]) -> dict[str, list[DueNotification]]:
+        channels: dict[str, list[DueNotification]] = {}
         for row in due:
-            if row["sink"] == self._sink.name:
-                channels.setdefault(row["channel"], []).append(row)
+            if row.sink == self._sink.name:
+                channels.setdefault(row.channel, []).append(row)
         return dict(sorted(channels.items()))
 
     def _envelopes(
-        self, rows: Sequence[Row], threadless: Set[str] = frozenset()
-    ) -> list[tuple[list[Row], Message, Posted | None]]:
+        self, rows: Sequence[DueNotification], threadless: Set[str] = frozenset()
+    ) -> list[tuple[list[DueNotification], Message, Posted | None]]:
         """Split a channel's rows into messages: one for all that is new, one for each thread that is answered."""
-        threads: dict[tuple[str, str] | None, list[Row]] = {}
+        threads: dict[tuple[str, str] | None, list[DueNotification]] = {}
         for row in rows:
-            thread = (row["opened_message_channel"], row["opened_message_ts"])
-            answers = row["event"] != "opened" and all(thread) and row["notification_id"] not in threadless
-            threads.setdefault(thread if answers and self._sink.has_threads else None, []).append(row)
+            channel, ts = row.opened_message_channel, row.opened_message_ts
+            answers = row.event != "opened" and self._sink.has_threads and row.notification_id not in threadless
+            threads.setdefault((channel, ts) if answers and channel and ts else None, []).append(row)
         return [
             (group, build_message(group), Posted(*key) if key else None)
             for key, group in sorted(threads.items(), key=lambda item: item[0] or ("", ""))
         ]
 
-    def _deliver_channel(self, channel: str, rows: Sequence[Row], outcome: Outcome) -> None:
-        folder = path_part(channel)
-        # Refused in a thread: said in the channel instead. Refused there too: not tried again in this run.
+    def _deliver_channel(self, channel: str, rows: Sequence[DueNotification], outcome: Outcome) -> None:
+        folder = channel_folder(channel)
+        # Refused in a thread: posted in the channel instead. Refused there too: not tried again in this run.
         threadless: set[str] = set()
         refused: set[str] = set()
         while True:
-            log, receipts = self._outbox.log(folder), self._outbox.receipts()
-            fresh = [r for r in _unclaimed(rows, log, receipts) if r["notification_id"] not in refused]
+            held = self._outbox.held(folder)
+            fresh = [r for r in rows if r.notification_id not in held | refused]
             if not fresh:
-                mine = {row["notification_id"] for row in rows}
-                open_intents = (i for i in log.intents.values() if i.envelope_id not in receipts)
-                outcome.pending += sum(t["notification_id"] in mine for i in open_intents for t in i.rows)
+                outcome.pending += self._pending(folder, {row.notification_id for row in rows})
                 return
             group, message, thread = self._envelopes(fresh, threadless)[0]
             payload = self._sink.payload(message, channel, thread)
             details = self._sink.details(message) if thread is None else []
-            intent = self._outbox.new_intent(folder, group, channel, payload, details, utc_now())
+            intent = self._outbox.new_intent(folder, group, payload, details, self._clock())
             if not self._outbox.claim(folder, intent):
                 continue
-            ids = {row["notification_id"] for row in group}
+            ids = {row.notification_id for row in group}
             problem = self._send(intent, outcome)
-            if problem is not None and thread is not None:
+            if problem is not None and thread is not None and not _is_rate_limit(problem):
                 threadless |= ids
             elif problem is not None:
                 refused |= ids
                 outcome.failures.append(problem)
             self._follow_up(folder, outcome)
-            if problem is None and thread is not None:
-                self._update(folder, thread)
 
-    def _finish(self, folder: str, outcome: Outcome) -> None:
+    def _pending(self, folder: str, ids: Set[str]) -> int:
+        intents = self._outbox.log(folder).intents.values()
+        return sum(row.notification_id in ids for i in intents if self._outbox.receipt_of(i) is None for row in i.rows)
+
+    def _finish(self, folder: str, still_due: Set[str], outcome: Outcome) -> None:
         """Take over what senders left that were killed, or never got an answer."""
-        while self._expired(folder):
-            # Its sender may have been slow, and done since the log was read.
+        deferred: set[str] = set()
+        while self._expired(folder, deferred):
+            # Its sender may have been slow, and have finished since the log was read.
             self._outbox.forget(folder)
-            left = self._expired(folder)
+            left = self._expired(folder, deferred)
             if not left:
                 break
-            intent = left[0].renewed(utc_now())
+            intent = left[0].renewed(self._clock())
+            deferred.add(intent.envelope_id)
             if self._outbox.claim(folder, intent):
-                self._say(f"notify finishes a message to {intent.channel} that another sender left")
-                problem = self._send(intent, outcome, look_first=True)
+                _log.info("notify finishes a message to %s that another sender left", intent.channel)
+                problem = self._finish_one(intent, still_due, outcome)
                 outcome.failures += [problem] if problem else []
         self._follow_up(folder, outcome)
 
-    def _expired(self, folder: str) -> list[Intent]:
-        receipts = self._outbox.receipts()
-        intents = self._outbox.log(folder).intents.values()
-        return [i for i in intents if i.envelope_id not in receipts and i.is_expired(utc_now())]
+    def _expired(self, folder: str, deferred: Set[str]) -> list[Intent]:
+        limit = self._clock() - CLOCK_DIFFERENCE
+        return [
+            intent
+            for intent in self._outbox.log(folder).intents.values()
+            if intent.lease_until <= limit
+            and intent.envelope_id not in deferred
+            and self._outbox.receipt_of(intent) is None
+        ]
+
+    def _finish_one(self, intent: Intent, still_due: Set[str], outcome: Outcome) -> DeliveryError | None:
+        """Look up what another sender may have posted; post what did not arrive and is still true."""
+        rows = [row for row in intent.rows if row.event == DETAILS or row.notification_id in still_due]
+        may_be_repeat = False
+        try:
+            found = self._sink.find(intent.payload, intent.envelope_id, intent.first_created_at)
+        except CannotLookUp:
+            found, may_be_repeat = None, True
+        except Unknown as problem:
+            self._unknown(intent, problem, outcome)
+            return None
+        if found is not None:
+            self._delivered(intent, found, outcome, intent.rows)
+            return None
+        if not rows:
+            self._outbox.record(intent, Receipt(SUPERSEDED, Posted()), self._clock(), "no longer true")
+            return None
+        payload = intent.payload if len(rows) == len(intent.rows) else self._payload_of(intent, rows)
+        return self._send(intent, outcome, marked_as_repeat(payload) if may_be_repeat else payload, rows)
+
+    def _payload_of(self, intent: Intent, rows: list[DueNotification]) -> Payload:
+        """The content for some of an intent's rows, in the same place."""
+        ts = intent.thread_ts
+        return self._sink.payload(
+            build_message(rows), intent.channel, Posted(intent.payload["channel"], ts) if ts else None
+        )
 
     def _follow_up(self, folder: str, outcome: Outcome) -> None:
-        """Post the details of messages that were delivered, in their threads."""
+        """Post the details of delivered messages in their threads, and let first messages show what has ended."""
+        tried: set[str] = set()
         while True:
-            log, receipts = self._outbox.log(folder), self._outbox.receipts()
-            due = [
-                (intent, number, receipts[intent.envelope_id].posted)
-                for intent in log.intents.values()
-                for number in range(len(intent.details))
-                if intent.envelope_id in receipts
-                and receipts[intent.envelope_id].outcome == "delivered"
-                and intent.detail_id(number) not in log.intents
-            ]
-            if not due:
-                return
-            intent, number, posted = due[0]
-            details = intent.follow_up(number, posted, utc_now())
+            due = next((d for d in self._due_details(folder) if d[0].detail_id(d[1]) not in tried), None)
+            if due is None:
+                break
+            intent, number, posted = due
+            tried.add(intent.detail_id(number))
+            details = intent.follow_up(number, posted, self._clock())
             if self._outbox.claim(folder, details):
                 problem = self._send(details, outcome)
                 outcome.failures += [problem] if problem else []
+        for first, update_id, rows, posted in self._due_updates(folder):
+            self._update(first, update_id, rows, posted, outcome)
 
-    def _update(self, folder: str, thread: Posted) -> None:
-        """Let the first message of a thread say what has ended since. That the end was told in the thread is what counts."""
-        log, receipts = self._outbox.log(folder), self._outbox.receipts()
-        delivered = [i for i in log.intents.values() if i.envelope_id in receipts]
-        first = next((i for i in delivered if receipts[i.envelope_id].posted == thread and i.details), None)
-        if first is None:
-            return
-        ended = {
-            row["signal_key"]: {k: row[k] for k in ("event", "ended_at", "closed_reason")}
-            for intent in delivered
-            if intent.payload.get("thread_ts") == thread.ts and receipts[intent.envelope_id].outcome == "delivered"
-            for row in intent.rows
-            if row["event"] in ("resolved", "closed")
+    def _due_details(self, folder: str) -> list[tuple[Intent, int, Posted]]:
+        """Details of delivered messages that were not claimed yet, or were refused in a way that may pass."""
+        log = self._outbox.log(folder)
+        found = []
+        for intent in log.intents.values():
+            receipt = self._outbox.receipt_of(intent)
+            if receipt is None or not receipt.is_delivered:
+                continue
+            for number in range(len(intent.details)):
+                details = log.intents.get(intent.detail_id(number))
+                outcome = self._outbox.receipt_of(details) if details else None
+                is_due = details is None or (outcome is not None and outcome.outcome == FAILED and not outcome.is_final)
+                if is_due:
+                    found.append((intent, number, receipt.posted))
+        return found
+
+    def _due_updates(self, folder: str) -> list[tuple[Intent, str, list[DueNotification], Posted]]:
+        """First messages that do not show yet what ended in their threads: message, id of the update, its rows, its place."""
+        log = self._outbox.log(folder)
+        threads = {
+            intent.thread_ts
+            for intent in log.intents.values()
+            if intent.thread_ts and not intent.is_details and self._is_delivered(intent)
         }
-        rows = [_with_instants({**row, **ended.get(row["signal_key"], {})}) for row in first.rows]
-        try:
-            self._sink.update(thread, build_message(rows), first.envelope_id)
-        except (Refused, Unknown) as problem:
-            self._say(f"the first message in {first.channel} still shows what has ended: {problem}")
+        due = []
+        for ts in sorted(filter(None, threads)):
+            first = self._first_message(folder, ts)
+            if first is None:
+                continue
+            intent, posted = first
+            ended = {row.signal_key: row for row in self._answers(folder, ts) if row.event in _ENDED}
+            if not ended:
+                continue
+            keys = "|".join(f"{key}:{row.ended_at}" for key, row in sorted(ended.items()))
+            update_id = f"{intent.envelope_id}-update-{hashlib.sha256(keys.encode()).hexdigest()[:12]}"
+            receipt = self._outbox.update_receipt(intent, update_id)
+            if receipt is None or (not receipt.is_delivered and not receipt.is_final):
+                due.append((intent, update_id, [_ended(row, ended) for row in intent.rows], posted))
+        return due
 
-    def _send(self, intent: Intent, outcome: Outcome, look_first: bool = False) -> DeliveryError | None:
+    def _first_message(self, folder: str, ts: str) -> tuple[Intent, Posted] | None:
+        """The message that a thread hangs on; None where it is too old, or not from this log."""
+        log = self._outbox.log(folder)
+        for intent in log.intents.values():
+            receipt = self._outbox.receipt_of(intent)
+            if receipt and receipt.is_delivered and receipt.posted.ts == ts and not intent.thread_ts:
+                return intent, receipt.posted
+        for message in log.settled:
+            if message.ts == ts and not message.thread_ts:
+                return self._outbox.read(folder, message.number), Posted(message.channel, message.ts)
+        return None
+
+    def _answers(self, folder: str, ts: str) -> list[DueNotification]:
+        """What was delivered in a thread."""
+        log = self._outbox.log(folder)
+        settled = [self._outbox.read(folder, m.number) for m in log.settled if m.thread_ts == ts]
+        new = [i for i in log.intents.values() if i.thread_ts == ts and self._is_delivered(i)]
+        return [row for intent in (*settled, *new) for row in intent.rows]
+
+    def _is_delivered(self, intent: Intent) -> bool:
+        receipt = self._outbox.receipt_of(intent)
+        return receipt is not None and receipt.is_delivered
+
+    def _update(
+        self, first: Intent, update_id: str, rows: list[DueNotification], posted: Posted, outcome: Outcome
+    ) -> None:
+        """Change a first message. It stays due until it is changed, or can never be; the thread has the news already."""
+        try:
+            self._sink.update(posted, build_message(rows), first.envelope_id)
+        except Refused as problem:
+            receipt = Receipt(FAILED, posted, problem.is_final)
+            self._outbox.record_update(first, update_id, receipt, self._clock(), problem.reason)
+            _log.warning("the first message in %s still shows what has ended: %s", first.channel, problem.reason)
+        except Unknown as problem:
+            _log.warning("the first message in %s may still show what has ended: %s", first.channel, problem)
+        else:
+            self._outbox.record_update(first, update_id, Receipt(DELIVERED, posted), self._clock(), None)
+
+    def _send(
+        self,
+        intent: Intent,
+        outcome: Outcome,
+        payload: Payload | None = None,
+        rows: list[DueNotification] | None = None,
+    ) -> DeliveryError | None:
         """Post and record; gives the error where the sink refused it."""
         try:
-            posted = self._look_or_post(intent) if look_first else self._post(intent)
+            posted = self._post(intent, payload or intent.payload)
         except Refused as problem:
-            self._outbox.receipt(intent, "failed", utc_now(), problem.reason)
+            self._outbox.record(intent, Receipt(FAILED, Posted(), problem.is_final), self._clock(), problem.reason)
             return DeliveryError(
                 f"{self._sink.name} refused a message: {problem.reason}", intent.channel, problem.next_command
             )
         except Unknown as problem:
-            outcome.unknown += 1
-            what = f"nobody knows whether a message arrived: {problem}"
-            self._say(
-                three_parts(what, intent.channel, "offdag notify, in ten minutes: it looks for the message first")
-            )
+            self._unknown(intent, problem, outcome)
         else:
-            self._outbox.receipt(intent, "delivered", utc_now(), posted=posted)
-            told = [row for row in intent.rows if row["event"] != "details"]
-            outcome.messages += bool(told)
-            outcome.notifications += len(told)
+            self._delivered(intent, posted, outcome, rows or intent.rows)
         return None
 
-    def _post(self, intent: Intent) -> Posted:
-        try:
-            return self._sink.post(intent.payload, intent.envelope_id)
-        except Unknown:
-            return self._look_or_post(intent, may_mark=False)
+    def _delivered(self, intent: Intent, posted: Posted, outcome: Outcome, rows: Sequence[DueNotification]) -> None:
+        self._outbox.record(intent, Receipt(DELIVERED, posted), self._clock(), rows=rows)
+        notifications = [row for row in rows if row.event != DETAILS]
+        outcome.messages += bool(notifications)
+        outcome.notifications += len(notifications)
 
-    def _look_or_post(self, intent: Intent, may_mark: bool = True) -> Posted:
-        """Look whether the envelope arrived, and post it if not; where the sink cannot look, post it marked as a possible repeat.
+    def _unknown(self, intent: Intent, problem: Unknown, outcome: Outcome) -> None:
+        outcome.unknown += 1
+        what = f"it is unknown whether a message arrived: {problem}"
+        _log.warning(
+            "%s", error_text(what, intent.channel, "offdag notify, in 15 minutes: it looks the message up first")
+        )
+
+    def _post(self, intent: Intent, payload: Payload) -> Posted:
+        """Post once; after a lost answer look it up, twice, and post again only where it did not arrive.
 
         Raises:
             Refused: It did not arrive.
             Unknown: It may have arrived.
         """
+        if self._clock() >= intent.lease_until:
+            raise Unknown("the lease ended before it could be posted")
         try:
-            found = self._sink.find(intent.payload, intent.envelope_id, datetime.fromisoformat(intent.first_created_at))
+            return self._sink.post(payload, intent.envelope_id)
         except Unknown:
-            if not may_mark:
-                raise
-            try:
-                return self._sink.post(marked_as_repeat(intent.payload), intent.envelope_id)
-            except Refused as problem:
-                # This attempt did not arrive; the one before it may have.
-                raise Unknown(problem.reason) from problem
-        return found or self._sink.post(intent.payload, intent.envelope_id)
+            for seconds in (0.0, _LATE_SECONDS):
+                self._pause(seconds)
+                found = self._sink.find(payload, intent.envelope_id, intent.first_created_at)
+                if found is not None:
+                    return found
+        if self._clock() >= intent.lease_until:
+            raise Unknown("the lease ended before it could be posted again")
+        return self._sink.post(payload, intent.envelope_id)
+
+    def _checkpoint(self, folder: str) -> None:
+        """Fold what needs no more work; whatever is due for a settled thread comes with a new intent."""
+        open_ids = {intent.detail_id(number) for intent, number, _ in self._due_details(folder)}
+        open_updates = {intent.envelope_id for intent, *_ in self._due_updates(folder)}
+        states = []
+        for envelope_id, intent in self._outbox.log(folder).intents.items():
+            has_open_details = any(intent.detail_id(n) in open_ids for n in range(len(intent.details)))
+            answers_open = intent.thread_ts is not None and bool(open_updates)
+            is_settled = self._outbox.receipt_of(intent) is not None and not has_open_details and not answers_open
+            states.append((envelope_id, is_settled))
+        self._outbox.write_checkpoint(folder, states, self._clock())
 
 
-def _unclaimed(rows: Sequence[Row], log: Log, receipts: Mapping[str, Receipt]) -> list[Row]:
-    """Rows that no intent holds, but for those that were refused."""
-    held = {
-        told["notification_id"]
-        for intent in log.intents.values()
-        if intent.envelope_id not in receipts or receipts[intent.envelope_id].outcome != "failed"
-        for told in intent.rows
-    }
-    return [row for row in rows if row["notification_id"] not in held]
+def _ended(row: DueNotification, ended: dict[str, DueNotification]) -> DueNotification:
+    """A row of a first message as it ended; unchanged while it is open."""
+    end = ended.get(row.signal_key)
+    if end is None:
+        return row
+    return msgspec.structs.replace(row, event=end.event, ended_at=end.ended_at, closed_reason=end.closed_reason)
 
 
-def _with_instants(row: Row) -> Row:
-    return {**row, **{k: datetime.fromisoformat(row[k]) for k in _INSTANTS if row[k]}}
+def _is_rate_limit(problem: DeliveryError) -> bool:
+    """Slack asks to wait: the answer stays due for its thread, and is not posted into the channel."""
+    return "ratelimited" in problem.what

@@ -15,6 +15,8 @@ MOST_LINES = 15
 _LINE_LENGTH = 300
 
 _LOOK_ALIKES = str.maketrans({"*": "\u2217", "~": "\u223c", "`": "'"})
+# Links in messages get no previews.
+QUIET = {"unfurl_links": False, "unfurl_media": False}
 _REPEAT = "Possible repeat: an earlier attempt to send this may have arrived."
 
 Blocks = list[dict[str, Any]]

@@ -1,27 +1,31 @@
-"""The heartbeat: whoever watches it notices that a scheduler is dead, which the jobs that do not run cannot say."""
+"""The heartbeat: an outside service notices that it stops, which a scheduler that is dead cannot report."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
 
-from offdag.notify.http import NoAnswer, post
+from offdag.notify.http import AnswerLost, NotSent, post
+from offdag.settings import Settings
+
+_log = logging.getLogger(__name__)
 
 
-def beat(url: str | None, is_well: bool, line: str, say: Callable[[str], None]) -> None:
-    """Call the URL after a complete monitor run, and ``<url>/fail`` after one that failed, as Healthchecks has it.
+def call_heartbeat(settings: Settings, is_success: bool, line: str) -> None:
+    """Call OFFDAG_HEARTBEAT_URL after a complete monitor run, and ``<url>/fail`` after a failed one, in the form of Healthchecks.
 
     Args:
-        url: http or https; None does nothing. A secret.
-        is_well: Whether the run was complete.
-        line: What became of it, as the body.
-        say: Gets a line where the call fails; the run's own outcome is not touched.
+        settings: Holds the URL; without one nothing is done.
+        is_success: Whether the run was complete.
+        line: Its result, as the body. A call that fails is logged, and the run's own result does not change.
     """
+    url = settings.heartbeat
     if url is None:
         return
+    called = url if is_success else f"{url.rstrip('/')}/fail"
     try:
-        status = post(url if is_well else f"{url.rstrip('/')}/fail", line.encode(), {"Content-Type": "text/plain"})
-    except NoAnswer as error:
-        say(f"the heartbeat was not heard: {error}")
+        answer = post(called, line.encode(), {"Content-Type": "text/plain"}, settings.proxy_for(url))
+    except (NotSent, AnswerLost) as error:
+        _log.warning("the heartbeat call failed: %s", error)
         return
-    if status >= 300:
-        say(f"the heartbeat was not heard: it was answered {status}")
+    if not 200 <= answer.status < 300:
+        _log.warning("the heartbeat call failed: the answer was %d", answer.status)

@@ -1,44 +1,83 @@
-"""One POST, for what is not Slack."""
+"""One POST to a webhook or heartbeat, without redirects: whether it was sent is the class of the error."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from http.client import HTTPException
-from urllib.error import HTTPError, URLError
-from urllib.request import Request, urlopen
+from dataclasses import dataclass
 
-_TIMEOUT_SECONDS = 15
+_CONNECT_SECONDS, _READ_SECONDS = 5, 15
+_MOST_BYTES = 64 * 1024
 
 
-class NoAnswer(Exception):
-    """Nobody knows what became of a request.
+@dataclass(frozen=True)
+class Answer:
+    """What a server answered.
 
     Attributes:
-        was_sent: False where the connection was refused: then nothing arrived.
+        status: HTTP status; redirects are not followed.
+        body: The first 64 KiB, as text.
     """
 
-    def __init__(self, reason: str, was_sent: bool) -> None:
-        super().__init__(reason)
-        self.was_sent = was_sent
+    status: int
+    body: str
 
 
-def post(url: str, body: bytes, headers: Mapping[str, str]) -> int:
-    """The status of the answer.
+class NotSent(Exception):
+    """No connection was made, so nothing arrived."""
+
+
+class AnswerLost(Exception):
+    """The request may have arrived."""
+
+
+def post(url: str, body: bytes, headers: Mapping[str, str], proxy: str | None = None) -> Answer:
+    """Post once.
 
     Args:
         url: http or https, as the settings have checked; never in a message.
         body: What is posted.
         headers: By name.
+        proxy: URL of a proxy; None to connect directly.
 
     Raises:
-        NoAnswer: There was none.
+        NotSent: No connection could be made.
+        AnswerLost: There was a connection, and no answer.
     """
+    import urllib3
+    from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError, ProxyError, SSLError
+
+    pool = urllib3.ProxyManager(proxy) if proxy else urllib3.PoolManager()
+    timeout = urllib3.Timeout(connect=_CONNECT_SECONDS, read=_READ_SECONDS)
     try:
-        with urlopen(Request(url, body, dict(headers)), timeout=_TIMEOUT_SECONDS) as answer:  # noqa: S310
-            return int(answer.status)
-    except HTTPError as error:
-        return error.code
-    except (URLError, HTTPException, OSError) as error:
-        cause = error.reason if isinstance(error, URLError) else error
-        was_sent = not isinstance(cause, ConnectionRefusedError)
-        raise NoAnswer(f"no answer ({type(cause).__name__})", was_sent) from None
+        response = pool.request(
+            "POST",
+            url,
+            body=body,
+            headers=dict(headers),
+            timeout=timeout,
+            retries=False,
+            redirect=False,
+            preload_content=False,
+        )
+        try:
+            return Answer(response.status, response.read(_MOST_BYTES).decode("utf-8", "replace"))
+        finally:
+            response.release_conn()
+    # NameResolutionError is a NewConnectionError.
+    except (NewConnectionError, ConnectTimeoutError, ProxyError, SSLError) as error:
+        raise NotSent(_cause(error)) from None
+    except (HTTPError, OSError) as error:
+        raise AnswerLost(_cause(error)) from None
+    finally:
+        pool.clear()
+
+
+def _cause(error: Exception) -> str:
+    """What went wrong, without the URL that libraries put into their texts."""
+    return {
+        "NameResolutionError": "the host name cannot be resolved",
+        "NewConnectionError": "the connection was refused",
+        "ConnectTimeoutError": "the connection timed out",
+        "ReadTimeoutError": "the answer timed out",
+        "ProtocolError": "the connection was closed",
+    }.get(type(error).__name__, type(error).__name__)

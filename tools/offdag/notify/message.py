@@ -1,4 +1,4 @@
-"""A message as data: what is said, in which order, without any format."""
+"""A message as data: its text and order, without any format."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-Row = dict[str, Any]
+from offdag.monitor.rows import DueNotification
 
 _FAILURES = ("node_failed", "test_failed")
 _NAMED_IN_STORM = 10
@@ -29,9 +29,9 @@ _STATE = {
     "stock_low": "LOW STOCK",
 }
 _CLOSED = {
-    "removed": "no longer checked, since it was removed",
-    "replaced": "no longer checked, since another test took its place",
-    "unobserved": "no longer checked, since nobody looked for a long time",
+    "removed": "no longer checked: it was removed",
+    "replaced": "no longer checked: another test replaced it",
+    "unobserved": "no longer checked: there was no observation for a long time",
 }
 
 
@@ -42,10 +42,10 @@ class Problem:
     Attributes:
         state: The word that comes first, such as FAILED or RESOLVED.
         title: A plain sentence.
-        brief: What else belongs on the line: how much, and what it took down. May be empty.
+        brief: What follows on the line: how much fails, and what it took down. May be empty.
         facts: Label and text, in order; empty ones are left out.
         mention: Slack user or group id; None mentions nobody.
-        signal_keys: The things that it speaks of; several where they share one cause.
+        signal_keys: The signals in it; several where they share one cause.
     """
 
     state: str
@@ -58,12 +58,12 @@ class Problem:
 
 @dataclass(frozen=True)
 class Message:
-    """What is said at once in one channel.
+    """One message to one channel.
 
     Attributes:
         heading: States, counts, project and environment: also the phone's notification.
         problems: The worst first.
-        is_reminder: All of it was said before.
+        is_reminder: All of it was sent before.
     """
 
     heading: str
@@ -71,134 +71,132 @@ class Message:
     is_reminder: bool = False
 
 
-def build_message(rows: Sequence[Row]) -> Message:
+def build_message(rows: Sequence[DueNotification]) -> Message:
     """The message for some rows of ``fct_notifications_due``, at least one. Those that share a ``storm_cause`` are one problem."""
     ordered = sorted(rows, key=_urgency)
-    groups: dict[tuple[Any, ...], list[Row]] = {}
+    groups: dict[tuple[Any, ...], list[DueNotification]] = {}
     for row in ordered:
-        place = (row["storm_cause"], row["project"], row["environment"], _state(row))
-        groups.setdefault(place if row["storm_cause"] else (row["notification_id"],), []).append(row)
+        place = (row.storm_cause, row.project, row.environment, _state(row))
+        groups.setdefault(place if row.storm_cause else (row.notification_id,), []).append(row)
     problems = tuple(_problem(group[0]) if len(group) == 1 else _storm(group) for group in groups.values())
-    return Message(_heading(ordered, problems), problems, all(row["event"] == "reminder" for row in rows))
+    return Message(_heading(ordered, problems), problems, all(row.event == "reminder" for row in rows))
 
 
-def _urgency(row: Row) -> tuple[Any, ...]:
-    ended = row["event"] in ("resolved", "closed")
-    return ended, row["severity"] != "error", row["kind"], row["title"], row["signal_key"]
+def _urgency(row: DueNotification) -> tuple[Any, ...]:
+    ended = row.event in ("resolved", "closed")
+    return ended, row.severity != "error", row.kind, row.title, row.signal_key
 
 
-def _state(row: Row) -> str:
-    if row["event"] == "resolved":
+def _state(row: DueNotification) -> str:
+    if row.event == "resolved":
         return "RESOLVED"
-    if row["event"] == "closed":
+    if row.event == "closed":
         return "CLOSED"
-    state = (
-        "WARNS" if row["kind"] == "test_failed" and row["severity"] == "warning" else _STATE.get(row["kind"], "BROKEN")
-    )
-    return f"STILL {state}" if row["event"] == "reminder" else state
+    state = "WARNS" if row.kind == "test_failed" and row.severity == "warning" else _STATE.get(row.kind, "BROKEN")
+    return f"STILL {state}" if row.event == "reminder" else state
 
 
-def _heading(rows: Sequence[Row], problems: Sequence[Problem]) -> str:
+def _heading(rows: Sequence[DueNotification], problems: Sequence[Problem]) -> str:
     counts: dict[str, int] = {}
     for row in rows:
         counts[_state(row)] = counts.get(_state(row), 0) + 1
-    said = ", ".join(f"{count} {state}" if len(rows) > 1 else state for state, count in counts.items())
-    places = sorted({f"{row['project']} ({row['environment']})" for row in rows})
+    states = ", ".join(f"{count} {state}" if len(rows) > 1 else state for state, count in counts.items())
+    places = sorted({f"{row.project} ({row.environment})" for row in rows})
     where = ", ".join(places[:3]) + (f" and {len(places) - 3} more" if len(places) > 3 else "")
-    prefix = "First look: " if all(row["is_first_look"] for row in rows) else ""
+    prefix = "First report: " if all(row.is_first_report for row in rows) else ""
     only = f": {problems[0].title}" if len(problems) == 1 else ""
-    return f"{prefix}{said} in {where}{only}"
+    return f"{prefix}{states} in {where}{only}"
 
 
-def _problem(row: Row) -> Problem:
-    evidence = json.loads(row["evidence"] or "{}")
-    facts: list[tuple[str, str | None]] = [("Since", _minute(row["started_at"]))]
-    title, brief = row["title"], ""
-    if row["event"] == "resolved":
-        title += f": over after {_duration(row['started_at'], row['ended_at'])}"
-    elif row["event"] == "closed":
-        title += f": {_CLOSED.get(row['closed_reason'] or '', 'no longer checked')}"
+def _problem(row: DueNotification) -> Problem:
+    evidence = json.loads(row.evidence or "{}")
+    facts: list[tuple[str, str | None]] = [("Since", _minute(row.started_at))]
+    title, brief = row.title, ""
+    if row.event == "resolved":
+        title += f": recovered after {_duration(row.started_at, row.ended_at or row.last_bad_at)}"
+    elif row.event == "closed":
+        title += f": {_CLOSED.get(row.closed_reason or '', 'no longer checked')}"
     else:
         impact = _impact(evidence)
-        brief = "; ".join(part for part in (row["detail"], impact) if part)
+        brief = "; ".join(part for part in (row.detail, impact) if part)
         facts = [
-            ("What", row["detail"]),
-            ("Since", _minute(row["started_at"]) + _times(row["bad_count"])),
+            ("What", row.detail),
+            ("Since", _minute(row.started_at) + _times(row.bad_count)),
             ("Took down", impact),
             ("Changed", _change(row)),
-            ("Owner", row["owner"]),
+            ("Owner", row.owner),
             ("Where", evidence.get("path")),
-            ("Query", row["compiled_path"] if row["kind"] in _FAILURES else None),
-            ("Run", row["ci_url"] or evidence.get("ci_url")),
+            ("Query", row.compiled_path if row.kind in _FAILURES else None),
+            ("Run", row.ci_url or evidence.get("ci_url")),
             ("Next", _next_command(row)),
         ]
-    return Problem(_state(row), title, brief, _told(facts), _mention(row), (row["signal_key"],))
+    return Problem(_state(row), title, brief, _filled(facts), _mention(row), (row.signal_key,))
 
 
-def _storm(rows: Sequence[Row]) -> Problem:
+def _storm(rows: Sequence[DueNotification]) -> Problem:
     """Many failures of one cause as one problem: the cause, how many, and the first of them by name."""
     first = rows[0]
     title = f"{len(rows)} nodes fail for one reason"
-    names = ", ".join(row["title"] for row in rows[:_NAMED_IN_STORM])
+    names = ", ".join(row.title for row in rows[:_NAMED_IN_STORM])
     more = f", and {len(rows) - _NAMED_IN_STORM} more" if len(rows) > _NAMED_IN_STORM else ""
     facts: list[tuple[str, str | None]] = [
-        ("What", first["storm_cause"]),
-        ("Since", _minute(min(row["started_at"] for row in rows))),
+        ("What", first.storm_cause),
+        ("Since", _minute(min(row.started_at for row in rows))),
         ("Which", names + more),
         ("Changed", _change(first)),
-        ("Owner", ", ".join(sorted({row["owner"] for row in rows if row["owner"]}))),
-        ("Run", first["ci_url"]),
+        ("Owner", ", ".join(sorted({row.owner for row in rows if row.owner}))),
+        ("Run", first.ci_url),
         ("Next", "dbt retry"),
     ]
-    brief = first["storm_cause"]
-    if first["event"] in ("resolved", "closed"):
-        title = f"{len(rows)} nodes failed for one reason: {'over' if first['event'] == 'resolved' else 'no longer checked'}"
+    brief = first.storm_cause or ""
+    if first.event in ("resolved", "closed"):
+        title = f"{len(rows)} nodes failed for one reason: {'recovered' if first.event == 'resolved' else 'no longer checked'}"
         facts, brief = [facts[1], facts[2]], ""
     mention = next((m for m in map(_mention, rows) if m), None)
-    return Problem(_state(first), title, brief, _told(facts), mention, tuple(row["signal_key"] for row in rows))
+    return Problem(_state(first), title, brief, _filled(facts), mention, tuple(row.signal_key for row in rows))
 
 
-def _told(facts: Sequence[tuple[str, str | None]]) -> tuple[tuple[str, str], ...]:
+def _filled(facts: Sequence[tuple[str, str | None]]) -> tuple[tuple[str, str], ...]:
     return tuple((label, text) for label, text in facts if text)
 
 
-def _mention(row: Row) -> str | None:
-    return row["mention"] if row["event"] in ("opened", "reminder") else None
+def _mention(row: DueNotification) -> str | None:
+    return row.mention if row.event in ("opened", "reminder") else None
 
 
 def _times(count: int) -> str:
     return f", seen {count} times" if count > 1 else ""
 
 
-def _impact(evidence: Row) -> str | None:
+def _impact(evidence: dict[str, Any]) -> str | None:
     skipped, exposures = evidence.get("skipped_models"), evidence.get("exposures")
     parts = [f"{skipped} model{'s' if skipped != 1 else ''} skipped"] if skipped else []
     return "; ".join(parts + ([f"exposures: {exposures}"] if exposures else [])) or None
 
 
-def _change(row: Row) -> str | None:
-    """What had changed in the run that began it; None where that is unknown."""
-    count = row["changed_node_count"]
+def _change(row: DueNotification) -> str | None:
+    """What had changed in the run in which it began; None where that is unknown."""
+    count = row.changed_node_count
     if count is None:
         return None
-    sha, prior = (row["git_sha"] or "")[:_SHA_LENGTH], (row["prior_git_sha"] or "")[:_SHA_LENGTH]
+    sha, prior = (row.git_sha or "")[:_SHA_LENGTH], (row.prior_git_sha or "")[:_SHA_LENGTH]
     commits = f" ({prior} to {sha})" if sha and prior and sha != prior else f" ({sha})" if sha else ""
-    if row["is_own_code_changed"]:
+    if row.is_own_code_changed:
         return f"its own code{commits}"
     if count:
         return f"{count} other node{'s' if count != 1 else ''}{commits}"
     return f"no code since the build before{commits}"
 
 
-def _next_command(row: Row) -> str | None:
-    node = (row["node_id"] or "").split(".")
-    if row["kind"] in _FAILURES:
-        return f"dbt build --select {node[2]}+" if row["kind"] == "node_failed" and len(node) > 2 else "dbt retry"
-    if row["kind"] in ("source_stale", "source_unchecked") and len(node) > 3:
+def _next_command(row: DueNotification) -> str | None:
+    node = (row.node_id or "").split(".")
+    if row.kind in _FAILURES:
+        return f"dbt build --select {node[2]}+" if row.kind == "node_failed" and len(node) > 2 else "dbt retry"
+    if row.kind in ("source_stale", "source_unchecked") and len(node) > 3:
         return f"dbt source freshness --select source:{node[2]}.{node[3]}"
-    if row["kind"] == "run_incomplete":
+    if row.kind == "run_incomplete":
         return "dbt parse"
-    if row["kind"] in ("model_slow", "schema_changed", "volume_odd") and len(node) > 2:
+    if row.kind in ("model_slow", "schema_changed", "volume_odd") and len(node) > 2:
         return f"dbt build --select +{node[2]}"
     return None
 

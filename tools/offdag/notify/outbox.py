@@ -1,69 +1,86 @@
-"""The log of intents: who may post what, decided by exclusive creation of numbered files.
+"""The log of intents: which sender may post what, decided by exclusive creation of numbered files.
 
-Each channel of a sink has a log ``intents/<sink>/<channel>/<number>.json``. A sender reads the whole log, leaves out what it already
-holds, and creates the next number; of several senders one alone succeeds, and the others read again. So no notification is in two
-live intents, however the sets that are due overlap. Taking over an expired intent is one more entry of the same envelope.
+A sender reads the log of a channel, leaves out what it holds already, and creates the next number; of several senders one alone succeeds,
+and the others read again. So no notification is in two live intents, however the sets that are due overlap. Taking over an expired intent
+is one more entry of the same envelope. Once everything up to a number is settled, a checkpoint replaces the reading of those entries.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
-import re
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, replace
-from datetime import datetime, timedelta
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
 from typing import Any
 
-from offdag.clock import utc_now
-from offdag.errors import HistoryError
-from offdag.history.history import History, path_part
-from offdag.notify.sinks import Posted
+import msgspec
 
-Row = dict[str, Any]
+from offdag.history.history import History, path_part
+from offdag.history.intents import IntentFiles
+from offdag.monitor.rows import DueNotification
+from offdag.notify.sinks import Payload, Posted
 
 # Far longer than sending can take: Slack's time-outs and rate-limit pauses add up to about five minutes.
 LEASE = timedelta(minutes=10)
-# Marts older than a day are not told, so an intent of this age is either delivered or given up.
+# How far the clocks of two senders may differ: a lease is taken over this much later.
+CLOCK_DIFFERENCE = timedelta(minutes=5)
+# Answers and updates of older messages start a new message instead.
 _KEPT = timedelta(days=90)
+_CHECKPOINT_EVERY = 20
+
+DELIVERED, FAILED, SUPERSEDED = "delivered", "failed", "superseded"
+DETAILS, UPDATE = "details", "update"
 
 
-@dataclass(frozen=True)
-class Intent:
+class Intent(msgspec.Struct, frozen=True, kw_only=True):
     """One entry of a log: the claim to post an envelope until its lease ends.
 
     Attributes:
         envelope_id: Key of the message.
-        rows: The rows of ``fct_notifications_due`` in it, as they were known; instants as ISO texts.
+        sink: Name of the sink.
+        channel: As the route names it.
         payload: Frozen content.
+        rows: The notifications in it, as they were when it was claimed.
+        first_created_at: When the envelope was first claimed: a lookup in Slack begins there (naive UTC).
+        lease_until: End of the claim (naive UTC).
         details: Frozen contents of what follows in its thread.
-        first_created_at: When the envelope was first claimed: a look into Slack begins there (naive UTC, ISO).
-        lease_until: Naive UTC, ISO.
     """
 
     envelope_id: str
     sink: str
     channel: str
-    payload: Row
-    rows: list[Row]
-    first_created_at: str
-    lease_until: str
-    details: list[Row] = field(default_factory=list)
+    payload: Payload
+    rows: list[DueNotification]
+    first_created_at: datetime
+    lease_until: datetime
+    details: list[Payload] = []
 
-    def is_expired(self, now: datetime) -> bool:
-        return now >= datetime.fromisoformat(self.lease_until)
+    @property
+    def thread_ts(self) -> str | None:
+        """The message that it answers; None for a message in the channel."""
+        return self.payload.get("thread_ts")
+
+    @property
+    def is_details(self) -> bool:
+        return any(row.event == DETAILS for row in self.rows)
 
     def renewed(self, now: datetime) -> Intent:
         """The same claim by another sender."""
-        return replace(self, lease_until=(now + LEASE).isoformat())
+        return msgspec.structs.replace(self, lease_until=now + LEASE)
 
     def follow_up(self, number: int, posted: Posted, now: datetime) -> Intent:
-        """The claim to post one of the details in the thread of this message. Its id follows from this one's."""
+        """The claim to post one of the details in the thread of this message; its id follows from this one's."""
         envelope_id = self.detail_id(number)
-        row = {**self.rows[0], "notification_id": envelope_id, "event": "details"}
         place = {"channel": posted.channel, "thread_ts": posted.ts}
-        payload = {**self.details[number], **place}
-        return Intent(envelope_id, self.sink, self.channel, payload, [row], now.isoformat(), (now + LEASE).isoformat())
+        return Intent(
+            envelope_id=envelope_id,
+            sink=self.sink,
+            channel=self.channel,
+            payload={**self.details[number], **place},
+            rows=[msgspec.structs.replace(self.rows[0], notification_id=envelope_id, event=DETAILS)],
+            first_created_at=now,
+            lease_until=now + LEASE,
+        )
 
     def detail_id(self, number: int) -> str:
         return f"{self.envelope_id}-{number:02d}"
@@ -71,18 +88,67 @@ class Intent:
 
 @dataclass(frozen=True)
 class Receipt:
-    """What became of an envelope: ``delivered``, with its place where the sink tells one, or ``failed``."""
+    """The outcome of an envelope.
+
+    Attributes:
+        outcome: delivered, failed (refused, it is due again) or superseded (no longer true, not posted).
+        posted: Its place, where the sink has one.
+        is_final: A refusal that no later attempt changes.
+    """
 
     outcome: str
     posted: Posted
+    is_final: bool = False
+
+    @property
+    def is_delivered(self) -> bool:
+        return self.outcome == DELIVERED
+
+
+class SettledMessage(msgspec.Struct, frozen=True, kw_only=True):
+    """What a checkpoint keeps of a delivered message.
+
+    Attributes:
+        number: Of its newest intent.
+        created_at: When it was first claimed, naive UTC.
+        notification_ids: What it delivered.
+        channel: Slack's id of the channel; None for other sinks.
+        ts: Slack's id of the message.
+        thread_ts: The message that it answers; None for a message in the channel.
+    """
+
+    number: int
+    created_at: datetime
+    notification_ids: list[str]
+    channel: str | None
+    ts: str | None
+    thread_ts: str | None
 
 
 @dataclass
 class Log:
-    """A channel's log as it was read: the latest intent of each envelope, and the number of the last entry."""
+    """A channel's log.
 
-    intents: dict[str, Intent]
-    number: int
+    Attributes:
+        intents: The latest intent of each envelope behind the checkpoint.
+        numbers: Number of that intent, by envelope.
+        settled: What the checkpoint holds.
+        checkpoint: Its number.
+        number: Of the last entry.
+    """
+
+    intents: dict[str, Intent] = field(default_factory=dict)
+    numbers: dict[str, int] = field(default_factory=dict)
+    first_numbers: dict[str, int] = field(default_factory=dict)
+    settled: list[SettledMessage] = field(default_factory=list)
+    checkpoint: int = 0
+    number: int = 0
+
+    def add(self, number: int, intent: Intent) -> None:
+        """Add the entry behind the last one."""
+        self.intents[intent.envelope_id] = intent
+        self.numbers[intent.envelope_id] = self.number = number
+        self.first_numbers.setdefault(intent.envelope_id, number)
 
 
 class Outbox:
@@ -96,120 +162,196 @@ class Outbox:
     def __init__(self, history: History, sink: str) -> None:
         self._history = history
         self._sink = sink
+        self._files = IntentFiles(history, sink)
         self._logs: dict[str, Log] = {}
-        self._receipts: dict[str, Receipt] | None = None
+        self._receipts: dict[date, dict[str, Receipt]] = {}
 
     def channels(self) -> list[str]:
         """Log folders that exist."""
-        return sorted(
-            {name.split("/")[2] for name in self._history.store.glob(f"intents/{path_part(self._sink)}/*/*.json")}
-        )
+        return self._files.channels()
 
     def log(self, folder: str) -> Log:
-        """A channel's log, but for entries older than any message that is still spoken of.
+        """A channel's log: the newest checkpoint, and the intents behind it.
 
         Raises:
             HistoryError: An entry cannot be read.
         """
         if folder not in self._logs:
-            names = self._history.store.glob(f"intents/{path_part(self._sink)}/{folder}/*.json")
-            newest: dict[str, Intent] = {}
-            oldest = (utc_now() - _KEPT).isoformat()
-            for name in reversed(names):
-                intent = self._read(name)
-                newest.setdefault(intent.envelope_id, intent)
-                if intent.first_created_at < oldest:
-                    break
-            number = int(re.sub(r"\D", "", names[-1].rsplit("/", 1)[1])) if names else 0
-            self._logs[folder] = Log(dict(reversed(newest.items())), number)
+            log = Log()
+            log.checkpoint, content = self._files.newest_checkpoint(folder)
+            log.number = log.checkpoint
+            if content is not None:
+                log.settled = self._decoded(folder, log.checkpoint, content, list[SettledMessage])
+            for number in self._files.numbers_after(folder, log.checkpoint):
+                log.add(number, self.read(folder, number))
+            self._logs[folder] = log
         return self._logs[folder]
 
-    def forget(self, folder: str) -> None:
-        """Read a channel's log and the receipts anew when they are next asked for."""
-        self._logs.pop(folder, None)
-        self._receipts = None
+    def read(self, folder: str, number: int) -> Intent:
+        """One entry of a log, also one behind which a checkpoint stands.
 
-    def receipts(self) -> dict[str, Receipt]:
-        """Receipts by envelope id."""
-        if self._receipts is None:
-            columns = ["envelope_id", "outcome", "message_channel", "message_ts"]
-            self._receipts = {
-                row["envelope_id"]: Receipt(row["outcome"], Posted(row["message_channel"], row["message_ts"]))
-                for row in self._history.read("deliveries", columns).to_pylist()
-            }
-        return self._receipts
+        Raises:
+            HistoryError: It cannot be read.
+        """
+        intent: Intent = self._decoded(folder, number, self._files.read(folder, number), Intent)
+        return intent
+
+    def forget(self, folder: str) -> None:
+        """Read a channel's log and the receipts again when they are next needed."""
+        self._logs.pop(folder, None)
+        self._receipts.clear()
+
+    def receipt_of(self, intent: Intent) -> Receipt | None:
+        """The receipt of an envelope; None while its outcome is unknown."""
+        return self._receipts_of(intent.first_created_at.date()).get(intent.envelope_id)
+
+    def update_receipt(self, first: Intent, update_id: str) -> Receipt | None:
+        """The receipt of an update of a first message; None while it is due."""
+        return self._receipts_of(first.first_created_at.date()).get(update_id)
+
+    def held(self, folder: str) -> set[str]:
+        """Notifications that no new claim may hold: delivered ones, and those of intents without an outcome."""
+        log = self.log(folder)
+        held = {i for message in log.settled for i in message.notification_ids}
+        for intent in log.intents.values():
+            receipt = self.receipt_of(intent)
+            if receipt is None or receipt.is_delivered:
+                held |= {row.notification_id for row in intent.rows}
+        return held
 
     def new_intent(
-        self, folder: str, rows: Sequence[Row], channel: str, payload: Row, details: list[Row], now: datetime
+        self, folder: str, rows: Sequence[DueNotification], payload: Payload, details: list[Payload], now: datetime
     ) -> Intent:
-        """The next claim on rows that no other intent holds."""
+        """The next claim on rows of one channel that no other intent holds."""
         number = self.log(folder).number + 1
-        key = f"{self._sink}|{folder}|{number}|" + "|".join(sorted(row["notification_id"] for row in rows))
+        key = f"{self._sink}|{folder}|{number}|" + "|".join(sorted(row.notification_id for row in rows))
         return Intent(
             envelope_id=hashlib.sha256(key.encode()).hexdigest()[:32],
             sink=self._sink,
-            channel=channel,
+            channel=rows[0].channel,
             payload=payload,
-            rows=[{k: _plain(v) for k, v in row.items()} for row in rows],
-            first_created_at=now.isoformat(),
-            lease_until=(now + LEASE).isoformat(),
+            rows=list(rows),
+            first_created_at=now,
+            lease_until=now + LEASE,
             details=details,
         )
 
     def claim(self, folder: str, intent: Intent) -> bool:
-        """Append an intent to the log as it was read; False where another sender took its place: then the log is read anew."""
+        """Append an intent to the log as it was read; False where another sender took its place: then the log is read again."""
         log = self.log(folder)
-        if not self._append(folder, log.number + 1, intent):
+        content = msgspec.json.format(msgspec.json.encode(intent), indent=1)
+        if not self._files.create(folder, log.number + 1, content):
             self.forget(folder)
             return False
-        log.number += 1
-        log.intents[intent.envelope_id] = intent
+        log.add(log.number + 1, intent)
         return True
 
-    def receipt(
-        self, intent: Intent, outcome: str, now: datetime, reason: str | None = None, posted: Posted | None = None
+    def record(
+        self,
+        intent: Intent,
+        receipt: Receipt,
+        now: datetime,
+        reason: str | None = None,
+        rows: Sequence[DueNotification] | None = None,
     ) -> None:
-        """Record what became of an intent."""
-        self.receipts()[intent.envelope_id] = Receipt(outcome, posted or Posted())
+        """Record the outcome of an intent, for all of its notifications or for some."""
+        day = intent.first_created_at.date()
+        self._receipts_of(day)[intent.envelope_id] = receipt
+        shared = self._shared(intent.envelope_id, intent.channel, receipt, now, reason)
+        self._put(day, intent.rows if rows is None else rows, shared)
+
+    def record_update(self, first: Intent, update_id: str, receipt: Receipt, now: datetime, reason: str | None) -> None:
+        """Record that a first message shows what ended, or never will."""
+        day = first.first_created_at.date()
+        self._receipts_of(day)[update_id] = receipt
+        row = msgspec.structs.replace(first.rows[0], notification_id=update_id, event=UPDATE)
+        self._put(day, [row], self._shared(update_id, first.channel, receipt, now, reason))
+
+    def write_checkpoint(self, folder: str, is_settled: Iterable[tuple[str, bool]], now: datetime) -> None:
+        """Let later readers begin behind the entries that need no more work, where there are enough of them.
+
+        Args:
+            folder: The channel's.
+            is_settled: Each envelope behind the last checkpoint, and whether it needs no more work.
+            now: Messages that are too old to be answered leave the checkpoint and the log.
+        """
+        log = self.log(folder)
+        open_numbers = [log.first_numbers[envelope] for envelope, settled in is_settled if not settled]
+        number = min(open_numbers, default=log.number + 1) - 1
+        if number - log.checkpoint < _CHECKPOINT_EVERY:
+            return
+        new = []
+        for envelope_id, intent in log.intents.items():
+            receipt = self.receipt_of(intent)
+            if log.numbers[envelope_id] <= number and receipt and receipt.is_delivered:
+                new.append(
+                    SettledMessage(
+                        number=log.numbers[envelope_id],
+                        created_at=intent.first_created_at,
+                        notification_ids=[row.notification_id for row in intent.rows],
+                        channel=receipt.posted.channel,
+                        ts=receipt.posted.ts,
+                        thread_ts=intent.thread_ts,
+                    )
+                )
+        kept = [message for message in (*log.settled, *new) if message.created_at > now - _KEPT]
+        self._files.write_checkpoint(folder, number, msgspec.json.encode(kept))
+
+    def _receipts_of(self, day: date) -> dict[str, Receipt]:
+        """Receipts of the envelopes that were first claimed on a date, by envelope."""
+        if day not in self._receipts:
+            columns = ["envelope_id", "sink", "outcome", "is_final", "message_channel", "message_ts"]
+            self._receipts[day] = {
+                row["envelope_id"]: Receipt(
+                    row["outcome"], Posted(row["message_channel"], row["message_ts"]), bool(row["is_final"])
+                )
+                for row in self._history.read_day("deliveries", day, columns).to_pylist()
+                if row["sink"] == self._sink
+            }
+        return self._receipts[day]
+
+    def _shared(
+        self, identity: str, channel: str, receipt: Receipt, now: datetime, reason: str | None
+    ) -> dict[str, Any]:
+        """What all rows of a receipt have in common."""
+        return {
+            "envelope_id": identity,
+            "sink": self._sink,
+            "channel": channel,
+            "outcome": receipt.outcome,
+            "is_final": receipt.is_final,
+            "reason": reason,
+            "delivered_at": now,
+            "message_channel": receipt.posted.channel,
+            "message_ts": receipt.posted.ts,
+        }
+
+    def _put(self, day: date, rows: Sequence[DueNotification], shared: dict[str, Any]) -> None:
         self._history.put(
             "deliveries",
-            datetime.fromisoformat(intent.first_created_at).date(),
-            intent.envelope_id,
+            day,
+            shared["envelope_id"],
             (
                 {
-                    "envelope_id": intent.envelope_id,
-                    "notification_id": told["notification_id"],
-                    "signal_key": told["signal_key"],
-                    "event": told["event"],
-                    "severity": told["severity"],
-                    "incident_started_at": datetime.fromisoformat(told["started_at"]),
-                    "incident_last_bad_at": datetime.fromisoformat(told["last_bad_at"]),
-                    "sink": self._sink,
-                    "channel": intent.channel,
-                    "outcome": outcome,
-                    "reason": reason,
-                    "delivered_at": now,
-                    "message_channel": posted.channel if posted else None,
-                    "message_ts": posted.ts if posted else None,
+                    "notification_id": row.notification_id,
+                    "signal_key": row.signal_key,
+                    "event": row.event,
+                    "severity": row.severity,
+                    "incident_started_at": row.started_at,
+                    "incident_last_bad_at": row.last_bad_at,
                 }
-                for told in intent.rows
+                for row in rows
             ),
+            shared,
         )
 
-    def _read(self, name: str) -> Intent:
+    def _decoded(self, folder: str, number: int, content: bytes, kind: Any) -> Any:
         try:
-            return Intent(**json.loads(self._history.store.read(name)))
-        except (ValueError, TypeError) as error:
-            raise HistoryError(
-                f"an intent is damaged: {error}",
-                self._history.store.path(name),
-                "move the file away, then offdag notify",
-            ) from error
-
-    def _append(self, folder: str, number: int, intent: Intent) -> bool:
-        content = json.dumps(asdict(intent), ensure_ascii=False, indent=1).encode()
-        return self._history.store.create(f"intents/{path_part(self._sink)}/{folder}/{number:08d}.json", content)
+            return msgspec.json.decode(content, type=kind)
+        except msgspec.MsgspecError as error:
+            raise self._files.damaged(folder, number, error) from error
 
 
-def _plain(value: Any) -> Any:
-    return value.isoformat() if isinstance(value, datetime) else value
+def channel_folder(channel: str) -> str:
+    """The log folder of a channel."""
+    return path_part(channel)

@@ -1,4 +1,4 @@
-"""Where messages go. A sink posts one payload and says what became of it; it decides nothing."""
+"""Sinks: where messages go. A sink posts one payload and returns or raises its outcome; it decides nothing."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class Posted:
     """A message that arrived.
 
     Attributes:
-        channel: Slack's id of the channel; None where the sink tells none.
-        ts: Slack's id of the message in it.
+        channel: Slack's id of the channel; None for other sinks.
+        ts: Slack's id of the message in the channel; None for other sinks.
     """
 
     channel: str | None = None
@@ -28,21 +28,27 @@ class Posted:
 
 
 class Refused(Exception):
-    """The message did not arrive, for certain.
+    """The message certainly did not arrive.
 
     Attributes:
         reason: Why.
         next_command: What to do about it.
+        is_final: Trying again cannot help, such as for a message that was deleted.
     """
 
-    def __init__(self, reason: str, next_command: str) -> None:
-        super().__init__(reason)
+    def __init__(self, reason: str, next_command: str, is_final: bool = False) -> None:
+        super().__init__(reason, next_command, is_final)
+        self.is_final = is_final
         self.reason = reason
         self.next_command = next_command
 
 
 class Unknown(Exception):
-    """The answer was lost: the message may have arrived."""
+    """It is not known whether the message arrived."""
+
+
+class CannotLookUp(Unknown):
+    """The sink has no way to look up what was posted, now or later."""
 
 
 class Sink(Protocol):
@@ -74,15 +80,16 @@ class Sink(Protocol):
         ...
 
     def find(self, payload: Payload, envelope_id: str, since: datetime) -> Posted | None:
-        """Look for an envelope that may have been posted since an instant (naive UTC); None where it is not there.
+        """Look up an envelope that may have been posted since an instant (naive UTC); None where it was not posted.
 
         Raises:
-            Unknown: The sink cannot look.
+            CannotLookUp: The sink never can.
+            Unknown: It cannot now.
         """
         ...
 
     def update(self, posted: Posted, message: Message, envelope_id: str) -> None:
-        """Say anew what a posted message says; doing it twice changes nothing.
+        """Replace the text of a posted message; doing it twice changes nothing.
 
         Raises:
             Refused: It was not changed.
@@ -92,7 +99,7 @@ class Sink(Protocol):
 
 
 class Threadless:
-    """What sinks have in common that can neither answer a message, nor change it, nor look for it."""
+    """For sinks without threads, updates and lookups."""
 
     has_threads = False
 
@@ -100,14 +107,14 @@ class Threadless:
         return []
 
     def find(self, payload: Payload, envelope_id: str, since: datetime) -> Posted | None:
-        raise Unknown("nobody can look there")
+        raise CannotLookUp("this sink has no lookup")
 
     def update(self, posted: Posted, message: Message, envelope_id: str) -> None:
-        raise Refused("nothing can be changed there", "offdag incidents")
+        raise Refused("this sink cannot change a message", "offdag incidents", is_final=True)
 
 
 class Printed(Threadless):
-    """Prints messages where nothing else is set up. Its receipts count for itself alone: a token set later announces what is open.
+    """Prints messages where no other sink is set up. Its receipts do not count for Slack: a token that is set later announces what is open.
 
     Args:
         show: Gets the text of each message.
@@ -121,8 +128,8 @@ class Printed(Threadless):
         self._is_json = is_json
 
     def payload(self, message: Message, channel: str, thread: Posted | None) -> Payload:
-        told = {"channel": channel, "message": document(message)}
-        return told if self._is_json else {"channel": channel, "text": f"{channel}\n{plain_text(message)}"}
+        content = {"channel": channel, "message": document(message)}
+        return content if self._is_json else {"channel": channel, "text": f"{channel}\n{plain_text(message)}"}
 
     def post(self, payload: Payload, envelope_id: str) -> Posted:
         self._show(payload["text"] if "text" in payload else json.dumps({"id": envelope_id, **payload}))

@@ -9,8 +9,9 @@ from datetime import datetime, timezone
 from http.client import HTTPException
 from typing import Any
 from urllib.error import URLError
+from urllib.request import HTTPRedirectHandler, HTTPSHandler, ProxyHandler, Request, build_opener
 
-from slack_sdk import WebClient, WebhookClient
+from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.http_retry import HttpRequest, HttpResponse, RetryHandler, RetryState
 from slack_sdk.http_retry.builtin_handlers import RateLimitErrorRetryHandler
@@ -18,34 +19,56 @@ from slack_sdk.web import SlackResponse
 
 from offdag.notify import formats
 from offdag.notify.message import Message
-from offdag.notify.sinks import Payload, Posted, Refused, Threadless, Unknown
+from offdag.notify.sinks import CannotLookUp, Payload, Posted, Refused, Unknown
 
 # One request takes at most this long; with the retries of the rate-limit handler a message stays well within its lease.
 TIMEOUT_SECONDS = 15
 _RATE_LIMIT_RETRIES = 2
 _LONGEST_PAUSE_SECONDS = 60
 _EVENT_TYPE = "offdag_notifications"
-_QUIET = {"unfurl_links": False, "unfurl_media": False}
 _CHANNEL_ID = re.compile(r"^[CDG][A-Z0-9]{6,}$")
-# Slack's clock and ours may differ.
-_CLOCK_SECONDS = 120
+# How far Slack's clock and the sender's may differ.
+_CLOCK_SECONDS = 3600
 
 # Answers after which Slack may have done the work all the same.
 _UNCERTAIN = frozenset({"internal_error", "fatal_error", "request_timeout", "service_unavailable", "team_added_to_org"})
 _ADVICE = {
-    "channel_not_found": "create the channel, or mend seeds/alert_routes.csv",
+    "channel_not_found": "create the channel, or correct seeds/alert_routes.csv",
     "not_in_channel": "in Slack, type in the channel: /invite @offdag",
-    "is_archived": "unarchive the channel, or mend seeds/alert_routes.csv",
+    "is_archived": "unarchive the channel, or correct seeds/alert_routes.csv",
     "invalid_auth": "export OFFDAG_SLACK_BOT_TOKEN=... with a valid bot token",
     "not_authed": "export OFFDAG_SLACK_BOT_TOKEN=... with a valid bot token",
     "account_inactive": "export OFFDAG_SLACK_BOT_TOKEN=... of an active app",
     "token_revoked": "reinstall the Slack app, then export OFFDAG_SLACK_BOT_TOKEN=...",
     "token_expired": "reinstall the Slack app, then export OFFDAG_SLACK_BOT_TOKEN=...",
     "missing_scope": "add the scope to the Slack app, reinstall it, then: offdag notify",
-    "message_not_found": "nothing: somebody deleted the message",
-    "cant_update_message": "nothing: the message is not the bot's own",
-    "ratelimited": "wait a minute, then: offdag notify",
+    "ratelimited": "sleep 60; offdag notify",
 }
+# Refusals of an update that no later attempt changes: the message was deleted, is too old, or belongs to somebody else.
+_FINAL = frozenset({"message_not_found", "cant_update_message", "edit_window_closed", "thread_not_found"})
+# Refusals of a lookup that last until somebody changes the Slack app.
+_NO_LOOKUP = frozenset(
+    {"missing_scope", "not_in_channel", "channel_not_found", "no_permission", "not_allowed_token_type"}
+)
+
+
+class _NoRedirect(HTTPRedirectHandler):
+    """The bot's token goes to Slack's API and nowhere else."""
+
+    def redirect_request(self, *_: Any) -> None:
+        return None
+
+
+class _Client(WebClient):
+    """slack-sdk's client, which would follow a redirect with the token in its headers."""
+
+    def _perform_urllib_http_request_internal(self, url: str, req: Request) -> dict[str, Any]:
+        proxies = {"http": self.proxy, "https": self.proxy} if self.proxy else None
+        opener = build_opener(ProxyHandler(proxies), HTTPSHandler(context=self.ssl), _NoRedirect())
+        with opener.open(req, timeout=self.timeout) as response:
+            charset = response.headers.get_content_charset() or "utf-8"
+            body = response.read().decode(charset, "replace")
+            return {"status": response.code, "headers": response.headers, "body": body}
 
 
 class _BoundedRateLimit(RateLimitErrorRetryHandler):
@@ -83,19 +106,19 @@ class SlackBot:
     has_threads = True
 
     def __init__(self, token: str, base_url: str) -> None:
-        self._client = WebClient(token=token, base_url=base_url, timeout=TIMEOUT_SECONDS, retry_handlers=_handlers())
+        self._client = _Client(token=token, base_url=base_url, timeout=TIMEOUT_SECONDS, retry_handlers=_handlers())
         self._channel_ids: dict[str, str] | None = None
 
     def payload(self, message: Message, channel: str, thread: Posted | None) -> Payload:
         if thread is None:
-            return {"channel": channel, **formats.lines(message), **_QUIET}
+            return {"channel": channel, **formats.lines(message), **formats.QUIET}
         place = {"channel": thread.channel, "thread_ts": thread.ts}
         # A reminder in a thread alone would remind nobody.
         shown = {"reply_broadcast": True} if message.is_reminder else {}
-        return {**place, **formats.whole(message), **_QUIET, **shown}
+        return {**place, **formats.whole(message), **formats.QUIET, **shown}
 
     def details(self, message: Message) -> list[Payload]:
-        return [{**part, **_QUIET} for part in formats.details(message)]
+        return [{**part, **formats.QUIET} for part in formats.details(message)]
 
     def post(self, payload: Payload, envelope_id: str) -> Posted:
         answer = self._call("chat.postMessage", {**payload, "metadata": _metadata(envelope_id)})
@@ -119,15 +142,17 @@ class SlackBot:
             if payload.get("thread_ts"):
                 method, arguments = "conversations.replies", {**arguments, "ts": payload["thread_ts"]}
             for message in self._pages(method, arguments, "messages"):
-                said = (message.get("metadata") or {}).get("event_payload") or {}
-                if said.get("envelope_id") == envelope_id:
+                payload_of = (message.get("metadata") or {}).get("event_payload") or {}
+                if payload_of.get("envelope_id") == envelope_id:
                     return Posted(channel, message.get("ts"))
         except Refused as problem:
-            raise Unknown(f"cannot look in {payload['channel']}: {problem.reason}") from problem
+            word = problem.reason.split(" ", 1)[0]
+            kind = CannotLookUp if word in _NO_LOOKUP else Unknown
+            raise kind(f"cannot read {payload['channel']}: {problem.reason}") from problem
         return None
 
     def delete(self, posted: Posted) -> None:
-        """Delete a message of the bot's own.
+        """Delete a message that the bot posted.
 
         Raises:
             Refused: It was not deleted.
@@ -143,8 +168,8 @@ class SlackBot:
             Unknown: Slack gave no answer.
         """
         answer = self._answer("auth.test")
-        told = next((v for k, v in answer.headers.items() if k.lower() == "x-oauth-scopes"), "")
-        scopes = ",".join(told) if isinstance(told, list) else str(told)
+        header = next((v for k, v in answer.headers.items() if k.lower() == "x-oauth-scopes"), "")
+        scopes = ",".join(header) if isinstance(header, list) else str(header)
         return f"{answer.get('user')} in {answer.get('team')}", frozenset(s.strip() for s in scopes.split(","))
 
     def memberships(self) -> dict[str, bool]:
@@ -183,7 +208,7 @@ class SlackBot:
         given = {"json": arguments} if http_verb == "POST" else {"params": arguments}
         data = self._answer(method, http_verb=http_verb, **given).data
         if not isinstance(data, dict):
-            raise Unknown("Slack's answer is no JSON")
+            raise Unknown("Slack's answer is not JSON")
         return data
 
     def _answer(self, method: str, **given: Any) -> SlackResponse:
@@ -195,58 +220,30 @@ class SlackBot:
             raise _lost(error) from None
 
 
-class SlackWebhook(Threadless):
-    """Posts to an incoming webhook: into its own channel, without threads, and cannot look.
-
-    Args:
-        url: Incoming webhook; a secret.
-    """
-
-    name = "slack"
-
-    def __init__(self, url: str) -> None:
-        self._client = WebhookClient(url, timeout=TIMEOUT_SECONDS, retry_handlers=_handlers())
-
-    def payload(self, message: Message, channel: str, thread: Posted | None) -> Payload:
-        return {"channel": channel, **formats.whole(message), **_QUIET}
-
-    def post(self, payload: Payload, envelope_id: str) -> Posted:
-        try:
-            answer = self._client.send(
-                text=payload["text"], blocks=payload["blocks"], unfurl_links=False, unfurl_media=False
-            )
-        except (SlackClientError, HTTPException, OSError, ValueError) as error:
-            raise _lost(error) from None
-        if answer.status_code >= 500:
-            raise Unknown(f"Slack answered {answer.status_code}")
-        if answer.status_code != 200:
-            reason = answer.body[:80] if answer.status_code != 429 else "ratelimited"
-            raise Refused(reason, _ADVICE.get(reason, "export OFFDAG_SLACK_WEBHOOK_URL=... with a webhook that works"))
-        return Posted()
-
-
 def _metadata(envelope_id: str) -> Payload:
     return {"event_type": _EVENT_TYPE, "event_payload": {"envelope_id": envelope_id}}
 
 
 def _judged(error: SlackApiError) -> Refused | Unknown:
-    """What an answer says of the message; its text never holds the token."""
-    status = getattr(error.response, "status_code", 200)
-    data = getattr(error.response, "data", None)
+    """The outcome that an answer shows; the token is never in it."""
+    response = error.response
+    status = response.get("status", 200) if isinstance(response, dict) else getattr(response, "status_code", 200)
+    data = getattr(response, "data", None)
     reason = str(data.get("error", "unknown_error")) if isinstance(data, dict) else f"status {status}"
-    if status >= 500 or reason in _UNCERTAIN:
-        return Unknown(f"Slack answered {status} {reason}")
     if status == 429:
         reason = "ratelimited"
+    elif 300 <= status < 400:
+        return Refused(f"Slack's API redirects ({status})", "unset OFFDAG_SLACK_API_URL")
+    elif status >= 500 or reason in _UNCERTAIN or not isinstance(data, dict):
+        # An empty body or a page behind an accepted post says nothing of the message.
+        return Unknown(f"Slack answered {reason if isinstance(data, dict) else f'{status} without JSON'}")
     needed = f" (needs {data['needed']})" if isinstance(data, dict) and data.get("needed") else ""
-    return Refused(
-        reason + needed, _ADVICE.get(reason, "look the word up in Slack's documentation of chat.postMessage")
-    )
+    return Refused(reason + needed, _ADVICE.get(reason, "offdag doctor"), is_final=reason in _FINAL)
 
 
 def _lost(error: Exception) -> Refused | Unknown:
-    """A connection that was refused or not found sent nothing; of all others nobody knows."""
+    """Where no connection was made nothing arrived; after that it may have arrived."""
     cause = error.reason if isinstance(error, URLError) else error
     if isinstance(cause, (ConnectionRefusedError, socket.gaierror)):
-        return Refused("Slack cannot be reached", "mend the network, then: offdag notify")
+        return Refused("Slack cannot be reached", "offdag doctor")
     return Unknown(f"the answer was lost ({type(cause).__name__})")

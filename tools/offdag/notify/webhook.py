@@ -1,13 +1,48 @@
-"""Any other place: each message as a JSON document, posted to a URL."""
+"""Sinks that post to a URL: Slack's incoming webhook, and any other server as a JSON document."""
 
 from __future__ import annotations
 
 import json
 
-from offdag.notify.formats import document
-from offdag.notify.http import NoAnswer, post
+from offdag.notify import formats
+from offdag.notify.http import Answer, AnswerLost, NotSent, post
 from offdag.notify.message import Message
 from offdag.notify.sinks import Payload, Posted, Refused, Threadless, Unknown
+
+_RATE_LIMITED = 429
+
+
+class SlackWebhook(Threadless):
+    """Posts to an incoming webhook: into its own channel, without threads, and without looking up what was posted.
+
+    Args:
+        url: Incoming webhook; a secret.
+        proxy: URL of a proxy.
+    """
+
+    name = "slack"
+
+    def __init__(self, url: str, proxy: str | None = None) -> None:
+        self._url = url
+        self._proxy = proxy
+
+    def payload(self, message: Message, channel: str, thread: Posted | None) -> Payload:
+        return {"channel": channel, **formats.whole(message), **formats.QUIET}
+
+    def post(self, payload: Payload, envelope_id: str) -> Posted:
+        content = {name: value for name, value in payload.items() if name != "channel"}
+        body = json.dumps(content, ensure_ascii=False).encode()
+        answer = _answer(self._url, body, {"Content-Type": "application/json"}, self._proxy)
+        variable = "OFFDAG_SLACK_WEBHOOK_URL"
+        if answer.status == _RATE_LIMITED:
+            raise Refused("ratelimited", "sleep 60; offdag notify")
+        if answer.status != 200:
+            reason = _word(answer.body) or f"the answer was {answer.status}"
+            raise Refused(reason, f"export {variable}=https://hooks.slack.com/...")
+        # A page of a proxy or a login has status 200 too.
+        if answer.body.strip() != "ok":
+            raise Unknown("the webhook's answer is not Slack's ok")
+        return Posted()
 
 
 class Webhook(Threadless):
@@ -15,26 +50,50 @@ class Webhook(Threadless):
 
     Args:
         url: Receives the documents, and answers 2xx; a secret.
+        expected: Text that the answer must contain; None for any.
+        proxy: URL of a proxy.
     """
 
     name = "webhook"
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, expected: str | None = None, proxy: str | None = None) -> None:
         self._url = url
+        self._expected = expected
+        self._proxy = proxy
 
     def payload(self, message: Message, channel: str, thread: Posted | None) -> Payload:
-        return {"channel": channel, "message": document(message), "is_possible_repeat": False}
+        return {"channel": channel, "message": formats.document(message), "is_possible_repeat": False}
 
     def post(self, payload: Payload, envelope_id: str) -> Posted:
         body = json.dumps({"id": envelope_id, **payload}, ensure_ascii=False).encode()
-        try:
-            status = post(self._url, body, {"Content-Type": "application/json", "Idempotency-Key": envelope_id})
-        except NoAnswer as error:
-            if error.was_sent:
-                raise Unknown(f"the webhook gave {error}") from None
-            raise Refused("the webhook cannot be reached", "mend the network, then: offdag notify") from None
-        if status >= 500:
-            raise Unknown(f"the webhook answered {status}")
-        if status >= 300:
-            raise Refused(f"the webhook answered {status}", "export OFFDAG_WEBHOOK_URL=... of one that works")
+        headers = {"Content-Type": "application/json", "Idempotency-Key": envelope_id}
+        answer = _answer(self._url, body, headers, self._proxy)
+        if not 200 <= answer.status < 300:
+            raise Refused(f"the webhook answered {answer.status}", "export OFFDAG_WEBHOOK_URL=https://...")
+        if self._expected and self._expected not in answer.body:
+            raise Unknown("the webhook's answer does not contain OFFDAG_WEBHOOK_ANSWER")
         return Posted()
+
+
+def _answer(url: str, body: bytes, headers: dict[str, str], proxy: str | None) -> Answer:
+    """The answer, where it says what became of the message.
+
+    Raises:
+        Refused: Nothing arrived.
+        Unknown: It may have arrived.
+    """
+    try:
+        answer = post(url, body, headers, proxy)
+    except NotSent as error:
+        raise Refused(f"the webhook cannot be reached: {error}", "offdag doctor") from None
+    except AnswerLost as error:
+        raise Unknown(f"the webhook gave no answer: {error}") from None
+    if answer.status >= 500:
+        raise Unknown(f"the webhook answered {answer.status}")
+    return answer
+
+
+def _word(body: str) -> str | None:
+    """Slack's one-word reason; None for anything longer, such as a page."""
+    word = body.strip()
+    return word if word.isascii() and word.replace("_", "").isalnum() and len(word) <= 80 else None

@@ -1,15 +1,13 @@
-"""Marts to Vega-Lite charts. Each function gives a chart, or None where there is nothing to draw."""
+"""Marts to Vega-Lite charts. Each function gives a chart, or None where there is nothing to show."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import altair as alt
 import pandas as pd
 
-Row = dict[str, Any]
+from offdag.monitor.rows import Invocation, NodeExecution, StockCount
 
-# Told apart by people who do not see red and green; the word stands beside each colour in the legend.
+# Distinguishable without red and green; the legend has the word beside each colour.
 _COLORS = {
     "success": "#3b7dd8",
     "warning": "#e0a100",
@@ -32,23 +30,23 @@ def _outcome_color(outcomes: list[str]) -> alt.Color:
     return alt.Color("outcome:N", title="outcome", scale=alt.Scale(domain=shown, range=[_COLORS[o] for o in shown]))
 
 
-def _count_column(outcome: str) -> str:
-    return f"{outcome.replace('-', '_')}_count"
+def _count(run: Invocation, outcome: str) -> int:
+    return int(getattr(run, f"{outcome.replace('-', '_')}_count"))
 
 
-def runs_over_time(invocations: list[Row]) -> alt.Chart | None:
+def runs_over_time(invocations: list[Invocation]) -> alt.Chart | None:
     """Results of the latest builds by outcome, one bar a build."""
-    builds = sorted((r for r in invocations if r["is_build"]), key=lambda r: r["ended_at"])[-_LATEST_RUNS:]
+    builds = sorted((r for r in invocations if r.is_build), key=lambda r: r.ended_at)[-_LATEST_RUNS:]
     rows = [
         {
-            "ended": f"{run['ended_at']:%m-%d %H:%M:%S}",
-            "place": f"{run['project']} ({run['environment']})",
+            "ended": f"{run.ended_at:%m-%d %H:%M:%S}",
+            "place": f"{run.project} ({run.environment})",
             "outcome": outcome,
-            "nodes": run[_count_column(outcome)],
+            "nodes": _count(run, outcome),
         }
         for run in builds
         for outcome in _COLORS
-        if run[_count_column(outcome)]
+        if _count(run, outcome)
     ]
     if not rows:
         return None
@@ -66,27 +64,29 @@ def runs_over_time(invocations: list[Row]) -> alt.Chart | None:
     return chart
 
 
-def timeline(executions: list[Row], invocation_id: str) -> alt.Chart | None:
+def timeline(executions: list[NodeExecution], invocation_id: str) -> alt.Chart | None:
     """The nodes of one run, from start to end, by thread."""
     ran = [
-        row for row in executions if row["invocation_id"] == invocation_id and row["started_at"] and row["completed_at"]
+        (row, row.started_at, row.completed_at)
+        for row in executions
+        if row.invocation_id == invocation_id and row.started_at and row.completed_at
     ]
     if not ran:
         return None
-    begin = min(row["started_at"] for row in ran)
+    begin = min(started_at for _, started_at, _ in ran)
     cut = f", its {_LONGEST_NODES} longest nodes of {len(ran)}" if len(ran) > _LONGEST_NODES else ""
-    ran = sorted(ran, key=lambda row: row["execution_seconds"] or 0.0, reverse=True)[:_LONGEST_NODES]
+    ran = sorted(ran, key=lambda found: found[0].execution_seconds or 0.0, reverse=True)[:_LONGEST_NODES]
     rows = [
         {
-            "thread": row["thread_id"] or "?",
-            "node": row["node_id"].split(".", 2)[-1],
-            "type": row["resource_type"],
-            "start": (row["started_at"] - begin).total_seconds(),
-            "end": (row["completed_at"] - begin).total_seconds(),
-            "outcome": row["outcome"],
-            "seconds": row["execution_seconds"],
+            "thread": row.thread_id or "?",
+            "node": row.node_id.split(".", 2)[-1],
+            "type": row.resource_type,
+            "start": (started_at - begin).total_seconds(),
+            "end": (completed_at - begin).total_seconds(),
+            "outcome": row.outcome,
+            "seconds": row.execution_seconds,
         }
-        for row in ran
+        for row, started_at, completed_at in ran
     ]
     frame = pd.DataFrame(rows)
     chart: alt.Chart = (
@@ -103,14 +103,14 @@ def timeline(executions: list[Row], invocation_id: str) -> alt.Chart | None:
     return chart
 
 
-def stock(counts: list[Row]) -> alt.LayerChart | None:
+def stock(counts: list[StockCount]) -> alt.LayerChart | None:
     """Stock of the products that ever changed, with a mark where one is out."""
-    changed = {row["product_id"] for row in counts if row["prior_inventory_count"] is not None}
+    changed = {row.product_id for row in counts if row.prior_inventory_count is not None}
     rows = [
-        {"product": row["product_name"], "at": at, "units": row["inventory_count"]}
+        {"product": row.product_name, "at": at, "units": row.inventory_count}
         for row in counts
-        if row["product_id"] in changed
-        for at in ((row["counted_at"], row["last_looked_at"]) if row["is_latest"] else (row["counted_at"],))
+        if row.product_id in changed
+        for at in ((row.counted_at, row.last_observed_at) if row.is_latest else (row.counted_at,))
     ]
     if not rows:
         return None

@@ -1,4 +1,4 @@
-"""One dbt build as its artifacts tell it: nodes with their code, and results."""
+"""One dbt build as its artifacts show it: nodes with their code, and results."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from pathlib import Path
 from offdag.artifacts.compiled import CompiledNode, read_compiled
 from offdag.artifacts.document import Document, Kind, UnreadableArtifact, parse_document
 from offdag.artifacts.results import read_results
+from offdag.dbt.redaction import redacted
+from offdag.environment import resolve_environment
 from offdag.errors import UsageError
 
 _FAILED = ("error", "fail", "runtime error", "partial success")
@@ -23,7 +25,7 @@ class Result:
 
     Attributes:
         status: dbt's own word.
-        seconds: Time of execution; None where it was not told.
+        seconds: Time of execution; None where it is unknown.
     """
 
     unique_id: str
@@ -42,7 +44,7 @@ class Result:
         text = (self.message or "no message").strip()
         if self.unique_id.startswith("unit_test."):
             text = text.partition("\n")[0]
-        text = " ".join(text.split())
+        text = redacted(" ".join(text.split()))
         return text if len(text) <= _LONGEST_MESSAGE else f"{text[: _LONGEST_MESSAGE - 3]}..."
 
 
@@ -53,15 +55,15 @@ class Build:
     Attributes:
         nodes: Every node of the project, by unique_id.
         results: Those that ran or were skipped, by unique_id.
-        command: dbt's own, such as build; None where it is not told.
-        environment: As ``offdag run`` handed it to dbt, else the target that was told; None where neither is known.
+        command: dbt's own, such as build; None where it is unknown.
+        environment: As ``offdag run`` handed it to dbt, else the target; ``unknown`` where neither is known.
         elapsed_seconds: As dbt measured it, without parsing.
     """
 
     nodes: dict[str, CompiledNode]
     results: dict[str, Result]
     command: str | None
-    environment: str | None
+    environment: str
     adapter_type: str | None
     generated_at: datetime
     elapsed_seconds: float | None
@@ -88,7 +90,9 @@ class Build:
             nodes=nodes,
             results={result.unique_id: result for result in results},
             command=found.invocation["command"],
-            environment=run_results.env.get("OFFDAG_ENVIRONMENT") or found.invocation["target"],
+            environment=resolve_environment(
+                None, run_results.env.get("OFFDAG_ENVIRONMENT"), found.invocation["target"]
+            ),
             adapter_type=manifest.adapter_type,
             generated_at=run_results.generated_at,
             elapsed_seconds=found.invocation["elapsed_seconds"],

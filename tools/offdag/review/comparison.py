@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from offdag.artifacts.compiled import CompiledNode
-from offdag.errors import brief
+from offdag.errors import first_line
 from offdag.review.databases import Databases
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def compare(
     try:
         return _compared(databases, production, review, decimals, samples)
     except Exception as error:
-        return Comparison(review.unique_id, problem=brief(error))
+        return Comparison(review.unique_id, problem=first_line(error))
 
 
 @dataclass(frozen=True)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import signal
 import sys
 import tempfile
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,14 +16,16 @@ from typing import TYPE_CHECKING
 import duckdb
 
 from offdag.artifacts.compiled import CompiledNode
+from offdag.dbt.command import DbtInvocation
 from offdag.dbt.profile_adapter import profile_adapter
-from offdag.dbt.project import DbtProject
-from offdag.duckdb_files import open_read_only, quoted
-from offdag.errors import OffdagError, UsageError, brief
+from offdag.duckdb_files import LockWait, open_read_only, quoted
+from offdag.errors import OffdagError, UsageError, first_line
 
 if TYPE_CHECKING:
     from sqlglot import exp
     from sqlmesh.core.engine_adapter.base import EngineAdapter
+
+_log = logging.getLogger(__name__)
 
 # Catalog of the file that the diff works in.
 _WORK = "offdag_diff"
@@ -46,7 +49,7 @@ class Databases:
         return exp.table_(node.alias or node.name, db=node.schema, catalog=node.database, quoted=True)
 
     def columns(self, node: CompiledNode) -> list[str]:
-        """Names of a relation's columns; none where it is not there, whatever the driver says of it."""
+        """Names of a relation's columns; none where there is no such relation, whatever error the driver raises."""
         try:
             return list(self.adapter.columns(self.table(node)))
         except Exception:
@@ -60,21 +63,13 @@ class Databases:
 
 
 @contextmanager
-def both_sides(
-    project: DbtProject,
-    target: str,
-    files: tuple[Path, Path] | None,
-    lock_timeout: float,
-    say: Callable[[str], None],
-) -> Iterator[Databases]:
+def both_sides(review: DbtInvocation, files: tuple[Path, Path] | None, wait: LockWait) -> Iterator[Databases]:
     """Open production and the review side by side.
 
     Args:
-        project: Whose profile.
-        target: The review's target; its user makes the work schema.
+        review: With its target, whose user makes the work schema.
         files: Production's DuckDB file, or its copy, and the review's; None for a server.
-        lock_timeout: Longest wait for a locked file, in seconds.
-        say: Gets a line while waiting.
+        wait: For a locked file.
 
     Raises:
         UsageError: The databases cannot be opened side by side.
@@ -84,20 +79,22 @@ def both_sides(
         stack.enter_context(_stops_raise())
         # Drivers and SQLMesh raise errors of their own, of many kinds.
         try:
-            opened = _duckdb(files, lock_timeout, say) if files else profile_adapter(project, target)
+            opened = _duckdb(files, wait) if files else profile_adapter(review)
             adapter = stack.enter_context(opened)
             adapter.create_schema(schema, warn_on_error=False)
         except OffdagError:
             raise
         except Exception as error:
-            raise UsageError(f"the databases cannot be opened: {brief(error)}", target, "dbt debug") from error
+            raise UsageError(
+                f"the databases cannot be opened: {first_line(error)}", str(review.target), "dbt debug"
+            ) from error
         try:
             yield Databases(adapter, schema)
         finally:
             try:
                 adapter.drop_schema(schema, ignore_if_not_exists=True, cascade=True)
             except Exception as error:
-                say(f"the schema {schema} could not be removed: {error}")
+                _log.warning("the schema %s could not be removed: %s", schema, first_line(error))
 
 
 @contextmanager
@@ -116,7 +113,7 @@ def _stops_raise() -> Iterator[None]:
 
 
 @contextmanager
-def _duckdb(files: tuple[Path, Path], lock_timeout: float, say: Callable[[str], None]) -> Iterator[EngineAdapter]:
+def _duckdb(files: tuple[Path, Path], wait: LockWait) -> Iterator[EngineAdapter]:
     catalogs: dict[str, Path] = {}
     for file in (path.resolve() for path in files):
         if catalogs.setdefault(file.stem, file) != file:
@@ -127,8 +124,8 @@ def _duckdb(files: tuple[Path, Path], lock_timeout: float, say: Callable[[str], 
             )
         if not file.is_file():
             raise UsageError("there is no database", str(file), "dbt build --target ci")
-        # Says who holds it; the attachment alone would fail at once.
-        open_read_only(file, "diff", lock_timeout, say).close()
+        # Waits for a lock and names its holder; the attachment alone would fail at once.
+        open_read_only(file, wait).close()
     from sqlmesh.core.engine_adapter import create_engine_adapter
 
     with tempfile.TemporaryDirectory(prefix="offdag-diff-") as folder:

@@ -17,7 +17,7 @@ _NOT_FOLLOWED = ("test", "unit_test", "analysis")
 
 
 @dataclass
-class Touched:
+class Impact:
     """What of one node changed or can change.
 
     Attributes:
@@ -38,9 +38,9 @@ class Touched:
 def trace_impact(
     review: Build,
     production: Build | None,
-    starts: Mapping[str, Touched],
+    starts: Mapping[str, Impact],
     columns_of: Callable[[str], list[str]],
-) -> dict[str, Touched]:
+) -> dict[str, Impact]:
     """Follow touched columns through the code of what is downstream.
 
     Args:
@@ -61,7 +61,7 @@ class _Tracer:
         self,
         review: Build,
         production: Build | None,
-        touched: dict[str, Touched],
+        touched: dict[str, Impact],
         columns_of: Callable[[str], list[str]],
     ) -> None:
         self._review = review
@@ -75,13 +75,13 @@ class _Tracer:
         # Of the queries that were traced: for relations that the warehouse does not have.
         self._outputs: dict[str, list[str]] = {}
 
-    def trace(self) -> dict[str, Touched]:
+    def trace(self) -> dict[str, Impact]:
         for unique_id in self._review.downstream(self._touched):
             node = self._review.nodes[unique_id]
             parents = [p for p in node.parents if p in self._touched]
             if not parents or node.resource_type in _NOT_FOLLOWED:
                 continue
-            effect = self._touched.get(unique_id, Touched())
+            effect = self._touched.get(unique_id, Impact())
             names = ", ".join(sorted(self._review.nodes[p].name for p in parents))
             if node.resource_type in _USING:
                 effect.whole = f"uses {names}"
@@ -117,7 +117,7 @@ class _Tracer:
                 yield parent.unique_id
                 pending += parent.parents if parent.materialization == "ephemeral" else ()
 
-    def _follow(self, lineage: QueryLineage, effect: Touched) -> None:
+    def _follow(self, lineage: QueryLineage, effect: Impact) -> None:
         """Add to a node's effect what reaches it through its query."""
         for output, leaves in lineage.columns.items():
             sources = self._named(leaves)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from offdag.errors import brief
+from offdag.errors import first_line
 
 if TYPE_CHECKING:
     from sqlglot import exp
@@ -77,7 +77,7 @@ def query_lineage(code: str, dialect: str | None, columns: Mapping[Table, list[s
         rows = {leaf for scope in scopes for leaf in _deciding(scope, dialect)}
         tables = {_name(table) for scope in scopes for table in _tables(scope)}
     except (SqlglotError, ValueError, KeyError, RecursionError) as error:
-        raise NoLineage(brief(error)) from error
+        raise NoLineage(first_line(error)) from error
     return QueryLineage(found, rows, tables)
 
 

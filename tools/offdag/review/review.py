@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from offdag.dbt.project import DbtProject
+from offdag.dbt.command import DbtInvocation
+from offdag.duckdb_files import LockWait
 from offdag.errors import OffdagError, UsageError
 from offdag.review.build import Build
 from offdag.review.changes import changed_nodes
 from offdag.review.comparison import Comparison, compare
 from offdag.review.databases import Databases, both_sides
-from offdag.review.impact import Touched, trace_impact
+from offdag.review.impact import Impact, trace_impact
 from offdag.review.state import State, duckdb_path
+
+_log = logging.getLogger(__name__)
 
 _COMPARED = ("model", "seed")
 _RELATIONS = (*_COMPARED, "snapshot")
@@ -24,26 +28,26 @@ _SERVER = ("type", "host", "server", "port", "account", "http_path", "endpoint",
 
 @dataclass(frozen=True)
 class Request:
-    """What is to be compared, and how.
+    """What is compared, and how.
 
     Attributes:
-        production: Its environment and dbt target.
-        target: The review's dbt target.
+        production: With its target.
+        review: With its target.
         decimals: Places up to which floating-point numbers have to agree.
         samples: Most sample rows of a kind.
-        lock_timeout: Longest wait for a locked file, in seconds.
+        wait: For a locked file.
     """
 
-    production: str
-    target: str
+    production: DbtInvocation
+    review: DbtInvocation
     decimals: int
     samples: int
-    lock_timeout: float
+    wait: LockWait
 
 
 @dataclass(frozen=True)
 class Review:
-    """Everything that a summary tells; no text of its own.
+    """Everything that a summary shows, as data.
 
     Attributes:
         production: None where the history has no build of it.
@@ -53,7 +57,7 @@ class Review:
         removed: What became of relations that production has and the project makes no more, by unique_id.
         impact: What is touched, by unique_id, the starts among them.
         remarks: What could not be done, and why.
-        is_blind: Production could not be read, so nobody knows what differs.
+        is_blind: Production could not be read, so what differs is unknown.
     """
 
     build: Build
@@ -62,7 +66,7 @@ class Review:
     unchanged: tuple[str, ...] = ()
     not_compared: dict[str, str] = field(default_factory=dict)
     removed: dict[str, str] = field(default_factory=dict)
-    impact: dict[str, Touched] = field(default_factory=dict)
+    impact: dict[str, Impact] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
     is_blind: bool = False
 
@@ -76,19 +80,17 @@ class Review:
 
     @property
     def has_problems(self) -> bool:
-        """Whether a table could not be compared, so that nobody knows."""
+        """Whether a table could not be compared, so that it is unknown."""
         return self.is_blind or any(c.problem for c in self.comparisons)
 
 
-def review(project: DbtProject, request: Request, build: Build, state: State, say: Callable[[str], None]) -> Review:
+def review(request: Request, build: Build, state: State) -> Review:
     """Compare a build with production's, and follow what differs downstream.
 
     Args:
-        project: Whose profile leads to both databases.
         request: What to compare, and how.
         build: What was built for the review.
         state: Production's artifacts.
-        say: Gets a line for each table, and while waiting.
 
     Raises:
         UsageError: The state cannot be read.
@@ -105,15 +107,15 @@ def review(project: DbtProject, request: Request, build: Build, state: State, sa
         databases = None
         try:
             if pairs:
-                files, remark = _places(project, request, state)
+                files, remark = _places(request, state)
                 remarks += [remark] if remark else []
-                databases = stack.enter_context(both_sides(project, request.target, files, request.lock_timeout, say))
+                databases = stack.enter_context(both_sides(request.review, files, request.wait))
         except OffdagError as problem:
-            say(str(problem))
+            _log.warning("%s", problem)
             remarks.append(f"No table was compared: {problem.what} ({problem.where}).")
         for number, node in enumerate(sorted(pairs, key=lambda n: n.name), start=1):
             if databases:
-                say(f"comparing {node.name} ({number} of {len(pairs)})")
+                _log.info("comparing %s (%d of %d)", node.name, number, len(pairs))
                 other = production.nodes[node.unique_id]
                 comparisons.append(compare(databases, other, node, request.decimals, request.samples))
             else:
@@ -134,7 +136,7 @@ def review(project: DbtProject, request: Request, build: Build, state: State, sa
 
 
 def review_alone(build: Build, is_blind: bool) -> Review:
-    """What a build tells without production's: what failed, and what that touches.
+    """What a build shows without production: what failed, and what that touches.
 
     Args:
         build: What was built for the review.
@@ -143,16 +145,16 @@ def review_alone(build: Build, is_blind: bool) -> Review:
     return Review(build, impact=trace_impact(build, None, _failing(build), lambda _: []), is_blind=is_blind)
 
 
-def _places(project: DbtProject, request: Request, state: State) -> tuple[tuple[Path, Path] | None, str | None]:
+def _places(request: Request, state: State) -> tuple[tuple[Path, Path] | None, str | None]:
     """Production's file and the review's, none on a server; and what a reader should know of them.
 
     Raises:
         UsageError: They cannot be compared.
     """
-    ours = duckdb_path(project, request.target)
+    ours = duckdb_path(request.review)
     if ours is None:
-        return None, _same_server(project, request)
-    theirs = duckdb_path(project, request.production)
+        return None, _same_server(request)
+    theirs = duckdb_path(request.production)
     if theirs is not None and theirs.resolve() == ours.resolve():
         return (ours, ours), None
     if state.database is None:
@@ -162,15 +164,15 @@ def _places(project: DbtProject, request: Request, state: State) -> tuple[tuple[
     return (state.database, ours), None
 
 
-def _same_server(project: DbtProject, request: Request) -> str | None:
+def _same_server(request: Request) -> str | None:
     """A remark where the profile does not tell that both targets are on one server."""
     try:
-        theirs = project.connection(request.production, *_SERVER)
+        theirs = request.production.connection(*_SERVER)
     except UsageError:
-        return f"The profile does not tell where {request.production} is: it is taken to be on the review's own server."
-    if theirs != project.connection(request.target, *_SERVER):
+        return f"The profile does not tell where {request.production.target} is: it is taken to be on the review's own server."
+    if theirs != request.review.connection(*_SERVER):
         raise UsageError(
-            f"{request.production} and {request.target} are on different servers, or in different databases",
+            f"{request.production.target} and {request.review.target} are on different servers, or in different databases",
             "profiles.yml",
             "give the review a schema in production's database, with rights to read production's",
         )
@@ -204,9 +206,9 @@ def _not_compared(build: Build, production: Build, changed: set[str]) -> dict[st
     return reasons
 
 
-def _failing(build: Build) -> dict[str, Touched]:
+def _failing(build: Build) -> dict[str, Impact]:
     """The columns that failed tests look at, and the nodes that were not built."""
-    found: dict[str, Touched] = {}
+    found: dict[str, Impact] = {}
     for result in build.results.values():
         node = build.nodes.get(result.unique_id)
         if node is None or not result.is_failed:
@@ -214,22 +216,22 @@ def _failing(build: Build) -> dict[str, Touched]:
         if node.resource_type in ("test", "unit_test"):
             # A test of several nodes stands at none of them.
             for tested in [node.attached_node] if node.attached_node else node.parents:
-                effect = found.setdefault(tested, Touched())
+                effect = found.setdefault(tested, Impact())
                 if node.column_name and node.attached_node:
                     effect.columns.setdefault(node.column_name.lower(), f"fails {node.name}")
                 else:
                     effect.whole = effect.whole or f"fails {node.name}"
         else:
-            found.setdefault(result.unique_id, Touched()).whole = "was not built"
+            found.setdefault(result.unique_id, Impact()).whole = "was not built"
     return {unique_id: effect for unique_id, effect in found.items() if unique_id in build.nodes}
 
 
 def _starts(
     build: Build, production: Build, comparisons: Iterable[Comparison], not_compared: Iterable[str]
-) -> dict[str, Touched]:
+) -> dict[str, Impact]:
     starts = _failing(build)
     for c in comparisons:
-        effect = starts.setdefault(c.unique_id, Touched())
+        effect = starts.setdefault(c.unique_id, Impact())
         for words, names in (
             ("added", c.added_columns),
             ("removed", c.removed_columns),
@@ -245,7 +247,7 @@ def _starts(
             effect.whole = "rows differ, and without a key nobody knows in which columns"
     for unique_id in not_compared:
         if unique_id in production.nodes and build.nodes[unique_id].resource_type != "snapshot":
-            effect = starts.setdefault(unique_id, Touched())
+            effect = starts.setdefault(unique_id, Impact())
             effect.whole = effect.whole or "changed, and was not compared"
     return {unique_id: effect for unique_id, effect in starts.items() if effect.is_any}
 

@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from offdag.artifacts.document import Kind
-from offdag.dbt.project import DbtProject
-from offdag.duckdb_files import copy_database
-from offdag.errors import UsageError
+from offdag.dbt.command import DbtInvocation
+from offdag.duckdb_files import LockWait, copy_database
+from offdag.errors import NoBuild, UsageError
 from offdag.history.history import History
-from offdag.history.raw import RawArtifact, kept_artifact, read_artifact
+from offdag.history.raw import InvocationFolder, RawArtifact, kept_artifact, kept_manifest, read_artifact
+
+_log = logging.getLogger(__name__)
 
 Row = dict[str, Any]
 
 # Commands whose manifest holds the code that made the tables.
 _MAKES_TABLES = ("build", "run")
 _FILES = tuple(f"{kind.value}.json" for kind in (Kind.MANIFEST, Kind.RUN_RESULTS, Kind.SOURCES))
-# Says that the folder is ours, and names the database in it.
+# Marks a folder that offdag filled, and names the database in it.
 _MARKER = "state.json"
 
 
@@ -41,7 +43,7 @@ class State:
         """A folder that :func:`write_state` filled, here or on another machine.
 
         Raises:
-            UsageError: It is none.
+            UsageError: It is not one.
         """
         for name in _FILES[:2]:
             if not (folder / name).is_file():
@@ -57,7 +59,7 @@ class State:
             _mark(self.folder, None)
 
 
-def write_state(history: History, project: str, environment: str, folder: Path) -> datetime | None:
+def write_state(history: History, project: str, environment: str, folder: Path) -> State:
     """Write the artifacts of an environment's newest build, and of its newest freshness check, as dbt wrote them.
 
     Args:
@@ -66,57 +68,59 @@ def write_state(history: History, project: str, environment: str, folder: Path) 
         environment: Such as prod.
         folder: Made where it is missing; what an earlier call wrote is removed.
 
-    Returns:
-        When the build ended, naive UTC; None where the history has no `dbt build` or `dbt run` that came to its end, or not its manifest.
-
     Raises:
+        NoBuild: The history has no complete `dbt build` or `dbt run` of the environment, or not its manifest.
         UsageError: The folder holds files that offdag did not write.
         HistoryError: The history cannot be read.
     """
     _emptied(folder)
     build = _newest(history, project, environment, lambda r: r["command"] in _MAKES_TABLES and not r["is_partial"])
     results = _kept(history, build, Kind.RUN_RESULTS) if build else None
-    manifest = _manifest_of(history, results) if results else None
+    manifest = kept_manifest(history, results) if results else None
     if build is None or results is None or manifest is None:
-        return None
+        raise NoBuild(
+            f"the history has no build of {project} in {environment} with its manifest",
+            history.root,
+            f"offdag run -e {environment} -- dbt build --target {environment}",
+        )
     freshness = _newest(history, project, environment, lambda r: r["command"] == "freshness")
     sources = _kept(history, freshness, Kind.SOURCES) if freshness else None
     for name, artifact in zip(_FILES, (manifest, results, sources), strict=True):
         if artifact:
             (folder / name).write_bytes(read_artifact(history, artifact))
-    generated_at: datetime = build["generated_at"]
-    return generated_at
+    _log.info(
+        "production's last build in the history: %s, %s UTC", environment, f"{build['generated_at']:%Y-%m-%d %H:%M:%S}"
+    )
+    return State(folder, None)
 
 
-def copy_production(
-    project: DbtProject, target: str, folder: Path, lock_timeout: float, say: Callable[[str], None]
-) -> Path | None:
-    """Copy a target's DuckDB file under its own name, which is its catalog's, while nothing writes to it.
+def with_database(state: State, production: DbtInvocation, wait: LockWait) -> State:
+    """The state with a copy of production's DuckDB file under its own name, which is its catalog's.
 
     Args:
-        project: Whose profile leads to the file.
-        target: Target of the profile.
-        folder: A folder that :func:`write_state` filled.
-        lock_timeout: Longest wait for a writer, in seconds.
-        say: Gets a line where there is nothing to copy, or while waiting.
+        state: A folder that :func:`write_state` filled.
+        production: Its profile and target lead to the file.
+        wait: For a writer.
 
     Returns:
-        The copy; None for other warehouses, and where there is no such file.
+        The state unchanged for other warehouses, and where there is no such file.
 
     Raises:
         DatabaseLocked: A writer stayed for the whole time.
         UsageError: The profile has no such target.
     """
-    path = duckdb_path(project, target)
+    path = duckdb_path(production)
     if path is None:
-        return None
+        return state
     if not path.is_file():
-        say(f"there is no copy of {target}'s database to defer to and compare with: no file {path}")
-        return None
-    copy = folder / path.name
-    _mark(folder, copy.name)
-    copy_database(path, copy, "state", lock_timeout, say)
-    return copy
+        _log.warning(
+            "there is no copy of %s's database to defer to and compare with: no file %s", production.target, path
+        )
+        return state
+    copy = state.folder / path.name
+    _mark(state.folder, copy.name)
+    copy_database(path, copy, wait)
+    return replace(state, database=copy)
 
 
 def _emptied(folder: Path) -> None:
@@ -125,7 +129,7 @@ def _emptied(folder: Path) -> None:
     held = {path.name for path in folder.iterdir()}
     if held and _MARKER not in held:
         raise UsageError(
-            "the folder holds files that are not of an earlier state", str(folder), "offdag state -e prod -o state"
+            "the folder holds files that offdag did not write", str(folder), "offdag state -e prod -o state"
         )
     database = _marked_database(folder)
     ours = [*_FILES, *([database, _log_of(Path(database)).name] if database else [])]
@@ -135,7 +139,7 @@ def _emptied(folder: Path) -> None:
 
 
 def _marked_database(folder: Path) -> str | None:
-    """The database that the marker names; a name that leads out of the folder is none of ours."""
+    """The database that the marker names; a name that leads out of the folder is not offdag's."""
     try:
         name = json.loads((folder / _MARKER).read_text(encoding="utf-8"))["database"]
     except (OSError, ValueError, KeyError, TypeError):
@@ -151,20 +155,20 @@ def _log_of(database: Path) -> Path:
     return database.with_name(f"{database.name}.wal")
 
 
-def duckdb_path(project: DbtProject, target: str) -> Path | None:
-    """The DuckDB file of a target; None for other warehouses.
+def duckdb_path(invocation: DbtInvocation) -> Path | None:
+    """The DuckDB file of an invocation's target; None for other warehouses.
 
     Raises:
         UsageError: The profile has no such target.
     """
-    connection = project.connection(target, "type", "path")
+    connection = invocation.connection("type", "path")
     if connection.get("type") != "duckdb":
         return None
-    return project.folder / str(connection.get("path", ""))
+    return invocation.project_dir / str(connection.get("path", ""))
 
 
 def _newest(history: History, project: str, environment: str, fits: Callable[[Row], bool]) -> Row | None:
-    """The newest ``invocations`` row that fits; newer dates are looked at first, and no more than needed."""
+    """The newest ``invocations`` row that fits; newer dates are read first, and no more than needed."""
     for day in reversed(history.dates("invocations")):
         rows: list[Row] = [
             row
@@ -178,10 +182,5 @@ def _newest(history: History, project: str, environment: str, fits: Callable[[Ro
 
 def _kept(history: History, invocation: Row, kind: Kind) -> RawArtifact | None:
     project, environment, invocation_id = (invocation[k] for k in ("project", "environment", "invocation_id"))
-    return kept_artifact(history, project, environment, invocation["generated_at"].date(), invocation_id, kind.value)
-
-
-def _manifest_of(history: History, results: RawArtifact) -> RawArtifact | None:
-    """The manifest with the content that the build had; the same content is kept once, where it was first seen."""
-    name = results.context.get("manifest_artifact")
-    return RawArtifact(name, Kind.MANIFEST.value, {}, results.day) if name and history.store.exists(name) else None
+    day = invocation["generated_at"].date()
+    return kept_artifact(history, InvocationFolder(project, environment, day, invocation_id), kind.value)

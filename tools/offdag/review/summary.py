@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from offdag.artifacts.compiled import CompiledNode
 from offdag.review.build import Build
 from offdag.review.comparison import Comparison, SampleRow
-from offdag.review.impact import Touched
+from offdag.review.impact import Impact
 from offdag.review.review import Review
 
 # GitHub's limit for a comment is 65,536 characters.
@@ -183,7 +183,7 @@ def _impact(review: Review) -> list[str]:
     ]
 
 
-def _touched(touched: Touched) -> str:
+def _touched(touched: Impact) -> str:
     parts = [f"all columns: {_text(touched.whole)}"] if touched.whole else []
     shown = list(touched.columns.items())[:8]
     parts += [f"{_code(name)} {_text(why)}" for name, why in shown]

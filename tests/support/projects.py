@@ -1,0 +1,15 @@
+"""dbt projects as offdag sees them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from offdag.dbt.command import DbtInvocation
+
+
+def invocation(folder: Path, target: str | None = None, environ: Mapping[str, str] | None = None) -> DbtInvocation:
+    """What dbt would do in a folder without flags, but for the target."""
+    parsed = DbtInvocation.parse((), folder, environ or {})
+    return replace(parsed, target=target or parsed.target)

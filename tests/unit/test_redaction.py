@@ -1,0 +1,126 @@
+"""Credentials and values of rows go, the diagnosis stays."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from offdag.dbt.redaction import redacted, secret_values
+
+SECRET = "hunter2Xy9"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"password: {SECRET}",
+        f"password={SECRET} was refused",
+        f"Password = '{SECRET}'",
+        f'"password": "{SECRET} {SECRET}"',
+        f"PGPASSWORD={SECRET}",
+        f"pwd={SECRET};Server=x",
+        f"UID=sa;PWD={SECRET}",
+        f"pass: {SECRET}",
+        f"passwd={SECRET}",
+        f"passphrase={SECRET}",
+        f"DBT_PASSWORD_PROD: {SECRET}",
+        f"secret => {SECRET}",
+        f"client_secret={SECRET}&grant=x",
+        f"client-secret: {SECRET}",
+        f"api_key: {SECRET} expired",
+        f"apikey={SECRET}",
+        f"x-api-key: {SECRET}",
+        f"AccountKey={SECRET};EndpointSuffix=x",
+        f"aws_access_key_id={SECRET}",
+        f"aws_secret_access_key = {SECRET}",
+        f"private_key: {SECRET}",
+        f"https://host/x?token={SECRET}",
+        f"https://host/x?sig=1&sas_token={SECRET}",
+        f"token: {SECRET}",
+        f"dbt build --password {SECRET}",
+        f"dbt build --snowflake-token '{SECRET}'",
+        f"https://user:{SECRET}@host/x",
+        f"postgres://user:{SECRET}@db:5432/x",
+        f"postgresql+psycopg2://user:{SECRET}/{SECRET}@db/x",
+        f"https://{SECRET}@host/x",
+        f"Authorization: Bearer {SECRET}",
+        f"authorization=Basic {SECRET}",
+        f"bearer {SECRET}",
+        f"create user x password '{SECRET}'",
+        f'alter user x identified by "{SECRET}"',
+        f"xoxb-{SECRET}",
+        f"https://hooks.slack.com/services/T0/B0/{SECRET}",
+        f"ghp_{SECRET}abcdefghij",
+        "AKIAHUNTER2XY9ABCDEF",
+        f"eyJhbGciOiJ.eyJ{SECRET}abc.{SECRET}",
+        f"-----BEGIN RSA PRIVATE KEY-----\n{SECRET}\n-----END RSA PRIVATE KEY-----",
+    ],
+)
+def test_a_credential_is_hidden_in_every_form(text: str) -> None:
+    assert SECRET.lower() not in redacted(text).lower()
+    assert "***" in redacted(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"Bad int64 value: {SECRET}",
+        f'invalid input syntax for type integer: "{SECRET}"',
+        f"Key (email)=({SECRET}) already exists.",
+        f"Failing row contains ({SECRET}, null).",
+        f"Numeric value '{SECRET}' is not recognized",
+        f"Could not convert string '{SECRET}' to INT32",
+        f'Duplicate key "id: {SECRET}" violates primary key constraint',
+        f'The value \'{SECRET}\' of the type "STRING" cannot be cast to "INT"',
+    ],
+)
+def test_a_value_of_a_row_is_hidden(text: str) -> None:
+    assert SECRET not in redacted(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "expected token 'end of print statement', got 'integer'",
+        "unexpected token: SELECT",
+        'syntax error at or near "from"',
+        'password authentication failed for user "dbt"',
+        "Got 3 results, configured to fail if != 0",
+        "Done. PASS=10 WARN=0 ERROR=1 SKIP=0 TOTAL=11",
+        "1 of 3 PASS not_null_orders_id [PASS in 0.10s]",
+        'relation "main.orders" does not exist',
+        'column "token_count" does not exist',
+        "Table with name orders does not exist! Did you mean order_items?",
+        "http://127.0.0.1:8080/a@b",
+        "could not connect to host:5432",
+        "the secret ingredient is missing",
+    ],
+)
+def test_the_diagnosis_stays(text: str) -> None:
+    assert redacted(text) == text
+
+
+def test_known_values_are_hidden_wherever_they_stand() -> None:
+    environ = {
+        "DBT_ENV_SECRET_X": "plain-words",
+        "MY_TOKEN": "abc",
+        "SNOWFLAKE_PASSWORD": "another one",
+        "HOME": "/home",
+    }
+    secrets = secret_values(environ)
+    assert secrets == ("plain-words", "another one")
+    assert redacted("plain-words and another one in /home", secrets) == "*** and *** in /home"
+
+
+def test_long_lines_take_no_longer_than_they_are_long() -> None:
+    def seconds(length: int) -> float:
+        start = time.process_time()
+        for text in ("a" * length, "a_" * length, "://" * length, "token " * length, "password=" * length):
+            redacted(text)
+        return time.process_time() - start
+
+    seconds(1000)
+    short, long = seconds(20_000), seconds(200_000)
+    # Ten times the length; a quadratic pattern would take a hundred times as long.
+    assert long < max(short, 0.01) * 40

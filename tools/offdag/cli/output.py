@@ -1,0 +1,65 @@
+"""How verbs print: data on stdout as a table or JSON, log lines on stderr."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import click
+
+from offdag.dbt.redaction import redacted
+
+FORMAT = click.option("--format", "output", type=click.Choice(["table", "json"]), default="table", show_default=True)
+
+
+class _Stderr(logging.Handler):
+    """One line per record on stderr. A stderr that cannot be written changes nothing of what a verb does."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            click.echo(printable(redacted(self.format(record)), keep="\n"), err=True)
+
+
+def log_to_stderr() -> logging.Logger:
+    """Let offdag's log lines reach people; gives the logger of the command line."""
+    logger = logging.getLogger("offdag")
+    if not any(isinstance(handler, _Stderr) for handler in logger.handlers):
+        logger.addHandler(_Stderr())
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    return logging.getLogger("offdag.cli")
+
+
+def print_rows(rows: Sequence[Mapping[str, Any]], columns: Iterable[str], output: str, empty: str) -> None:
+    """Rows on stdout, as a table of some columns or as JSON with all; ``empty`` where a table would have no rows."""
+    if output == "json":
+        click.echo(json.dumps(list(rows), default=str, indent=2))
+        return
+    if not rows:
+        click.echo(empty)
+        return
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    listed = list(columns)
+    table = Table(*[column.replace("_", " ") for column in listed])
+    for row in rows:
+        table.add_row(*[Text(_cell(row.get(column))) for column in listed])
+    Console(width=None if sys.stdout.isatty() else 160).print(table)
+
+
+def printable(text: str, keep: str = "") -> str:
+    """A text without control and direction characters, which artifacts could use to rewrite a terminal."""
+    return "".join(c if c.isprintable() or c in keep else " " for c in text)
+
+
+def _cell(value: Any) -> str:
+    return printable(
+        "" if value is None else f"{value:%Y-%m-%d %H:%M:%S}" if isinstance(value, datetime) else str(value)
+    )

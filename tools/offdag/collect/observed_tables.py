@@ -1,0 +1,99 @@
+"""The seed observed_tables.csv: which tables of which projects are copied after a build."""
+
+from __future__ import annotations
+
+import csv
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+
+from offdag.errors import UsageError
+from offdag.history.history import History
+from offdag.history.schemas import TYPE_WORDS, arrow_schema
+
+_log = logging.getLogger(__name__)
+
+# Columns that say where a row comes from, before those of the table itself.
+_ORIGIN_COLUMNS = {
+    "_project": "string",
+    "_environment": "string",
+    "_content_hash": "string",
+    "_observed_at": "timestamp",
+}
+
+
+@dataclass(frozen=True)
+class ObservedTable:
+    """A line of the seed observed_tables.csv.
+
+    Attributes:
+        name: Makes the history table ``observed_<name>``.
+        project: dbt project that holds the node.
+        unique_id: The node.
+        columns: Type word by column; only these are copied.
+        max_rows: More rows are cut, and the verdict says so.
+    """
+
+    name: str
+    project: str
+    unique_id: str
+    columns: dict[str, str]
+    max_rows: int
+
+    @property
+    def history_table(self) -> str:
+        """Name of the history table."""
+        return f"observed_{self.name}"
+
+    @property
+    def schema(self) -> pa.Schema:
+        """Arrow schema of the history table."""
+        return arrow_schema({**_ORIGIN_COLUMNS, **self.columns})
+
+
+def read_observed_tables(monitor_project_dir: Path) -> list[ObservedTable]:
+    """The observed tables that the monitor project's seed lists; none where it has no such seed.
+
+    Raises:
+        UsageError: A line cannot be used.
+    """
+    path = monitor_project_dir / "seeds" / "observed_tables.csv"
+    if not path.is_file():
+        return []
+    try:
+        lines = list(csv.DictReader(path.read_text(encoding="utf-8-sig").splitlines()))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise UsageError(f"the observed tables cannot be read: {error}", str(path), "save the file as UTF-8") from error
+    tables = []
+    for number, line in enumerate(lines, start=2):
+        try:
+            columns = dict(pair.strip().split(":", 1) for pair in line["columns"].split("|"))
+            unknown = set(columns.values()) - set(TYPE_WORDS)
+            if unknown or not line["observed_table"].isidentifier():
+                raise ValueError(f"unknown type {', '.join(unknown)}" if unknown else "observed_table is no plain name")
+            tables.append(
+                ObservedTable(
+                    line["observed_table"], line["project"], line["unique_id"], columns, int(line["max_rows"])
+                )
+            )
+        except (KeyError, ValueError, TypeError, AttributeError) as error:
+            raise UsageError(
+                f"a line of the observed tables cannot be used: {error}",
+                f"{path}, line {number}",
+                "write it like: stock,shop,model.shop.stock,id:string|count:int64,10000,why",
+            ) from error
+    return tables
+
+
+def declare_observed_tables(history: History, monitor_project_dir: Path) -> None:
+    """Let the history know the observed tables, so that the monitor's models find them before their first rows.
+
+    A seed that cannot be read is logged: it stops observing, and nothing else.
+    """
+    try:
+        for table in read_observed_tables(monitor_project_dir):
+            history.declare(table.history_table, table.schema)
+    except UsageError as error:
+        _log.warning("%s", error)

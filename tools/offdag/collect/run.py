@@ -1,0 +1,345 @@
+"""A dbt command and what is collected of it: `offdag run`."""
+
+from __future__ import annotations
+
+import logging
+import os
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from offdag.artifacts.document import Kind, Verdict
+from offdag.artifacts.results import BUILD_COMMANDS
+from offdag.clock import utc_now
+from offdag.collect.collection import collect_files
+from offdag.collect.collector import CollectedArtifact
+from offdag.collect.context import Context
+from offdag.collect.observe import observe_after_build
+from offdag.collect.places import ArtifactFile, Fingerprint, fingerprints
+from offdag.dbt.command import DbtInvocation
+from offdag.dbt.process import one_run_at_a_time, run_process
+from offdag.dbt.redaction import redacted, secret_values
+from offdag.dbt.signals import SignalRelay
+from offdag.environment import UNKNOWN, resolve_environment
+from offdag.errors import OffdagError, UsageError, error_text
+from offdag.history.compaction import compact_in_passing
+from offdag.history.history import History
+from offdag.origin import Origin
+from offdag.settings import Settings
+
+_log = logging.getLogger(__name__)
+
+# dbt's exit code where it was stopped or could not start; 1 is a failure that it handled.
+_UNHANDLED = 2
+_LOG_LINES = 20
+_STATE_KINDS = (Kind.MANIFEST.value, Kind.CATALOG.value)
+
+
+@dataclass(frozen=True)
+class RunStart:
+    """A dbt command that is about to run.
+
+    Attributes:
+        job_run_id: Names this run of the command.
+        job_id: Groups the commands of one job.
+        invocation: The parsed command line.
+        project: Recorded with the run; None where neither the user nor dbt_project.yml names it.
+        environment: Recorded with the run; ``unknown`` where neither the user nor a target names it.
+        command: Program and arguments.
+        started_at: Naive UTC.
+        before: Fingerprints of the artifacts that were in the target folder.
+        origin: Commit, branch, person and page.
+    """
+
+    job_run_id: str
+    job_id: str
+    invocation: DbtInvocation
+    project: str | None
+    environment: str
+    command: tuple[str, ...]
+    started_at: datetime
+    before: dict[ArtifactFile, Fingerprint]
+    origin: Origin
+
+    @property
+    def is_build(self) -> bool:
+        return self.invocation.verb in BUILD_COMMANDS
+
+
+@dataclass(frozen=True)
+class RunOutcome:
+    """How a dbt command ended.
+
+    Attributes:
+        start: What was started.
+        ended_at: Naive UTC.
+        exit_code: dbt's own, or 128 + n on signal n.
+        signal_name: Such as SIGKILL; None where dbt exited by itself.
+    """
+
+    start: RunStart
+    ended_at: datetime
+    exit_code: int
+    signal_name: str | None
+
+    @property
+    def left_results(self) -> bool:
+        """Whether run_results.json is from this command."""
+        now = fingerprints(self.start.invocation.target_path)
+        return any(
+            file.file_name == f"{Kind.RUN_RESULTS.value}.json" and self.start.before.get(file) != fingerprint
+            for file, fingerprint in now.items()
+        )
+
+
+@dataclass(frozen=True)
+class CollectedRun:
+    """What was found after a run.
+
+    Attributes:
+        artifacts: One for each artifact in the target folder.
+    """
+
+    artifacts: list[CollectedArtifact]
+
+    @property
+    def left(self) -> list[CollectedArtifact]:
+        """What this command wrote; also what another collector took first, or what cannot be read, shows that it ran."""
+        return [
+            found
+            for found in self.artifacts
+            if found.verdict["kind"] not in _STATE_KINDS and found.verdict["verdict"] != Verdict.STALE.value
+        ]
+
+    @property
+    def results(self) -> CollectedArtifact | None:
+        """The artifact that gave an ``invocations`` row; None where there was none."""
+        return next((found for found in self.artifacts if found.invocation), None)
+
+
+def run_and_collect(
+    settings: Settings, cwd: Path, command: Sequence[str], relay: SignalRelay, observes: bool = True
+) -> RunOutcome:
+    """Run dbt, then collect whatever it left. Trouble with collecting is logged, and changes nothing of the outcome.
+
+    Args:
+        settings: Environment, job id and origin are handed to dbt by ``DBT_ENV_CUSTOM_ENV_OFFDAG_*``, which dbt copies into artifacts.
+        cwd: Folder in which the command runs.
+        command: Program and arguments, such as ``dbt build --target prod``.
+        relay: Passes signals on; it is entered already.
+        observes: Copy the observed tables after a build.
+
+    Raises:
+        UsageError: There is no dbt project, the program does not exist, or another run keeps the target folder.
+    """
+    invocation = DbtInvocation.parse(command, cwd, settings.environ)
+    if not invocation.project.file.is_file():
+        raise UsageError(
+            "there is no dbt project",
+            str(invocation.project.file),
+            "offdag run --project-dir inventory_project -- dbt build",
+        )
+    with one_run_at_a_time(invocation.target_path, settings.lock_timeout):
+        start = RunStart(
+            job_run_id=uuid.uuid4().hex,
+            job_id=settings.job_id or uuid.uuid4().hex,
+            invocation=invocation,
+            project=settings.project or invocation.project_name,
+            environment=resolve_environment(settings.environment, target=invocation.target),
+            command=tuple(command),
+            started_at=utc_now(),
+            before=fingerprints(invocation.target_path),
+            origin=settings.origin.completed_by_git(cwd),
+        )
+        with _logged_trouble():
+            _before_run(settings, start)
+        end = run_process(command, cwd, _environ(settings, start), relay)
+        outcome = RunOutcome(start, utc_now(), end.exit_code, end.signal_name)
+        with _logged_trouble():
+            _after_run(settings, outcome, observes)
+    return outcome
+
+
+@contextmanager
+def _logged_trouble() -> Iterator[None]:
+    """A build's result counts, not the trouble of who watches it: every error becomes a log line."""
+    try:
+        yield
+    except OffdagError as error:
+        _log.error("offdag could not collect this run\n%s", error)
+    except Exception:
+        _log.exception("offdag could not collect this run, because of a defect in offdag")
+
+
+def _before_run(settings: Settings, start: RunStart) -> None:
+    """Record the start, and collect what an earlier run left and nobody collected: its collector may have been killed."""
+    history = History(settings.history)
+    lost = _lost_start(history, start)
+    if lost and start.before:
+        context = Context(project=start.project, environment=lost["environment"], secrets=_secrets(settings))
+        found = [f for f in collect_files(history, list(start.before), context) if f.invocation]
+        history.note("recovered_runs", lost["job_run_id"], {"artifacts": len(found)})
+        if found:
+            _log.info("collected %d artifacts that an earlier run left in %s", len(found), start.invocation.target_path)
+    history.put(
+        "job_starts",
+        start.started_at.date(),
+        start.job_run_id,
+        [
+            {
+                "job_run_id": start.job_run_id,
+                "job_id": start.job_id,
+                "project": start.project,
+                "environment": start.environment,
+                "command": redacted(" ".join(start.command), _secrets(settings)),
+                "is_build": start.is_build,
+                "started_at": start.started_at,
+                "target_path": str(start.invocation.target_path.absolute()),
+                **asdict(start.origin),
+            }
+        ],
+    )
+
+
+def _lost_start(history: History, start: RunStart) -> dict[str, Any] | None:
+    """The newest ``job_starts`` row of the last two days in this target folder that never ended and was not recovered."""
+    folder = str(start.invocation.target_path.absolute())
+    ended = {i for day in history.dates("job_runs")[-3:] for i in history.identities("job_runs", day)}
+    for day in reversed(history.dates("job_starts")[-2:]):
+        if history.identities("job_starts", day) <= ended:
+            continue
+        rows: list[dict[str, Any]] = history.read_day("job_starts", day).to_pylist()
+        lost = [row for row in rows if row["target_path"] == folder and row["job_run_id"] not in ended]
+        if lost:
+            newest = max(lost, key=lambda row: row["started_at"])
+            return None if history.known("recovered_runs", newest["job_run_id"]) else newest
+    return None
+
+
+def _after_run(settings: Settings, outcome: RunOutcome, observes: bool) -> None:
+    start = outcome.start
+    history = History(settings.history)
+    collected = _collect_run(history, settings, outcome)
+    for found in collected.artifacts:
+        if found.is_refused:
+            _log.warning("%s", refusal_text(found.verdict))
+    results = collected.results
+    if results and results.invocation and results.invocation["environment"] == UNKNOWN:
+        _log.warning(NO_ENVIRONMENT)
+    if outcome.exit_code and not collected.left:
+        what = f"dbt ended with {outcome.signal_name or outcome.exit_code} and left no results"
+        _log.warning("%s", error_text(what, str(start.invocation.target_path), "dbt parse"))
+    observed: list[str] = []
+    if start.is_build and results and results.invocation and observes:
+        observed = observe_after_build(
+            settings,
+            history,
+            start.invocation.confirmed_by(results.args),
+            str(results.invocation["environment"]),
+            start.job_id,
+        )
+    compact_in_passing(history)
+    artifacts = ", ".join(f"{f.verdict['kind']} {f.verdict['verdict']}" for f in collected.artifacts) or "none"
+    copies = f"; observed: {', '.join(observed)}" if observed else ""
+    _log.info(
+        "offdag: dbt ended with %d; artifacts: %s%s; history: %s",
+        outcome.exit_code,
+        artifacts,
+        copies,
+        settings.history,
+    )
+
+
+NO_ENVIRONMENT = (
+    "the environment is unknown, and incidents exist only for known ones: give --environment prod next time"
+)
+
+
+def refusal_text(verdict: dict[str, Any]) -> str:
+    """What people read of an artifact that gave no rows, with the next command."""
+    what = f"{verdict['kind']} is {verdict['verdict']}: it {verdict['reason']}"
+    return error_text(what, str(verdict["path"]), f"offdag collect {verdict['path']}")
+
+
+def _collect_run(history: History, settings: Settings, outcome: RunOutcome) -> CollectedRun:
+    """Collect what dbt left, and record the command itself, with results or without.
+
+    Raises:
+        HistoryError: The history cannot be written.
+    """
+    start = outcome.start
+    secrets = _secrets(settings)
+    context = Context(
+        project=start.project,
+        environment=start.environment if start.environment != UNKNOWN else None,
+        job_id=start.job_id,
+        origin=start.origin,
+        # A wrapper gives 128 + n for the signal that ended dbt below it.
+        was_interrupted=outcome.exit_code == _UNHANDLED or outcome.exit_code > 128,
+        before=start.before,
+        secrets=secrets,
+    )
+    run = CollectedRun(collect_files(history, list(fingerprints(start.invocation.target_path)), context))
+    named = next((found.verdict for found in run.left if found.verdict["invocation_id"]), None)
+    history.put(
+        "job_runs",
+        start.started_at.date(),
+        start.job_run_id,
+        [
+            {
+                "job_run_id": start.job_run_id,
+                "job_id": start.job_id,
+                "project": start.project,
+                "environment": start.environment if start.environment != UNKNOWN or not named else named["environment"],
+                "command": redacted(" ".join(start.command), secrets),
+                "is_build": start.is_build,
+                "started_at": start.started_at,
+                "ended_at": outcome.ended_at,
+                "exit_code": outcome.exit_code,
+                "signal": outcome.signal_name,
+                "has_results": bool(run.left),
+                "invocation_id": named["invocation_id"] if named else None,
+                **asdict(start.origin),
+                "log_tail": _log_tail(outcome, secrets) if outcome.exit_code and not run.left else None,
+            }
+        ],
+    )
+    return run
+
+
+def _secrets(settings: Settings) -> tuple[str, ...]:
+    return (*settings.secrets, *secret_values(settings.environ))
+
+
+def _log_tail(outcome: RunOutcome, secrets: Sequence[str]) -> str | None:
+    """The last lines that dbt logged in this run, without secrets."""
+    path = outcome.start.invocation.log_path / "dbt.log"
+    try:
+        written_at = datetime.fromtimestamp(path.stat().st_mtime, timezone.utc).replace(tzinfo=None)
+        if written_at < outcome.start.started_at:
+            return None
+        with path.open("rb") as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - 20_000))
+            lines = file.read().decode(errors="replace").splitlines()
+    except OSError:
+        return None
+    return redacted("\n".join(lines[-_LOG_LINES:]), secrets)
+
+
+def _environ(settings: Settings, start: RunStart) -> dict[str, str]:
+    handed = {
+        "JOB_ID": start.job_id,
+        "ENVIRONMENT": start.environment if start.environment != UNKNOWN else None,
+        "GIT_SHA": start.origin.git_sha,
+        "GIT_BRANCH": start.origin.git_branch,
+        "ACTOR": start.origin.actor,
+        "CI_URL": start.origin.ci_url,
+        "PULL_REQUEST": start.origin.pull_request,
+    }
+    # dbt has no use for Slack's secrets.
+    inherited = {k: v for k, v in settings.environ.items() if v not in settings.secrets}
+    return inherited | {f"DBT_ENV_CUSTOM_ENV_OFFDAG_{k}": v for k, v in handed.items() if v}

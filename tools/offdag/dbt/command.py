@@ -1,0 +1,209 @@
+"""One parse of a dbt command line: what it does, on which project, with which target and profile, and where it writes.
+
+Everything that asks for a target, a folder or a profile asks a ``DbtInvocation``. Flags are searched behind the word ``dbt`` alone: the
+``-t`` of ``docker run -t`` is not dbt's.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from offdag.artifacts.results import BUILD_COMMANDS
+from offdag.dbt.project import DbtProject, profile_output, rendered
+from offdag.errors import UsageError
+
+_log = logging.getLogger(__name__)
+
+# dbt, dbt Fusion, and what wraps it under a name of its own; `python -m dbt.cli.main` too.
+_DBT = re.compile(r"dbt(f|-fusion|-ol|\.cli\.main)?(\.exe)?")
+_SHELL_OPERATORS = frozenset({"&&", "||", ";", "|", "&", "&&;"})
+_VERBS = BUILD_COMMANDS | {
+    "source", "freshness", "compile", "docs", "ls", "list", "parse", "show", "run-operation", "deps", "debug", "clean", "init",
+}  # fmt: skip
+_SELECTION = ("--select", "-s", "--models", "--model", "-m", "--selector", "--exclude")
+# Flags that also mean something to `dbt source freshness`.
+_SHARED_FLAGS = ("--target", "--target-path", "--log-path", "--profiles-dir", "--profile", "--project-dir")
+
+
+@dataclass(frozen=True)
+class DbtInvocation:
+    """What a dbt command does and where, as its flags, its variables and the project's files say it.
+
+    Attributes:
+        verb: Such as build; None where the command line shows none.
+        target: None for the profile's default.
+        project_dir: Folder of the dbt project.
+        target_path: Where dbt writes its artifacts.
+        log_path: Folder of dbt.log.
+        profiles_dir: Where a flag, a variable or dbt itself said profiles.yml is; None for dbt's own search.
+        profile: Its name in profiles.yml; None where neither flag, variable nor project name one.
+        environ: Variables that dbt reads.
+        cwd: Folder in which the command runs.
+    """
+
+    verb: str | None
+    target: str | None
+    project_dir: Path
+    target_path: Path
+    log_path: Path
+    profiles_dir: Path | None
+    profile: str | None
+    environ: Mapping[str, str] = field(repr=False)
+    cwd: Path
+
+    @classmethod
+    def parse(cls, command: Sequence[str], cwd: Path, environ: Mapping[str, str]) -> DbtInvocation:
+        """Parse a command line that runs in a folder; an empty one tells what dbt would take without flags.
+
+        A value that cannot be rendered is logged and left at dbt's default: dbt itself reports it.
+        """
+        words = dbt_words(command)
+
+        def chosen(variable: str, *names: str) -> str | None:
+            return flag_value(words, *names) or environ.get(variable) or None
+
+        project_dir = cwd / (chosen("DBT_PROJECT_DIR", "--project-dir") or "")
+        project = DbtProject(project_dir, environ)
+        log_path = chosen("DBT_LOG_PATH", "--log-path")
+        profiles_dir = chosen("DBT_PROFILES_DIR", "--profiles-dir")
+        target_path = chosen("DBT_TARGET_PATH", "--target-path") or _or_logged(lambda: project.setting("target-path"))
+        return cls(
+            verb=next((word for word in words if word in _VERBS), None),
+            target=chosen("DBT_TARGET", "--target", "-t"),
+            project_dir=project_dir,
+            # dbt reads a relative target path in the project, and a relative log path in the working folder.
+            target_path=project_dir / (target_path or "target"),
+            log_path=cwd / log_path
+            if log_path
+            else project_dir / (_or_logged(lambda: project.setting("log-path")) or "logs"),
+            profiles_dir=cwd / profiles_dir if profiles_dir else None,
+            profile=chosen("DBT_PROFILE", "--profile")
+            or _or_logged(lambda: project.setting("profile") or project.setting("name")),
+            environ=environ,
+            cwd=cwd,
+        )
+
+    def confirmed_by(self, args: Mapping[str, Any]) -> DbtInvocation:
+        """The same with what dbt itself wrote into ``run_results.args``: it knows what it ran with."""
+
+        def written(name: str) -> str | None:
+            value = args.get(name)
+            return value if isinstance(value, str) and value else None
+
+        profiles_dir = written("profiles_dir")
+        return replace(
+            self,
+            target=written("target") or self.target,
+            profile=written("profile") or self.profile,
+            profiles_dir=self.cwd / profiles_dir if profiles_dir else self.profiles_dir,
+        )
+
+    @property
+    def project(self) -> DbtProject:
+        """The project's own file."""
+        return DbtProject(self.project_dir, self.environ)
+
+    @property
+    def project_name(self) -> str | None:
+        """The project's name; None where it has none, or one that cannot be rendered."""
+        return _or_logged(lambda: self.project.name)
+
+    @property
+    def profiles_file(self) -> Path:
+        """The profiles.yml that dbt reads.
+
+        Raises:
+            UsageError: There is none.
+        """
+        folders = (
+            [self.profiles_dir] if self.profiles_dir else [self.cwd, self.project_dir, Path("~/.dbt").expanduser()]
+        )
+        path = next((folder / "profiles.yml" for folder in folders if (folder / "profiles.yml").is_file()), None)
+        if path is None:
+            searched = ", ".join(dict.fromkeys(map(str, folders)))
+            raise UsageError("there is no profiles.yml", searched, "dbt debug")
+        return path
+
+    def connection(self, *keys: str) -> dict[str, Any]:
+        """Some values of the profile's output for the target, with ``env_var`` rendered.
+
+        Args:
+            keys: What is asked for: variables of other values, such as a password, need not be set. A value that is missing is left out.
+
+        Raises:
+            UsageError: There is no such profile or output, or a variable that it needs is not set.
+        """
+        path = self.profiles_file
+        output = profile_output(path, self.profile, self.target, self.environ)
+        return {key: rendered(output[key], self.environ, path) for key in keys if key in output}
+
+
+def dbt_words(command: Sequence[str]) -> list[str]:
+    """The words behind ``dbt`` in a command line, up to a shell operator; none where it holds no dbt.
+
+    A wrapper may stand before it (``uv run dbt ...``), and a shell's script may be one word (``sh -c 'dbt build'``).
+    """
+    words = [part for word in command for part in (_split(word) if " " in word else [word])]
+    start = next((i for i, word in enumerate(words) if _DBT.fullmatch(Path(word).name)), None)
+    if start is None:
+        return []
+    behind = words[start + 1 :]
+    end = next((i for i, word in enumerate(behind) if word in _SHELL_OPERATORS), len(behind))
+    return behind[:end]
+
+
+def flag_value(words: Sequence[str], *names: str) -> str | None:
+    """The value of a flag, under any of its names; the last one counts, as in dbt. None where it is not given."""
+    found = None
+    for i, word in enumerate(words):
+        name, is_joined, value = word.partition("=")
+        if name in names and is_joined:
+            found = value
+        elif word in names and i + 1 < len(words):
+            found = words[i + 1]
+    return found
+
+
+def selects(command: Sequence[str]) -> bool:
+    """Whether a dbt command chooses nodes itself."""
+    return any(word.partition("=")[0] in _SELECTION for word in dbt_words(command))
+
+
+def freshness_command(command: Sequence[str]) -> list[str]:
+    """``dbt source freshness`` with the wrapper, target, profile and folders of another dbt command; empty where that holds no dbt."""
+    words = dbt_words(command)
+    if not words:
+        return []
+    start = next((i for i, word in enumerate(command) if _DBT.fullmatch(Path(word).name)), None)
+    if start is None:
+        return []
+    flags = [(name, flag_value(words, name, *(["-t"] if name == "--target" else []))) for name in _SHARED_FLAGS]
+    return [
+        *command[: start + 1],
+        "source",
+        "freshness",
+        *(part for name, value in flags if value for part in (name, value)),
+    ]
+
+
+def _split(word: str) -> list[str]:
+    lexer = shlex.shlex(word, posix=True, punctuation_chars=";&|")
+    lexer.whitespace_split = True
+    try:
+        return list(lexer)
+    except ValueError:
+        return [word]
+
+
+def _or_logged(read: Callable[[], str | None]) -> str | None:
+    try:
+        return read()
+    except UsageError as error:
+        _log.warning("%s", error)
+        return None
