@@ -18,7 +18,7 @@ from typing import Any
 
 from offdag.collect.collection import collect
 from offdag.collect.context import Context
-from offdag.collect.observed_tables import read_observed_tables
+from offdag.collect.observed_tables import declare_observed_tables
 from offdag.collect.places import find_artifacts
 from offdag.history.history import History
 from offdag.origin import Origin
@@ -316,8 +316,9 @@ def plays() -> Iterator[Play]:
 
 def open_history(home: Path) -> History:
     """A history that knows the observed tables."""
-    tables = read_observed_tables(ROOT / "monitor_project")
-    return History(str(home / "history"))
+    history = History(str(home / "history"))
+    declare_observed_tables(history, ROOT / "monitor_project")
+    return history
 
 
 def monitor_project(home: Path) -> Path:

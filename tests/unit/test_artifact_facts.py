@@ -14,7 +14,7 @@ import pytest
 from offdag.artifacts.document import Kind, parse_document
 from offdag.artifacts.manifest import read_manifest
 from offdag.collect.collection import collect_files
-from offdag.collect.collector import Judged
+from offdag.collect.collector import CollectedArtifact
 from offdag.collect.context import Context
 from offdag.collect.places import find_artifacts, fingerprints
 from offdag.history.history import History
@@ -29,7 +29,7 @@ def history(tmp_path: Path) -> History:
     return History(str(tmp_path / "history"))
 
 
-def take(history: History, folder: Path, **context: Any) -> dict[str, Judged]:
+def take(history: History, folder: Path, **context: Any) -> dict[str, CollectedArtifact]:
     """What became of each kind of artifact in a folder."""
     files = find_artifacts([str(folder)], recursive=False)
     return {j.verdict["kind"]: j for j in collect_files(history, files, Context(environment="prod", **context))}

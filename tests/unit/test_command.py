@@ -154,5 +154,5 @@ def test_source_freshness_takes_over_what_it_understands() -> None:
 
 def test_a_selection_is_seen() -> None:
     assert selects(["dbt", "build", "--select=a"])
-    assert not selects(["make", "-s", "dbt", "build"][:2] + ["dbt", "build"])
+    assert not selects(["make", "-s", "dbt", "build"])
     assert flag_value(["--target"], "--target") is None

@@ -35,7 +35,7 @@ def test_each_trouble_is_named_with_what_to_do(failure: Path, slack: FakeSlack) 
     assert "BAD  scopes: missing: channels:history" in ended.out
     assert "BAD  #shop-stock: the bot is not in it" in ended.out
     assert "/invite @offdag" in ended.out
-    assert "BAD  #data-alerts: there is no such channel" in ended.out
+    assert "BAD  #data-alerts: the bot sees no channel of this name" in ended.out
 
 
 def test_a_bad_token_stops_no_other_check(tmp_path: Path, slack: FakeSlack) -> None:

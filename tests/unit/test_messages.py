@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from slack_sdk.models.blocks import Block
 
 from offdag.notify.formats import MOST_LINES, MOST_PROBLEMS, details, document, escape, lines, plain_text, whole
@@ -31,12 +32,12 @@ def test_the_worst_comes_first_and_what_ended_last() -> None:
     assert problems[0].mention is None
 
 
-def test_closed_never_says_mended() -> None:
+def test_closed_never_reads_as_recovered() -> None:
     row = due(event="closed", closed_reason="removed", ended_at=datetime(2026, 2, 1))
     text = plain_text(build_message([row]))
-    assert "no longer checked, since it was removed" in text
+    assert "no longer checked: it was removed" in text
     assert "RESOLVED" not in text
-    assert "over after" not in text
+    assert "recovered" not in text
 
 
 def test_the_first_report_of_a_project_is_marked() -> None:
@@ -81,15 +82,15 @@ def test_a_storm_is_one_problem_that_names_the_common_cause() -> None:
     assert facts["Which"].endswith("and 290 more")
     assert facts["Owner"] == "@0, @1"
     assert own.title == "test t fails"
-    over = [{**row, "event": "resolved", "ended_at": datetime(2026, 1, 31, 7)} for row in rows]
-    assert build_message(over).problems[0].title == "300 nodes failed for one reason: over"
+    ended = [replace(row, event="resolved", ended_at=datetime(2026, 1, 31, 7)) for row in rows]
+    assert build_message(ended).problems[0].title == "300 nodes failed for one reason: recovered"
 
 
 @pytest.mark.parametrize(
     ("more", "said"),
     [
         ({}, None),
-        ({"changed_node_count": 0, "is_own_code_changed": False}, "no code since the build before"),
+        ({"changed_node_count": 0, "is_own_code_changed": False}, "no code since the previous build"),
         (
             {"changed_node_count": 3, "is_own_code_changed": True, "git_sha": "b" * 40, "prior_git_sha": "a" * 40},
             "its own code (aaaaaaaa to bbbbbbbb)",

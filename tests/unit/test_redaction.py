@@ -109,7 +109,7 @@ def test_known_values_are_hidden_wherever_they_stand() -> None:
         "HOME": "/home",
     }
     secrets = secret_values(environ)
-    assert secrets == ("plain-words", "another one")
+    assert secrets == ("another one", "plain-words")
     assert redacted("plain-words and another one in /home", secrets) == "*** and *** in /home"
 
 

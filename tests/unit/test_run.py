@@ -156,8 +156,8 @@ def test_without_a_word_the_environment_is_the_target(project: Path, tmp_path: P
 
 def test_the_last_log_lines_are_kept_without_secrets(project: Path, tmp_path: Path) -> None:
     code = """
-import pathlib, sys
-logs = pathlib.Path("logs"); logs.mkdir(exist_ok=True)
+import os, pathlib, sys
+logs = pathlib.Path(os.environ["DBT_LOG_PATH"]); logs.mkdir(exist_ok=True)
 (logs / "dbt.log").write_text("first line\\npassword: hunter2\\nthe word s3cr3t-value\\nParsing Error in x\\n")
 sys.exit(2)
 """

@@ -10,25 +10,26 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_messages import due
 
 from offdag.errors import UsageError
 from offdag.history.history import History
 from offdag.notify.delivery import Delivery, Outcome, sinks_for
-from offdag.notify.heartbeat import beat
-from offdag.notify.webhook import Webhook
+from offdag.notify.heartbeat import call_heartbeat
+from offdag.notify.webhook import SlackWebhook, Webhook
 from offdag.settings import Settings
 from support.command import offdag
+from support.notifications import due
 
 SECRET = "secret-of-the-url"
 
 
 class Receiver:
-    """Records what arrives, and answers with the next of ``statuses``, then 200."""
+    """Records what arrives, and answers with the next of ``statuses``, then 200, and ``body``."""
 
     def __init__(self) -> None:
         self.received: list[tuple[str, str, Any]] = []
         self.statuses: list[int] = []
+        self.body = ""
         receiver = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -36,8 +37,10 @@ class Receiver:
                 body = self.rfile.read(int(self.headers["Content-Length"])).decode()
                 receiver.received.append((self.path, self.headers.get("Idempotency-Key", ""), body))
                 self.send_response(receiver.statuses.pop(0) if receiver.statuses else 200)
-                self.send_header("Content-Length", "0")
+                self.send_header("Location", "/elsewhere")
+                self.send_header("Content-Length", str(len(receiver.body)))
                 self.end_headers()
+                self.wfile.write(receiver.body.encode())
 
             def log_message(self, *_: object) -> None:
                 pass
@@ -62,7 +65,7 @@ def receiver() -> Iterator[Receiver]:
 
 def deliver(home: Path, receiver: Receiver) -> Outcome:
     history = History(str(home / "history"))
-    return Delivery(history, Webhook(receiver.url), lambda _: None).deliver([due(sink="webhook")])
+    return Delivery(history, Webhook(receiver.url), pause=lambda _: None).deliver([due(sink="webhook")])
 
 
 def test_a_message_arrives_once_as_a_document(tmp_path: Path, receiver: Receiver) -> None:
@@ -83,7 +86,7 @@ def test_a_refusal_stays_due_and_never_shows_the_url(tmp_path: Path, receiver: R
     assert deliver(tmp_path, receiver).messages == 1
 
 
-def test_after_a_server_error_nobody_knows(tmp_path: Path, receiver: Receiver) -> None:
+def test_after_a_server_error_the_outcome_is_unknown(tmp_path: Path, receiver: Receiver) -> None:
     receiver.statuses = [500]
     assert deliver(tmp_path, receiver).unknown == 1
 
@@ -111,12 +114,43 @@ def test_the_heartbeat_follows_a_monitor_run(tmp_path: Path, receiver: Receiver)
     assert SECRET not in gone.err
 
 
-def test_a_heartbeat_that_nobody_hears_is_a_line_and_no_more(receiver: Receiver) -> None:
-    said: list[str] = []
+def test_a_heartbeat_that_fails_is_a_line_and_no_more(receiver: Receiver, caplog: pytest.LogCaptureFixture) -> None:
     receiver.statuses = [404]
-    beat(receiver.url, True, "line", said.append)
-    beat("http://127.0.0.1:9/", True, "line", said.append)
-    assert said == [
-        "the heartbeat was not heard: it was answered 404",
-        "the heartbeat was not heard: no answer (ConnectionRefusedError)",
+    call_heartbeat(Settings.load({}, {"OFFDAG_HEARTBEAT_URL": receiver.url}), True, "line")
+    call_heartbeat(Settings.load({}, {"OFFDAG_HEARTBEAT_URL": "http://127.0.0.1:9/"}), True, "line")
+    assert caplog.messages == [
+        "the heartbeat call failed: the answer was 404",
+        "the heartbeat call failed: the connection was refused",
     ]
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+def test_a_redirect_is_a_refusal_and_is_not_followed(tmp_path: Path, receiver: Receiver, status: int) -> None:
+    receiver.statuses = [status]
+    outcome = deliver(tmp_path, receiver)
+    assert outcome.failures[0].what == f"webhook refused a message: the webhook answered {status}"
+    assert len(receiver.received) == 1
+    # It is still due.
+    assert deliver(tmp_path, receiver).messages == 1
+
+
+def test_a_host_name_that_does_not_exist_is_a_refusal(tmp_path: Path) -> None:
+    hook = Webhook("http://no-such-host.invalid/x")
+    outcome = Delivery(History(str(tmp_path / "history")), hook).deliver([due(sink="webhook")])
+    assert "cannot be reached: the host name cannot be resolved" in outcome.failures[0].what
+
+
+def test_an_expected_answer_that_does_not_come_is_unknown(tmp_path: Path, receiver: Receiver) -> None:
+    history = History(str(tmp_path / "history"))
+    hook = Webhook(receiver.url, expected="accepted")
+    assert Delivery(history, hook, pause=lambda _: None).deliver([due(sink="webhook")]).unknown == 1
+    receiver.body = "accepted: 1"
+    fresh = due(sink="webhook", notification_id="n2")
+    assert Delivery(history, hook, pause=lambda _: None).deliver([fresh]).messages == 1
+
+
+@pytest.mark.parametrize("body", ["<html>login</html>", "", "okay"])
+def test_slacks_webhook_has_to_answer_ok(tmp_path: Path, receiver: Receiver, body: str) -> None:
+    receiver.body = body
+    outcome = Delivery(History(str(tmp_path / "history")), SlackWebhook(receiver.url)).deliver([due()])
+    assert (outcome.messages, outcome.unknown) == (0, 1)

@@ -138,10 +138,10 @@ class Collector:
                 # A file that a killed run left is complete: its rows are known now, and must not be replaced by none.
                 if part.table == "manifest_nodes" or not self._history.has(part.table, part.run_date, part.identity):
                     self._put(part)
-            day = document.generated_at.date()
-            self._history.note("manifest_nodes", manifest.manifest_hash, {"generated_at": str(document.generated_at)})
-            newest = [[day.isoformat(), manifest.manifest_hash], *self._newest_manifests(project)]
+            entry = [document.generated_at.date().isoformat(), manifest.manifest_hash]
+            newest = sorted([entry, *(e for e in self._newest_manifests(project) if e != entry)], reverse=True)
             self._history.note("newest_manifests", project, {"manifests": newest[:_COMPARED_MANIFESTS]})
+            self._history.note("manifest_nodes", manifest.manifest_hash, {"generated_at": str(document.generated_at)})
         noted: Row = {
             "manifest_hash": manifest.manifest_hash,
             "project": project,
@@ -168,7 +168,7 @@ class Collector:
         return hashes
 
     def _newest_manifests(self, project: str) -> list[list[str]]:
-        """Date and hash of the manifests that were collected last of a project, the newest first."""
+        """Date and hash of a project's newest manifests, the newest first."""
         noted = self._history.known("newest_manifests", project) or {}
         return list(noted.get("manifests", []))
 

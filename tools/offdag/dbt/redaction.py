@@ -73,4 +73,4 @@ def secret_values(environ: Mapping[str, str]) -> tuple[str, ...]:
         for name, value in environ.items()
         if len(value) > 3 and (_NAMED.fullmatch(name) or name.startswith("DBT_ENV_SECRET"))
     }
-    return tuple(sorted(found, key=len, reverse=True))
+    return tuple(sorted(found, key=lambda value: (-len(value), value)))

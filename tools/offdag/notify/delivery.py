@@ -212,7 +212,16 @@ class Delivery:
             self._outbox.record(intent, Receipt(SUPERSEDED, Posted()), self._clock(), "no longer true")
             return None
         payload = intent.payload if len(rows) == len(intent.rows) else self._payload_of(intent, rows)
-        return self._send(intent, outcome, marked_as_repeat(payload) if may_be_repeat else payload, rows)
+        if not may_be_repeat:
+            return self._send(intent, outcome, payload, rows)
+        try:
+            posted = self._sink.post(marked_as_repeat(payload), intent.envelope_id)
+        except (Refused, Unknown) as problem:
+            # A refusal now does not mean that the attempt before did not arrive.
+            self._unknown(intent, problem, outcome)
+        else:
+            self._delivered(intent, posted, outcome, rows)
+        return None
 
     def _payload_of(self, intent: Intent, rows: list[DueNotification]) -> Payload:
         """The content for some of an intent's rows, in the same place."""
@@ -342,7 +351,7 @@ class Delivery:
         outcome.messages += bool(notifications)
         outcome.notifications += len(notifications)
 
-    def _unknown(self, intent: Intent, problem: Unknown, outcome: Outcome) -> None:
+    def _unknown(self, intent: Intent, problem: Exception, outcome: Outcome) -> None:
         outcome.unknown += 1
         what = f"it is unknown whether a message arrived: {problem}"
         _log.warning(

@@ -185,7 +185,7 @@ def _change(row: DueNotification) -> str | None:
         return f"its own code{commits}"
     if count:
         return f"{count} other node{'s' if count != 1 else ''}{commits}"
-    return f"no code since the build before{commits}"
+    return f"no code since the previous build{commits}"
 
 
 def _next_command(row: DueNotification) -> str | None:

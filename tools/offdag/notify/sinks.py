@@ -38,9 +38,12 @@ class Refused(Exception):
 
     def __init__(self, reason: str, next_command: str, is_final: bool = False) -> None:
         super().__init__(reason, next_command, is_final)
-        self.is_final = is_final
         self.reason = reason
         self.next_command = next_command
+        self.is_final = is_final
+
+    def __str__(self) -> str:
+        return self.reason
 
 
 class Unknown(Exception):
