@@ -18,7 +18,7 @@ told as (
     select
         signal_key,
         incident_started_at,
-        min(delivered_at) as first_told_at
+        min(delivered_at) as first_sent_at
     from {{ ref('stg_history__deliveries') }}
     where
         event = 'opened'
@@ -31,7 +31,7 @@ timed as (
 
     select
         incidents.*,
-        {{ seconds_between('incidents.started_at', 'told.first_told_at') }} as detection_seconds
+        {{ seconds_between('incidents.started_at', 'told.first_sent_at') }} as detection_seconds
     from incidents
     left join told
         on

@@ -6,7 +6,7 @@ incidents as (
 
     select
         incidents.*,
-        contexts.severity as told_severity,
+        contexts.severity as routed_severity,
         contexts.compiled_path,
         contexts.git_sha,
         contexts.prior_git_sha,
@@ -91,11 +91,11 @@ said as (
         incidents.incident_id,
         delivered.sink,
         delivered.channel,
-        max(case when delivered.event = 'opened' then delivered.delivered_at end) as opened_said_at,
-        max(case when delivered.event = 'opened' and delivered.severity = 'error' then 1 else 0 end) = 1 as is_error_said,
-        max(case when delivered.event in ('resolved', 'closed') then delivered.delivered_at end) as end_said_at,
-        max(case when delivered.event in ('resolved', 'closed') then delivered.incident_last_bad_at end) as end_said_last_bad_at,
-        max(case when delivered.event in ('opened', 'reminder') then delivered.delivered_at end) as last_said_at,
+        max(case when delivered.event = 'opened' then delivered.delivered_at end) as opened_sent_at,
+        max(case when delivered.event = 'opened' and delivered.severity = 'error' then 1 else 0 end) = 1 as is_error_sent,
+        max(case when delivered.event in ('resolved', 'closed') then delivered.delivered_at end) as end_sent_at,
+        max(case when delivered.event in ('resolved', 'closed') then delivered.incident_last_bad_at end) as end_sent_last_bad_at,
+        max(case when delivered.event in ('opened', 'reminder') then delivered.delivered_at end) as last_sent_at,
         max(case when delivered.event = 'opened' then delivered.message_channel end) as opened_message_channel,
         max(case when delivered.event = 'opened' then delivered.message_ts end) as opened_message_ts
     from incidents
@@ -113,7 +113,7 @@ known as (
 
     select
         *,
-        opened_said_at is not null and (end_said_at is null or opened_said_at > end_said_at) as is_opened_said
+        opened_sent_at is not null and (end_sent_at is null or opened_sent_at > end_sent_at) as is_opened_sent
     from said
 
 ),
@@ -130,7 +130,7 @@ still_open as (
         on incidents.incident_id = known.incident_id
     where
         incidents.incident_status = 'open'
-        and known.is_opened_said
+        and known.is_opened_sent
 
 ),
 
@@ -159,7 +159,7 @@ places as (
     from known
     inner join routes
         on known.incident_id = routes.incident_id
-    where known.is_opened_said
+    where known.is_opened_sent
     group by known.incident_id, known.sink, known.channel
     having max(case when known.channel = routes.channel then 1 else 0 end) = 0
 
@@ -186,7 +186,7 @@ routed as (
         places.mention,
         places.reminder_hours,
         places.is_routed and moved.incident_id is null as may_open,
-        seen_projects.run_count is null as is_first_look
+        seen_projects.run_count is null as is_first_report
     from incidents
     inner join places
         on incidents.incident_id = places.incident_id
@@ -205,31 +205,31 @@ judged as (
         routed.*,
         known.opened_message_channel,
         known.opened_message_ts,
-        known.last_said_at,
-        known.end_said_at,
+        known.last_sent_at,
+        known.end_sent_at,
         case
             when
                 routed.incident_status = 'open'
                 and routed.may_open
-                and not coalesce(known.is_opened_said, false)
-                and (known.end_said_last_bad_at is null or routed.last_bad_at > known.end_said_last_bad_at)
+                and not coalesce(known.is_opened_sent, false)
+                and (known.end_sent_last_bad_at is null or routed.last_bad_at > known.end_sent_last_bad_at)
                 and routed.last_bad_at >= {{ dbt.dateadd('day', '-' ~ var('announce_max_age_days'), as_of()) }}
                 then 'opened'
             -- A warning that grew to an error is news.
             when
                 routed.incident_status = 'open'
-                and known.is_opened_said
-                and routed.told_severity = 'error'
-                and not known.is_error_said
+                and known.is_opened_sent
+                and routed.routed_severity = 'error'
+                and not known.is_error_sent
                 then 'opened'
             when
                 routed.incident_status = 'open'
-                and known.is_opened_said
-                and known.last_said_at <= {{ dbt.dateadd('hour', '-routed.reminder_hours', as_of()) }}
+                and known.is_opened_sent
+                and known.last_sent_at <= {{ dbt.dateadd('hour', '-routed.reminder_hours', as_of()) }}
                 then 'reminder'
             when
                 routed.incident_status in ('resolved', 'closed')
-                and known.is_opened_said
+                and known.is_opened_sent
                 and still_open.signal_key is null
                 then routed.incident_status
         end as event
@@ -251,19 +251,19 @@ final as (
 
     select
         {{ surrogate_key(
-            ['signal_key', 'event', 'told_severity', 'started_at', 'sink', 'channel', 'end_said_at', "case when event = 'reminder' then last_said_at end"]
+            ['signal_key', 'event', 'routed_severity', 'started_at', 'sink', 'channel', 'end_sent_at', "case when event = 'reminder' then last_sent_at end"]
         ) }} as notification_id,
         sink,
         channel,
         mention,
         event,
-        is_first_look,
+        is_first_report,
         incident_id,
         signal_key,
         kind,
         project,
         environment,
-        told_severity as severity,
+        routed_severity as severity,
         title,
         detail,
         node_id,

@@ -14,7 +14,7 @@ looks as (
         environment,
         invocation_id,
         generated_at as looked_at,
-        'catalog' as told_by
+        'catalog' as reported_by
     from {{ ref('stg_history__catalogs') }}
 
     union all
@@ -24,7 +24,7 @@ looks as (
         environment,
         invocation_id,
         generated_at as looked_at,
-        'contract' as told_by
+        'contract' as reported_by
     from {{ ref('stg_history__invocations') }}
     where manifest_hash is not null
 
@@ -38,7 +38,7 @@ next_looks as (
         changes.node_id,
         looks.invocation_id,
         looks.looked_at,
-        looks.told_by,
+        looks.reported_by,
         row_number() over (
             partition by changes.schema_change_id
             order by looks.looked_at, looks.invocation_id
@@ -48,7 +48,7 @@ next_looks as (
         on
             changes.project = looks.project
             and changes.environment = looks.environment
-            and changes.told_by = looks.told_by
+            and changes.reported_by = looks.reported_by
             and changes.changed_at < looks.looked_at
     where looks.looked_at <= {{ as_of() }}
 
@@ -63,7 +63,7 @@ moments as (
         invocation_id,
         changed_at as observed_at,
         differences,
-        told_by,
+        reported_by,
         true as is_bad
     from changes
 
@@ -76,7 +76,7 @@ moments as (
         next_looks.invocation_id,
         next_looks.looked_at as observed_at,
         null as differences,
-        next_looks.told_by,
+        next_looks.reported_by,
         false as is_bad
     from next_looks
     left join changes
@@ -113,7 +113,7 @@ observed as (
         substring(moments.differences, 1, 300) as detail,
         moments.node_id,
         nodes.owner,
-        {{ json_object({'path': 'nodes.path', 'differences': 'moments.differences', 'told_by': 'moments.told_by'}) }} as evidence
+        {{ json_object({'path': 'nodes.path', 'differences': 'moments.differences', 'reported_by': 'moments.reported_by'}) }} as evidence
     from moments
     left join nodes
         on

@@ -51,12 +51,12 @@ moments as (
     -- What the latest look saw: null for a product that is gone, which closes its incident.
     select
         *,
-        last_looked_at as observed_at,
+        last_observed_at as observed_at,
         case when is_still_sold then is_bad_now end as is_bad
     from judged
     where
         is_latest
-        and counted_at < last_looked_at
+        and counted_at < last_observed_at
 
 ),
 

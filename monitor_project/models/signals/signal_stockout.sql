@@ -27,12 +27,12 @@ moments as (
     -- What the latest look saw: null for a product that is gone, which closes its incident.
     select
         *,
-        last_looked_at as observed_at,
+        last_observed_at as observed_at,
         case when is_still_sold then inventory_count <= 0 end as is_bad
     from stock_counts
     where
         is_latest
-        and counted_at < last_looked_at
+        and counted_at < last_observed_at
 
 ),
 

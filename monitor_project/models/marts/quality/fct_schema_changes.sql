@@ -72,7 +72,7 @@ sides as (
         catalogs.environment,
         catalogs.invocation_id,
         catalogs.generated_at as changed_at,
-        'catalog' as told_by,
+        'catalog' as reported_by,
         catalog_columns.unique_id as node_id,
         catalog_columns.column_name,
         catalog_columns.data_type,
@@ -103,7 +103,7 @@ sides as (
         environment,
         invocation_id,
         valid_from_at as changed_at,
-        'contract' as told_by,
+        'contract' as reported_by,
         node_id,
         entry_key as column_name,
         entry_value as data_type,
@@ -113,7 +113,7 @@ sides as (
 
 ),
 
-{%- set change = 'project, environment, invocation_id, changed_at, told_by, node_id' %}
+{%- set change = 'project, environment, invocation_id, changed_at, reported_by, node_id' %}
 
 -- Of relations that both sides have: a new or removed one is no change of its columns.
 common as (
@@ -148,13 +148,13 @@ columns as (
 final as (
 
     select
-        {{ surrogate_key(['project', 'environment', 'invocation_id', 'told_by', 'node_id']) }} as schema_change_id,
+        {{ surrogate_key(['project', 'environment', 'invocation_id', 'reported_by', 'node_id']) }} as schema_change_id,
         project,
         environment,
         node_id,
         invocation_id,
         changed_at,
-        told_by,
+        reported_by,
         count(*) as column_count,
         {{ dbt.listagg('difference', "', '", 'order by difference') }} as differences
     from columns

@@ -52,7 +52,7 @@ final as (
         outs.out_since_at,
         forecasts.mean_daily_fall,
         forecasts.days_left,
-        forecasts.last_looked_at
+        forecasts.last_observed_at
     from forecasts
     left join outs
         on

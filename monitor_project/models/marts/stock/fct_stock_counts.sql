@@ -129,7 +129,7 @@ final as (
         sequenced.prior_inventory_count,
         sequenced.latest_number = 1 as is_latest,
         current_products.product_id is not null as is_still_sold,
-        newest_looks.collected_at as last_looked_at
+        newest_looks.collected_at as last_observed_at
     from sequenced
     inner join newest_looks
         on

@@ -82,7 +82,7 @@ final as (
         numbered.inventory_count,
         numbered.is_latest,
         numbered.is_still_sold,
-        numbered.last_looked_at,
+        numbered.last_observed_at,
         cast(numbered.daily_fall as double) as daily_fall,
         cast(averaged.mean_daily_fall as double) as mean_daily_fall,
         cast(case when numbered.inventory_count > 0 then numbered.inventory_count / averaged.mean_daily_fall else 0 end as double)
