@@ -1,4 +1,4 @@
--- Who would be told of each node: the same rules as for incidents, asked before anything is broken.
+-- Where an alert on each node would be sent: the routing rules of incidents, applied to every node before anything fails.
 {{ config(materialized='view') }}
 
 with

@@ -1,4 +1,4 @@
--- What is left of the builds that may fail within the last slo_days. Builds that came to no judgement do not count.
+-- Builds that may still fail within the last slo_days. Empty builds and builds with an unknown status do not count.
 with
 
 builds as (

@@ -1,5 +1,5 @@
--- What surrounds an incident: the run that began it, what had changed since the build before, how its node wants to be told, whether it is
--- muted, and whether many others fail for the same reason.
+-- Context of each incident: the build that started it, what changed since the previous build, its node's alert settings, whether it is
+-- muted, and whether many other incidents have the same cause.
 with
 
 incidents as (
@@ -49,7 +49,7 @@ first_runs as (
 
 ),
 
--- Contents that began after the build before and not after this one; nodes that are there for the first time are among them.
+-- Node versions that first appeared after the previous build and no later than this one, new nodes included.
 changed_nodes as (
 
     select distinct
@@ -79,7 +79,7 @@ changes as (
 
 ),
 
--- A failure with failing rows is its own; the same words of an error in one run have one cause.
+-- Identical error messages in one run have one cause. A test that returned rows is not counted: its rows are its cause.
 causes as (
 
     select
@@ -176,7 +176,7 @@ final as (
         end as severity,
         described.tags,
         described.path,
-        -- Where dbt leaves the query: known for what is compiled to a file.
+        -- Only models, snapshots and tests are compiled to a file.
         case
             when described.resource_type in ('model', 'snapshot') or (described.resource_type = 'test' and described.test_name is null)
                 then 'target/compiled/' || described.package_name || '/' || described.own_path

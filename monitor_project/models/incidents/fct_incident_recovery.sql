@@ -1,4 +1,4 @@
--- How soon problems are told and mended, by kind and owner. What was closed without being mended is in no time to recover.
+-- Time to alert and time to recover, by kind and owner. Closed incidents have no time to recover, since they did not recover.
 with
 
 incidents as (
@@ -13,7 +13,7 @@ incidents as (
 
 ),
 
-told as (
+first_messages as (
 
     select
         signal_key,
@@ -31,12 +31,12 @@ timed as (
 
     select
         incidents.*,
-        {{ seconds_between('incidents.started_at', 'told.first_sent_at') }} as detection_seconds
+        {{ seconds_between('incidents.started_at', 'first_messages.first_sent_at') }} as detection_seconds
     from incidents
-    left join told
+    left join first_messages
         on
-            incidents.signal_key = told.signal_key
-            and incidents.started_at = told.incident_started_at
+            incidents.signal_key = first_messages.signal_key
+            and incidents.started_at = first_messages.incident_started_at
 
 ),
 

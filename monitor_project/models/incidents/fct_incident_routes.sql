@@ -1,4 +1,4 @@
--- Where an incident is told: the channel that its node names, else those of the routes that match it, else the default channel.
+-- Channels of each incident: the one set in meta.alerts of its node, else those of the matching routes, else the default channel.
 with
 
 contexts as (
@@ -26,7 +26,7 @@ matched as (
 
 ),
 
-told as (
+routed as (
 
     select
         contexts.incident_id,
@@ -50,7 +50,7 @@ final as (
         channel,
         mention,
         reminder_hours
-    from told
+    from routed
 
 )
 

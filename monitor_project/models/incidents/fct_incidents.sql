@@ -1,6 +1,6 @@
--- Islands of bad observations of a signal. An island ends at the next observation that is not bad: good resolves it, null (no longer
--- there) closes it. It also ends where nobody looked for close_after_days; what is bad after that is another incident. Without an end
--- it is closed where its node is gone, else open.
+-- Consecutive bad observations of a signal form one incident (gaps and islands). The next observation that is not bad ends it: false
+-- (good again) resolves it, null (removed) closes it. An incident also ends after close_after_days without an observation; a bad
+-- observation after that opens another one. An incident without an end is closed if its node was removed, else it is open.
 with
 
 observations as (
@@ -22,7 +22,7 @@ watched as (
 
 ),
 
--- Good after bad where both are of one instant.
+-- Of two observations at one instant, the bad one comes first.
 sequenced as (
 
     select
@@ -50,7 +50,7 @@ gapped as (
 
 ),
 
--- The number of ends and of gaps before it names an observation's island.
+-- An island is identified by the number of ends and of gaps before it.
 numbered as (
 
     select
@@ -93,7 +93,7 @@ bad as (
 
 ),
 
--- The latest bad observation tells the incident: its words are the newest.
+-- Title, detail and severity come from the latest bad observation.
 islands as (
 
     select * from bad
@@ -142,7 +142,7 @@ node_history as (
 
 ),
 
--- Nodes whose stable key lives on under another id: a test whose arguments changed.
+-- Nodes whose stable key now has another id: tests whose arguments changed.
 successors as (
 
     select distinct
@@ -165,7 +165,7 @@ judged as (
         ends.observed_at as next_observed_at,
         ends.is_bad as next_is_bad,
         manifests.manifest_at,
-        -- Gone from the newest manifest, which is newer than the last bad observation.
+        -- Not in the newest manifest, and that is newer than the last bad observation.
         islands.node_id is not null
         and nodes.node_id is null
         and manifests.manifest_at > islands.last_bad_at as is_node_gone,

@@ -1,5 +1,5 @@
--- Incidents x sinks x channels, less what has been delivered. A delivery belongs to an incident where the time that it spoke of
--- overlaps the incident: so what late artifacts move or split is not said again.
+-- Incidents x sinks x channels, less what has been delivered. A delivery belongs to an incident if the period it reported overlaps the
+-- incident's, so that an incident that late artifacts move or split is not announced again.
 with
 
 incidents as (
@@ -71,7 +71,7 @@ first_arrivals as (
 
 ),
 
--- A project that no monitor run could see before gives one summary, however old what it brings is.
+-- Projects that a successful monitor run has already covered. All others are announced as a first report, however old their data is.
 seen_projects as (
 
     select
@@ -85,7 +85,7 @@ seen_projects as (
 
 ),
 
-said as (
+sent as (
 
     select
         incidents.incident_id,
@@ -108,34 +108,34 @@ said as (
 
 ),
 
--- "Opened" holds until an end was said and the thing was bad again after it.
-known as (
+-- An incident counts as announced until its end is sent.
+sent_states as (
 
     select
         *,
         opened_sent_at is not null and (end_sent_at is null or opened_sent_at > end_sent_at) as is_opened_sent
-    from said
+    from sent
 
 ),
 
--- Things whose open incident was said: late artifacts may have split an end off it, and it is not over.
+-- Signals with an announced open incident. If late artifacts split a resolved incident off it, its end is not sent.
 still_open as (
 
     select distinct
         incidents.signal_key,
-        known.sink,
-        known.channel
+        sent_states.sink,
+        sent_states.channel
     from incidents
-    inner join known
-        on incidents.incident_id = known.incident_id
+    inner join sent_states
+        on incidents.incident_id = sent_states.incident_id
     where
         incidents.incident_status = 'open'
-        and known.is_opened_sent
+        and sent_states.is_opened_sent
 
 ),
 
--- Channels where it is to be told, and those where it was and no route leads any more: what was announced in a channel ends there.
-places as (
+-- Routed channels, and channels that are no longer routed but where the incident was announced: its end is sent there too.
+destinations as (
 
     select
         routes.incident_id,
@@ -150,28 +150,28 @@ places as (
     union all
 
     select
-        known.incident_id,
-        known.sink,
-        known.channel,
+        sent_states.incident_id,
+        sent_states.sink,
+        sent_states.channel,
         min(routes.mention) as mention,
         min(routes.reminder_hours) as reminder_hours,
         false as is_routed
-    from known
+    from sent_states
     inner join routes
-        on known.incident_id = routes.incident_id
-    where known.is_opened_sent
-    group by known.incident_id, known.sink, known.channel
-    having max(case when known.channel = routes.channel then 1 else 0 end) = 0
+        on sent_states.incident_id = routes.incident_id
+    where sent_states.is_opened_sent
+    group by sent_states.incident_id, sent_states.sink, sent_states.channel
+    having max(case when sent_states.channel = routes.channel then 1 else 0 end) = 0
 
 ),
 
--- A route that now leads elsewhere is no reason to say it again.
+-- A changed route does not announce the incident again in the new channel.
 moved as (
 
     select
         incident_id,
         sink
-    from places
+    from destinations
     where not is_routed
     group by incident_id, sink
 
@@ -181,19 +181,19 @@ routed as (
 
     select
         incidents.*,
-        places.sink,
-        places.channel,
-        places.mention,
-        places.reminder_hours,
-        places.is_routed and moved.incident_id is null as may_open,
+        destinations.sink,
+        destinations.channel,
+        destinations.mention,
+        destinations.reminder_hours,
+        destinations.is_routed and moved.incident_id is null as may_open,
         seen_projects.run_count is null as is_first_report
     from incidents
-    inner join places
-        on incidents.incident_id = places.incident_id
+    inner join destinations
+        on incidents.incident_id = destinations.incident_id
     left join moved
         on
-            places.incident_id = moved.incident_id
-            and places.sink = moved.sink
+            destinations.incident_id = moved.incident_id
+            and destinations.sink = moved.sink
     left join seen_projects
         on incidents.project = seen_projects.project
 
@@ -203,42 +203,42 @@ judged as (
 
     select
         routed.*,
-        known.opened_message_channel,
-        known.opened_message_ts,
-        known.last_sent_at,
-        known.end_sent_at,
+        sent_states.opened_message_channel,
+        sent_states.opened_message_ts,
+        sent_states.last_sent_at,
+        sent_states.end_sent_at,
         case
             when
                 routed.incident_status = 'open'
                 and routed.may_open
-                and not coalesce(known.is_opened_sent, false)
-                and (known.end_sent_last_bad_at is null or routed.last_bad_at > known.end_sent_last_bad_at)
+                and not coalesce(sent_states.is_opened_sent, false)
+                and (sent_states.end_sent_last_bad_at is null or routed.last_bad_at > sent_states.end_sent_last_bad_at)
                 and routed.last_bad_at >= {{ dbt.dateadd('day', '-' ~ var('announce_max_age_days'), as_of()) }}
                 then 'opened'
-            -- A warning that grew to an error is news.
+            -- A warning that became an error is announced again.
             when
                 routed.incident_status = 'open'
-                and known.is_opened_sent
+                and sent_states.is_opened_sent
                 and routed.routed_severity = 'error'
-                and not known.is_error_sent
+                and not sent_states.is_error_sent
                 then 'opened'
             when
                 routed.incident_status = 'open'
-                and known.is_opened_sent
-                and known.last_sent_at <= {{ dbt.dateadd('hour', '-routed.reminder_hours', as_of()) }}
+                and sent_states.is_opened_sent
+                and sent_states.last_sent_at <= {{ dbt.dateadd('hour', '-routed.reminder_hours', as_of()) }}
                 then 'reminder'
             when
                 routed.incident_status in ('resolved', 'closed')
-                and known.is_opened_sent
+                and sent_states.is_opened_sent
                 and still_open.signal_key is null
                 then routed.incident_status
         end as event
     from routed
-    left join known
+    left join sent_states
         on
-            routed.incident_id = known.incident_id
-            and routed.sink = known.sink
-            and routed.channel = known.channel
+            routed.incident_id = sent_states.incident_id
+            and routed.sink = sent_states.sink
+            and routed.channel = sent_states.channel
     left join still_open
         on
             routed.signal_key = still_open.signal_key
