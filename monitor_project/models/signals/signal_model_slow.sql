@@ -1,4 +1,4 @@
--- Models that took far longer than they usually do; see fct_model_durations for what is usual.
+-- Models that took far longer than usual, by the baseline in fct_model_durations.
 with
 
 judged as (
@@ -10,7 +10,7 @@ judged as (
 
 ),
 
-telling as (
+turning_points as (
 
     select *
     from {{ turning_points('judged', ['project', 'environment', 'node_id'], 'is_bad', ['observed_at', 'invocation_id']) }}
@@ -27,31 +27,31 @@ nodes as (
 observed as (
 
     select
-        {{ surrogate_key(["'model_slow'", 'telling.project', 'telling.environment', 'telling.node_id']) }} as signal_key,
+        {{ surrogate_key(["'model_slow'", 'turning_points.project', 'turning_points.environment', 'turning_points.node_id']) }} as signal_key,
         'model_slow' as kind,
-        telling.project,
-        telling.environment,
-        telling.observed_at,
-        telling.invocation_id,
-        telling.is_bad,
+        turning_points.project,
+        turning_points.environment,
+        turning_points.observed_at,
+        turning_points.invocation_id,
+        turning_points.is_bad,
         'warning' as severity,
-        'model ' || {{ node_label('nodes.node_name', 'telling.node_id') }} || case when telling.is_bad then ' is slow' else ' is as fast as usual' end
+        'model ' || {{ node_label('nodes.node_name', 'turning_points.node_id') }} || case when turning_points.is_bad then ' is slow' else ' is as fast as usual' end
             as title,
-        cast(round(cast(telling.execution_seconds as decimal(18, 4)), 0) as {{ dbt.type_string() }}) || ' seconds; usual are '
-        || cast(round(cast(telling.usual_seconds as decimal(18, 4)), 0) as {{ dbt.type_string() }}) as detail,
-        telling.node_id,
+        cast(round(cast(turning_points.execution_seconds as decimal(18, 4)), 0) as {{ dbt.type_string() }}) || ' seconds; usually '
+        || cast(round(cast(turning_points.usual_seconds as decimal(18, 4)), 0) as {{ dbt.type_string() }}) as detail,
+        turning_points.node_id,
         nodes.owner,
         {{ json_object({
             'path': 'nodes.path',
-            'execution_seconds': 'telling.execution_seconds',
-            'usual_seconds': 'telling.usual_seconds'
+            'execution_seconds': 'turning_points.execution_seconds',
+            'usual_seconds': 'turning_points.usual_seconds'
         }) }} as evidence
-    from telling
+    from turning_points
     left join nodes
         on
-            telling.project = nodes.project
-            and telling.environment = nodes.environment
-            and telling.node_id = nodes.node_id
+            turning_points.project = nodes.project
+            and turning_points.environment = nodes.environment
+            and turning_points.node_id = nodes.node_id
 
 )
 

@@ -1,4 +1,4 @@
--- Models, snapshots, seeds and functions whose build failed. A skipped node was not observed: its cause is its own incident.
+-- Models, snapshots, seeds and functions that failed. A skipped node is not observed: the failure that caused the skip has its own incident.
 with
 
 executed as (

@@ -1,4 +1,4 @@
--- Builds that did not start (parse error, no connection) or were stopped on the way. The next build that comes to an end mends it.
+-- Builds that did not start (parse error, no connection) or were interrupted. The next build that completes, with or without failures, is good.
 with
 
 builds as (

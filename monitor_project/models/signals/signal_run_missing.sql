@@ -1,4 +1,4 @@
--- Builds that should have come by their cadence and did not. Bad from the instant the rule was broken, good at the next build.
+-- Builds that are overdue by their cadence. Bad from the instant at which the build was due, good at the end of the next build.
 with
 
 gaps as (
@@ -42,7 +42,7 @@ observed as (
         'a build is missing' as title,
         coalesce(
             'last build ' || cast({{ dbt.date_trunc('minute', 'last_build_at') }} as {{ dbt.type_string() }}) || ' UTC',
-            'none ever came'
+            'no build so far'
         ) || '; one is expected every '
         || case
             when every_hours = floor(every_hours) then cast(cast(every_hours as bigint) as {{ dbt.type_string() }})

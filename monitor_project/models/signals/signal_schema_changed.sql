@@ -1,4 +1,4 @@
--- Columns that came, went or changed their type. The next look without another change of the same relation ends it.
+-- Columns that were added, removed or retyped. The next catalog or manifest without another change of the relation is good.
 with
 
 changes as (
@@ -7,13 +7,13 @@ changes as (
 
 ),
 
-looks as (
+observations as (
 
     select
         project,
         environment,
         invocation_id,
-        generated_at as looked_at,
+        generated_at as observed_at,
         'catalog' as reported_by
     from {{ ref('stg_history__catalogs') }}
 
@@ -23,34 +23,34 @@ looks as (
         project,
         environment,
         invocation_id,
-        generated_at as looked_at,
+        generated_at as observed_at,
         'contract' as reported_by
     from {{ ref('stg_history__invocations') }}
     where manifest_hash is not null
 
 ),
 
-next_looks as (
+next_observations as (
 
     select
         changes.project,
         changes.environment,
         changes.node_id,
-        looks.invocation_id,
-        looks.looked_at,
-        looks.reported_by,
+        observations.invocation_id,
+        observations.observed_at,
+        observations.reported_by,
         row_number() over (
             partition by changes.schema_change_id
-            order by looks.looked_at, looks.invocation_id
-        ) as look_number
+            order by observations.observed_at, observations.invocation_id
+        ) as observation_number
     from changes
-    inner join looks
+    inner join observations
         on
-            changes.project = looks.project
-            and changes.environment = looks.environment
-            and changes.reported_by = looks.reported_by
-            and changes.changed_at < looks.looked_at
-    where looks.looked_at <= {{ as_of() }}
+            changes.project = observations.project
+            and changes.environment = observations.environment
+            and changes.reported_by = observations.reported_by
+            and changes.changed_at < observations.observed_at
+    where observations.observed_at <= {{ as_of() }}
 
 ),
 
@@ -70,23 +70,23 @@ moments as (
     union all
 
     select
-        next_looks.project,
-        next_looks.environment,
-        next_looks.node_id,
-        next_looks.invocation_id,
-        next_looks.looked_at as observed_at,
+        next_observations.project,
+        next_observations.environment,
+        next_observations.node_id,
+        next_observations.invocation_id,
+        next_observations.observed_at,
         null as differences,
-        next_looks.reported_by,
+        next_observations.reported_by,
         false as is_bad
-    from next_looks
+    from next_observations
     left join changes
         on
-            next_looks.project = changes.project
-            and next_looks.environment = changes.environment
-            and next_looks.node_id = changes.node_id
-            and next_looks.invocation_id = changes.invocation_id
+            next_observations.project = changes.project
+            and next_observations.environment = changes.environment
+            and next_observations.node_id = changes.node_id
+            and next_observations.invocation_id = changes.invocation_id
     where
-        next_looks.look_number = 1
+        next_observations.observation_number = 1
         and changes.node_id is null
 
 ),
@@ -109,7 +109,7 @@ observed as (
         moments.is_bad,
         'warning' as severity,
         'the columns of ' || {{ node_label('nodes.node_name', 'moments.node_id') }}
-        || case when moments.is_bad then ' changed' else ' are as before' end as title,
+        || case when moments.is_bad then ' changed' else ' are unchanged' end as title,
         substring(moments.differences, 1, 300) as detail,
         moments.node_id,
         nodes.owner,

@@ -1,5 +1,5 @@
--- Sources whose last load is older than their threshold, or whose table is empty. A check that could not run is no observation
--- of the source's age.
+-- Sources whose last load is older than their threshold, or whose table is empty. A check whose query failed is not an observation: the
+-- age is unknown.
 with
 
 checks as (
@@ -32,7 +32,7 @@ observed as (
             when not checks.is_empty
                 then 'last load ' || cast({{ dbt.date_trunc('minute', 'checks.max_loaded_at') }} as {{ dbt.type_string() }}) || ' UTC, '
                     || cast(round(cast(checks.age_seconds / 3600.0 as decimal(18, 4)), 1) as {{ dbt.type_string() }})
-                    || ' hours before the check; allowed are '
+                    || ' hours before the check; the limit is '
                     || cast(round(cast(
                         case
                             when checks.outcome = 'warning' then checks.warn_after_seconds

@@ -1,5 +1,5 @@
--- Sources with a freshness rule that the freshness command passes over: their query failed, and dbt leaves them out. Bad once the command
--- has run source_unchecked_hours after the source's last check (after the first command, where it never was checked) without checking it.
+-- Sources with a freshness rule that `dbt source freshness` does not report: dbt leaves out a source whose query failed. Bad from the first
+-- command without the source that runs source_unchecked_hours or more after its last check, or after the first command if there was none.
 with
 
 coverage as (
@@ -85,7 +85,7 @@ judged as (
 
 ),
 
-telling as (
+turning_points as (
 
     select *
     from {{ turning_points('judged', ['project', 'environment', 'node_id'], 'is_bad', ['observed_at', 'invocation_id']) }}
@@ -105,12 +105,12 @@ observed as (
         is_bad,
         'warning' as severity,
         'source ' || node_name || ' is not checked' as title,
-        'dbt source freshness passes it over since '
+        'dbt source freshness has not checked it since '
         || cast({{ dbt.date_trunc('minute', 'last_known_at') }} as {{ dbt.type_string() }}) || ' UTC' as detail,
         node_id,
         owner,
         {{ json_object({'path': 'path'}) }} as evidence
-    from telling
+    from turning_points
 
 )
 

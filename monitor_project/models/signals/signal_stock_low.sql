@@ -1,4 +1,4 @@
--- Products that will be out of stock within stock_low_days at the pace of their last falls.
+-- Products that run out of stock within stock_low_days at their recent rate of decrease.
 with
 
 forecasts as (
@@ -28,7 +28,7 @@ sequenced as (
 
 ),
 
--- What was low and ran out is not mended; what ran out at once is signal_stockout's alone.
+-- A low product that runs out stays bad. A product that runs out without being low first is left to signal_stockout.
 judged as (
 
     select
@@ -48,7 +48,7 @@ moments as (
 
     union all
 
-    -- What the latest look saw: null for a product that is gone, which closes its incident.
+    -- The latest observation of the snapshot: null for a product that is no longer in it, which closes its incident.
     select
         *,
         last_observed_at as observed_at,

@@ -1,5 +1,5 @@
--- Products without stock, from the observed inventory snapshot. Each version of a product is an observation at the time of its
--- count; the latest look observes once more what holds now, and what is no longer there.
+-- Products without stock, from the observed inventory snapshot. Each stock count of a product is an observation at the time of the
+-- count. The latest observation of the snapshot adds one per product, with its current stock.
 with
 
 stock_counts as (
@@ -24,7 +24,7 @@ moments as (
 
     union all
 
-    -- What the latest look saw: null for a product that is gone, which closes its incident.
+    -- The latest observation of the snapshot: null for a product that is no longer in it, which closes its incident.
     select
         *,
         last_observed_at as observed_at,
@@ -50,7 +50,7 @@ observed as (
         moments.product_name || case when moments.inventory_count <= 0 then ' is out of stock' else ' is in stock' end as title,
         case
             when moments.prior_inventory_count is not null
-                then cast(moments.prior_inventory_count as {{ dbt.type_string() }}) || ' at the count before, now '
+                then cast(moments.prior_inventory_count as {{ dbt.type_string() }}) || ' at the previous count, now '
             else 'now '
         end || cast(moments.inventory_count as {{ dbt.type_string() }}) as detail,
         cast(null as {{ dbt.type_string() }}) as node_id,

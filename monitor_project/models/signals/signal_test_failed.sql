@@ -1,4 +1,4 @@
--- Tests and unit tests that found bad rows, or whose query broke. A warning is bad too, with its own severity.
+-- Tests and unit tests that failed, warned, or could not run. A test that warns is bad with severity warning.
 with
 
 executed as (

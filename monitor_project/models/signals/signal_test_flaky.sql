@@ -1,4 +1,4 @@
--- Tests whose result flips while nothing upstream of them changes; see fct_test_flakiness.
+-- Tests whose result flips while neither they nor anything upstream changes; see fct_test_flakiness.
 with
 
 judged as (
@@ -25,7 +25,7 @@ observed as (
         judged.invocation_id,
         judged.is_flaky as is_bad,
         'warning' as severity,
-        'test ' || {{ node_label('nodes.node_name', 'judged.node_id') }} || case when judged.is_flaky then ' is flaky' else ' is steady' end as title,
+        'test ' || {{ node_label('nodes.node_name', 'judged.node_id') }} || case when judged.is_flaky then ' is flaky' else ' is stable' end as title,
         cast(judged.flip_count as {{ dbt.type_string() }}) || ' flips in '
         || cast(judged.run_count as {{ dbt.type_string() }}) || ' runs without a change upstream' as detail,
         judged.node_id,

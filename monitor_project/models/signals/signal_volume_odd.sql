@@ -1,4 +1,4 @@
--- Builds of a node that affected far more or far fewer rows than it usually does, where the adapter tells them.
+-- Builds of a node that affected far more or far fewer rows than usual, for adapters that report rows affected.
 with
 
 executions as (
@@ -53,7 +53,7 @@ judged as (
 
 ),
 
-telling as (
+turning_points as (
 
     select *
     from {{ turning_points('judged', ['project', 'environment', 'node_id'], 'is_bad', ['observed_at', 'invocation_id']) }}
@@ -70,27 +70,27 @@ nodes as (
 observed as (
 
     select
-        {{ surrogate_key(["'volume_odd'", 'telling.project', 'telling.environment', 'telling.node_id']) }} as signal_key,
+        {{ surrogate_key(["'volume_odd'", 'turning_points.project', 'turning_points.environment', 'turning_points.node_id']) }} as signal_key,
         'volume_odd' as kind,
-        telling.project,
-        telling.environment,
-        telling.observed_at,
-        telling.invocation_id,
-        telling.is_bad,
+        turning_points.project,
+        turning_points.environment,
+        turning_points.observed_at,
+        turning_points.invocation_id,
+        turning_points.is_bad,
         'warning' as severity,
-        {{ node_label('nodes.node_name', 'telling.node_id') }}
-        || case when telling.is_bad then ' has an odd number of rows' else ' has as many rows as usual' end as title,
-        cast(telling.rows_affected as {{ dbt.type_string() }}) || ' rows; usual are '
-        || cast(cast(telling.usual_value as bigint) as {{ dbt.type_string() }}) as detail,
-        telling.node_id,
+        {{ node_label('nodes.node_name', 'turning_points.node_id') }}
+        || case when turning_points.is_bad then ' has an unusual number of rows' else ' has as many rows as usual' end as title,
+        cast(turning_points.rows_affected as {{ dbt.type_string() }}) || ' rows; usually '
+        || cast(cast(turning_points.usual_value as bigint) as {{ dbt.type_string() }}) as detail,
+        turning_points.node_id,
         nodes.owner,
-        {{ json_object({'path': 'nodes.path', 'rows_affected': 'telling.rows_affected', 'usual_rows': 'telling.usual_value'}) }} as evidence
-    from telling
+        {{ json_object({'path': 'nodes.path', 'rows_affected': 'turning_points.rows_affected', 'usual_rows': 'turning_points.usual_value'}) }} as evidence
+    from turning_points
     left join nodes
         on
-            telling.project = nodes.project
-            and telling.environment = nodes.environment
-            and telling.node_id = nodes.node_id
+            turning_points.project = nodes.project
+            and turning_points.environment = nodes.environment
+            and turning_points.node_id = nodes.node_id
 
 )
 

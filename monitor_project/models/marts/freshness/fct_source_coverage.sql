@@ -1,5 +1,5 @@
--- dbt leaves a source whose query failed out of its file: the most broken one disappears. What the newest manifest configures is compared
--- with what was checked.
+-- dbt leaves a source whose freshness query failed out of sources.json, so the sources configured in the newest manifest are compared with
+-- those that were checked.
 with
 
 configured as (
@@ -69,7 +69,7 @@ final as (
         newest_commands.ended_at as last_command_at,
         newest_commands.first_command_at,
         case
-            when newest_commands.invocation_id is null then 'never asked'
+            when newest_commands.invocation_id is null then 'never run'
             when checks.node_id is null then 'never checked'
             when checks.last_generated_at < newest_commands.ended_at then 'vanished'
             else 'checked'

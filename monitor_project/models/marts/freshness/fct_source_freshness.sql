@@ -6,7 +6,7 @@ checks as (
 
 ),
 
--- In sources.json, error means stale and runtime error means that the query broke.
+-- In sources.json, error means stale and runtime error means that the query failed.
 judged as (
 
     select

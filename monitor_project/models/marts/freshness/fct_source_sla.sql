@@ -1,5 +1,5 @@
--- The share of time, and of checks, in which a source kept its promise. Between two checks the earlier one decides: it knew until when its
--- last load would do.
+-- The share of checks, and of time, in which a source was fresh. The time up to the next check is judged by the earlier check, whose last
+-- load is fresh until stale_at.
 with
 
 checks as (
@@ -25,7 +25,7 @@ spaced as (
 
 ),
 
--- A query that broke says nothing of its time.
+-- The time after a check whose query failed is not counted: freshness is unknown.
 measured as (
 
     select

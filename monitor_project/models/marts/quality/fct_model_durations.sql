@@ -1,5 +1,5 @@
--- Each success against the successes before it of the same node and refresh mode. Median and median absolute deviation, since one slow day
--- must not make the next one seem normal; and a floor, since a tenth of a second is no regression.
+-- Each success is compared with the earlier successes of the same node and refresh mode. The baseline is the median and the median absolute
+-- deviation, which a single slow run barely changes. slow_least_seconds ignores differences too small to matter.
 with
 
 executions as (
@@ -69,7 +69,7 @@ final as (
         cast(p50_seconds as double) as p50_seconds,
         cast(p95_seconds as double) as p95_seconds,
         newest_number = 1 as is_latest,
-        -- 1.4826 makes the median absolute deviation of a normal distribution its standard deviation.
+        -- 1.4826 x the median absolute deviation estimates the standard deviation of a normal distribution.
         case
             when prior_run_count >= {{ var('baseline_least_runs') }}
                 then

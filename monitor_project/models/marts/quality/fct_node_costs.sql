@@ -1,4 +1,4 @@
--- A view: what the adapter tells of a node's cost; adapters that tell nothing have no rows.
+-- A view, since it only filters. Adapters that report no cost have no rows.
 {{ config(materialized='view') }}
 
 select

@@ -1,5 +1,5 @@
--- What a contract or the warehouse says of a relation's columns, against what the same said before. Where a contract is enforced it tells
--- alone, so that one change is not found twice.
+-- A relation's columns in the catalog or in its contract, compared with the previous catalog or contract. Where a contract is enforced the
+-- catalog is not compared, so that a change is not reported twice.
 with
 
 commands as (
@@ -64,7 +64,7 @@ contracts as (
 
 ),
 
--- The columns now and before, one under the other.
+-- The current and the previous columns, unioned.
 sides as (
 
     select
@@ -115,7 +115,7 @@ sides as (
 
 {%- set change = 'project, environment, invocation_id, changed_at, reported_by, node_id' %}
 
--- Of relations that both sides have: a new or removed one is no change of its columns.
+-- Only relations on both sides: a new or removed relation is not a change of its columns.
 common as (
 
     select

@@ -1,5 +1,5 @@
--- A test that flips between pass and fail while neither it nor anything upstream of it has changed. Only tests that ever flipped are here;
--- of these, the runs at which they flipped or their judgement changed, and the newest one.
+-- A test is flaky if it flips between pass and fail while neither it nor anything upstream changes. Has only tests that flipped at least
+-- once, and of these only the runs at which they flipped or is_flaky changed, and the newest run.
 with recursive
 
 executed as (
@@ -104,17 +104,17 @@ changed_nodes as (
     select
         changes.prior_manifest_hash,
         changes.manifest_hash,
-        now_held.unique_id as node_id
+        current_nodes.unique_id as node_id
     from changes
-    inner join manifest_nodes as now_held
-        on changes.manifest_hash = now_held.manifest_hash
-    left join manifest_nodes as then_held
+    inner join manifest_nodes as current_nodes
+        on changes.manifest_hash = current_nodes.manifest_hash
+    left join manifest_nodes as prior_nodes
         on
-            changes.prior_manifest_hash = then_held.manifest_hash
-            and now_held.unique_id = then_held.unique_id
+            changes.prior_manifest_hash = prior_nodes.manifest_hash
+            and current_nodes.unique_id = prior_nodes.unique_id
     where
-        then_held.node_hash is null
-        or then_held.node_hash != now_held.node_hash
+        prior_nodes.node_hash is null
+        or prior_nodes.node_hash != current_nodes.node_hash
 
 ),
 
@@ -173,8 +173,8 @@ flips as (
 
 ),
 
--- The judgement can change only where a flip comes or goes out of sight, and where there are runs enough for one.
-told_at as (
+-- is_flaky can change only where a flip enters or leaves the window, and where flaky_least_runs is reached.
+evaluated_runs as (
 
     select
         project,
@@ -221,23 +221,23 @@ told_at as (
 counted as (
 
     select
-        told_at.project,
-        told_at.environment,
-        told_at.node_id,
-        told_at.run_number,
+        evaluated_runs.project,
+        evaluated_runs.environment,
+        evaluated_runs.node_id,
+        evaluated_runs.run_number,
         sum(case when flips.is_unexplained then 1 else 0 end) as flip_count,
         sum(case when flips.is_unexplained and flips.is_pass and flips.is_retry then 1 else 0 end) as retry_pass_count,
-        max(case when flips.run_number = told_at.run_number then 1 else 0 end) = 1 as is_flip,
-        max(case when flips.run_number = told_at.run_number and flips.is_unexplained then 1 else 0 end) = 1 as is_unexplained_flip
-    from told_at
+        max(case when flips.run_number = evaluated_runs.run_number then 1 else 0 end) = 1 as is_flip,
+        max(case when flips.run_number = evaluated_runs.run_number and flips.is_unexplained then 1 else 0 end) = 1 as is_unexplained_flip
+    from evaluated_runs
     left join flips
         on
-            told_at.project = flips.project
-            and told_at.environment = flips.environment
-            and told_at.node_id = flips.node_id
-            and told_at.run_number - {{ var('flaky_runs') }} <= flips.run_number
-            and told_at.run_number >= flips.run_number
-    group by told_at.project, told_at.environment, told_at.node_id, told_at.run_number
+            evaluated_runs.project = flips.project
+            and evaluated_runs.environment = flips.environment
+            and evaluated_runs.node_id = flips.node_id
+            and evaluated_runs.run_number - {{ var('flaky_runs') }} <= flips.run_number
+            and evaluated_runs.run_number >= flips.run_number
+    group by evaluated_runs.project, evaluated_runs.environment, evaluated_runs.node_id, evaluated_runs.run_number
 
 ),
 

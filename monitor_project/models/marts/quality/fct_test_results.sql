@@ -1,4 +1,4 @@
--- A view: the rows are those of fct_node_executions, with the words of the test.
+-- A view: rows of fct_node_executions, with attributes of the test.
 {{ config(materialized='view') }}
 
 with
