@@ -1,4 +1,4 @@
--- From when to when a node had which content. A content that comes back (A, B, A) has two rows.
+-- Versions of each node with their validity. Content that comes back (A, B, A) has two rows.
 with
 
 commands as (
@@ -10,8 +10,8 @@ commands as (
 
 ),
 
--- Only where another manifest begins.
-begins as (
+-- Only commands whose manifest differs from the previous command's start a period.
+sequenced as (
 
     select
         *,
@@ -35,14 +35,14 @@ manifests as (
             partition by project, environment
             order by generated_at, invocation_id
         ) as manifest_number
-    from begins
+    from sequenced
     where
         prior_manifest_hash is null
         or prior_manifest_hash != manifest_hash
 
 ),
 
-held as (
+nodes_by_manifest as (
 
     select
         manifests.project,
@@ -69,7 +69,7 @@ islands as (
             order by manifest_number
             rows between unbounded preceding and current row
         ) as island_number
-    from held
+    from nodes_by_manifest
 
 ),
 

@@ -18,7 +18,7 @@ nodes as (
 
 ),
 
--- The manifest of the newest command decides what a project holds: also one that built only a part has the whole manifest.
+-- The newest command's manifest lists all nodes of the project, whatever the command selected.
 numbered as (
 
     select

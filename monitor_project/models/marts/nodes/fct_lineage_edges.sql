@@ -1,4 +1,4 @@
--- Who depends on whom, by the newest manifest of each environment. The depth is the number of steps from the nearest node without parents.
+-- Dependencies in the newest manifest of each environment. The depth is the number of steps from the nearest node without parents.
 with recursive
 
 nodes as (
@@ -37,7 +37,7 @@ roots as (
 
 ),
 
--- union, not union all: a node is reached once at each depth, by however many paths. The bound ends it where a manifest has a cycle.
+-- union, not union all: each node is reached once per depth, over any number of paths. The depth limit ends the recursion if the manifest has a cycle.
 reached as (
 
     select

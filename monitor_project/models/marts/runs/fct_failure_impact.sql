@@ -1,4 +1,4 @@
--- Recursion over the edges of the nodes that failed only.
+-- The recursion starts from failed nodes only, to keep it small.
 with recursive
 
 failures as (
@@ -38,7 +38,7 @@ dependencies as (
 
 ),
 
--- A node takes down what is below it; a test what is below the node that it is attached to, or below all that it reads.
+-- A failed node affects its descendants. A failed test affects those of the node it is attached to, or of all nodes it reads if it has none.
 starts as (
 
     select
@@ -84,7 +84,7 @@ starts as (
 
 ),
 
--- union, not union all: a node is reached once however many paths lead to it.
+-- union, not union all: each node is reached once, over any number of paths.
 reached as (
 
     select
@@ -128,7 +128,7 @@ downstream as (
             reached.project = nodes.project
             and reached.environment = nodes.environment
             and reached.reached_id = nodes.node_id
-    -- A unit test stops the very model that it tests; what any other start is itself, is not downstream of it.
+    -- A failed unit test also stops the model that it tests. For all others, the start nodes are not downstream of themselves.
     where
         starts.resource_type = 'unit_test'
         or reached.reached_id not in (

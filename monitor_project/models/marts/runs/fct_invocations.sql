@@ -56,7 +56,7 @@ node_counts as (
 
 ),
 
--- dbt commands that left results; the exit code is known where offdag started them.
+-- Commands with results. Their exit code is known only if offdag started them.
 with_results as (
 
     select
@@ -112,7 +112,7 @@ with_results as (
 
 ),
 
--- Commands that left nothing: without them the last green run would seem to be the last run.
+-- Commands without results. Without them, the last successful run would seem to be the newest one.
 without_results as (
 
     select
@@ -163,7 +163,7 @@ runs as (
 
 ),
 
--- A build and the retries after it share the build's number.
+-- A build and the retries after it have the same build number.
 numbered as (
 
     select

@@ -1,4 +1,4 @@
--- The newest build of each environment alone, for those who look at that one: the report, and whoever asks what is red now.
+-- Results of the newest build of each environment, for the report and for queries on the current state.
 {{ config(materialized='view') }}
 
 with

@@ -1,4 +1,4 @@
--- Builds against the number of nodes that the same command with the same selection usually runs.
+-- Compares each build with the usual number of results of its command and selection.
 with
 
 builds as (

@@ -1,4 +1,4 @@
--- The one incremental model: a date is replaced whole when its files changed, so late and backfilled artifacts are never missed.
+-- Incremental: a run_date is replaced as a whole when its files changed, so late and backfilled artifacts are never missed.
 {{
     config(
         materialized='incremental',
@@ -14,7 +14,7 @@ with
 
 {{ run_date_versions_cte(changed) }},
 
--- Read from the source itself: a view between would open every file of the history.
+-- Reads the source directly, since a staging view would open every file of the history.
 results as (
 
     select *
@@ -25,7 +25,7 @@ results as (
 
 ),
 
--- dbt 2.0 capitalises some statuses. A status that is not listed is unknown: neither success nor failure.
+-- dbt 2.0 capitalises some statuses. A status not listed here is unknown: neither success nor failure.
 judged as (
 
     select
@@ -58,7 +58,7 @@ final as (
         judged.node_status,
         judged.outcome,
         judged.failures as failure_count,
-        -- What did not run has no duration; dbt writes 0.
+        -- dbt writes 0 seconds for nodes that did not run.
         case when judged.outcome not in ('skipped', 'no-op') then judged.execution_seconds end as execution_seconds,
         judged.started_at,
         judged.execute_started_at,

@@ -1,4 +1,4 @@
--- How many nodes ran at once, from their intervals: names of threads differ from version to version, and some are empty.
+-- Number of nodes that ran at once, from their start and end: thread names differ between dbt versions, and some are empty.
 with
 
 executions as (
@@ -47,7 +47,7 @@ events as (
 
 ),
 
--- An end comes before a start of the same instant: a thread that goes on is one thread.
+-- At one instant ends come before starts: a node that starts when another ends does not run beside it.
 swept as (
 
     select

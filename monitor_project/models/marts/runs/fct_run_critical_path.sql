@@ -1,5 +1,5 @@
--- The chain of nodes that the end of a build waited for: from the node that ended last, back each time to the parent that ended last.
--- A test holds up what is downstream of its model, so it counts as a parent of it.
+-- The critical path of a build: from the node that ended last, back through the parent that ended last, and so on. A test blocks the
+-- children of its model, so it counts as a parent of them.
 with recursive
 
 executions as (
@@ -46,23 +46,23 @@ waits_for as (
     union
 
     select
-        held_up.project,
-        held_up.environment,
-        held_up.child_id,
+        blocked.project,
+        blocked.environment,
+        blocked.child_id,
         tests.child_id as parent_id
-    from edges as held_up
+    from edges as blocked
     inner join edges as tests
         on
-            held_up.project = tests.project
-            and held_up.environment = tests.environment
-            and held_up.parent_id = tests.parent_id
+            blocked.project = tests.project
+            and blocked.environment = tests.environment
+            and blocked.parent_id = tests.parent_id
     where
         tests.child_type = 'test'
-        and held_up.child_type != 'test'
+        and blocked.child_type != 'test'
 
 ),
 
--- The parent by one key, and the times after the window: otherwise a planner may first pair all nodes of a run with each other.
+-- Joins the parent on a single key and compares times after the window: otherwise the planner may first join all nodes of a run with each other.
 waits as (
 
     select

@@ -1,5 +1,4 @@
--- Where a build should have come by its cadence and did not: the last build, plus the cadence, plus the grace. Known at that instant,
--- whenever somebody looks.
+-- Overdue builds: no build ended by the end of the last one plus cadence plus grace. due_at is that instant, whenever the monitor runs.
 with
 
 builds as (
@@ -44,7 +43,7 @@ spaced as (
 
     union all
 
-    -- Cadences that say since when, up to their first build.
+    -- Cadences with a `since` date and no build so far.
     select
         cadences.project,
         cadences.environment,

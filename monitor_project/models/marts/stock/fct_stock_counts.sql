@@ -6,7 +6,7 @@ versions as (
 
 ),
 
-looks as (
+observations as (
 
     select
         project,
@@ -25,9 +25,9 @@ looks as (
 
 ),
 
-newest_looks as (
+newest_observations as (
 
-    select * from looks
+    select * from observations
     where newest_number = 1
 
 ),
@@ -39,12 +39,12 @@ contents as (
         environment,
         content_hash,
         max(collected_at) as last_collected_at
-    from looks
+    from observations
     group by project, environment, content_hash
 
 ),
 
--- Of a version that several contents hold, the one seen last counts: it may be corrected. A count that is null is none.
+-- If several observed contents have the same count of a product, the last observed one is used: it may be a correction. Null counts are ignored.
 numbered_versions as (
 
     select
@@ -89,11 +89,11 @@ current_products as (
         versions.environment,
         versions.product_id
     from versions
-    inner join newest_looks
+    inner join newest_observations
         on
-            versions.project = newest_looks.project
-            and versions.environment = newest_looks.environment
-            and versions.content_hash = newest_looks.content_hash
+            versions.project = newest_observations.project
+            and versions.environment = newest_observations.environment
+            and versions.content_hash = newest_observations.content_hash
     where versions.dbt_valid_to is null
 
 ),
@@ -129,12 +129,12 @@ final as (
         sequenced.prior_inventory_count,
         sequenced.latest_number = 1 as is_latest,
         current_products.product_id is not null as is_still_sold,
-        newest_looks.collected_at as last_observed_at
+        newest_observations.collected_at as last_observed_at
     from sequenced
-    inner join newest_looks
+    inner join newest_observations
         on
-            sequenced.project = newest_looks.project
-            and sequenced.environment = newest_looks.environment
+            sequenced.project = newest_observations.project
+            and sequenced.environment = newest_observations.environment
     left join current_products
         on
             sequenced.project = current_products.project

@@ -1,5 +1,5 @@
--- How long the stock of each count would last, by the mean daily fall of the product's last falls up to that count. Rises (deliveries) are
--- no falls; orders are not used, since they cover two days only.
+-- Days that the stock of each count lasts, by the mean daily decrease over the product's last stock_falls decreases up to that count.
+-- Increases (deliveries) are ignored. Orders are not used, since they cover only two days.
 with
 
 counts as (

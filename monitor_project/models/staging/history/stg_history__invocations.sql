@@ -1,4 +1,4 @@
--- A table, unlike the other staging models: half of the marts read it, and each time a view would open every file of the history.
+-- A table, unlike the other staging models: half of the marts read it, and a view would open every file of the history each time.
 {{
     config(
         materialized='incremental',
