@@ -1,4 +1,4 @@
--- Which products had their inventory change from the week before to the latest week?
+-- Which products' inventory changed from the previous week to the latest one?
 with
 
 inventory as (
@@ -23,7 +23,7 @@ final as (
     from inventory
     inner join latest_count
         on inventory.dbt_valid_from = latest_count.counted_at
-    -- A product that is new this week has no row before and did not change.
+    -- A product new in the latest week has no previous row and does not count as changed.
     inner join inventory as previous
         on
             inventory.product_id = previous.product_id

@@ -1,4 +1,4 @@
--- Which products had the most fluctuation in inventory? The sum of all moves, up or down, in units.
+-- Which products had the most fluctuation in inventory? Sum of absolute changes, in units.
 with
 
 inventory as (

@@ -26,7 +26,7 @@ neighbours as (
 
 ),
 
--- Three weeks back from the latest count, inclusive.
+-- The three weeks up to the latest count, both ends inclusive.
 final as (
 
     select

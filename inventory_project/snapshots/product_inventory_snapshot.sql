@@ -18,8 +18,8 @@ products as (
 
 ),
 
--- An extract that is older than what is known must change nothing, and a count must not close itself: only counts that are later than
--- their product's latest known go in, and only from an extract that is not older than the latest known of all.
+-- Only counts later than the product's latest one in the snapshot are added, so that loading a count again does not close its own row.
+-- An extract older than the latest count in the snapshot adds nothing.
 {% set known = adapter.get_relation(this.database, this.schema, this.identifier) if execute else none %}
 known as (
 

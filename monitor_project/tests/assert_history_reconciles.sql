@@ -1,4 +1,4 @@
--- Every row of the history's results is in the executions, once. Rows that fail: dates whose numbers differ.
+-- Each row of the history's node_results is in the executions once. Failing rows: run_dates whose counts differ.
 {{ config(tags=['all_tests']) }}
 
 with

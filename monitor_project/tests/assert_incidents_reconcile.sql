@@ -1,4 +1,4 @@
--- Every bad observation of an alerting environment is in exactly one incident.
+-- Each bad observation of an alerting environment is in exactly one incident. Failing rows: kinds whose counts differ.
 {{ config(tags=['all_tests']) }}
 
 with
@@ -31,7 +31,7 @@ observed as (
 
 ),
 
-folded as (
+grouped as (
 
     select
         kind,
@@ -42,13 +42,13 @@ folded as (
 )
 
 select
-    coalesce(observed.kind, folded.kind) as kind,
+    coalesce(observed.kind, grouped.kind) as kind,
     observed.bad_count as observed_count,
-    folded.bad_count as folded_count
+    grouped.bad_count as incident_bad_count
 from observed
-full outer join folded
-    on observed.kind = folded.kind
+full outer join grouped
+    on observed.kind = grouped.kind
 where
     observed.bad_count is null
-    or folded.bad_count is null
-    or observed.bad_count != folded.bad_count
+    or grouped.bad_count is null
+    or observed.bad_count != grouped.bad_count

@@ -1,4 +1,4 @@
--- Every result that an artifact told of is in the executions, once. Rows that fail: commands whose numbers differ.
+-- Each result of an artifact is in the executions once. Failing rows: invocations whose counts differ.
 with
 
 invocations as (

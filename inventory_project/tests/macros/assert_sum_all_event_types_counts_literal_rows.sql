@@ -1,4 +1,4 @@
--- The macro over four literal events of two sessions. Rows that fail: any other counts.
+-- Calls the macro on four literal events of two sessions. Failing rows: wrong counts.
 with
 
 events as (

@@ -1,5 +1,5 @@
--- A product's rows follow each other in time without overlap: each ends after it begins, and where the next one begins.
--- Rows that fail: an interval that runs backwards, overlaps the next, leaves a gap before it, or is a second current row.
+-- Each interval of a product ends after it starts and when the next one starts. Failing rows: intervals that end before they start, overlap
+-- the next one, leave a gap before it, or are a second current row.
 with
 
 intervals as (

@@ -26,7 +26,7 @@
     group by run_date
 {%- endmacro %}
 
-{#- The names of a date's files say what it holds: no file has to be opened. -#}
+{#- Files never change, so their names identify the content of a date: no file has to be opened. -#}
 {% macro duckdb__run_date_versions(relation) -%}
     {%- set pattern = (relation | string).split("'")[1] -%}
     select
@@ -51,7 +51,7 @@
     )
 {%- endmacro %}
 
-{#- Only the files of those dates are opened, by their names: of ten thousand files a filter would open all, to learn their columns. -#}
+{#- Lists the files of those dates by name: with a filter on run_date DuckDB would open all files, possibly thousands, to read their columns. -#}
 {% macro duckdb__rows_of_run_dates(relation, run_dates) -%}
     {%- set parts = (relation | string).split("'") -%}
     {%- if parts | length == 1 -%}
@@ -69,7 +69,7 @@
     {%- endif -%}
 {%- endmacro %}
 
-{#- The files of some dates, and the one without rows, but for those whose rows compaction has merged into another one. -#}
+{#- The files of the given dates and the file without rows, except files that compaction has merged into another one. -#}
 {% macro unmerged_files(pattern, run_dates) -%}
     {%- set found, merged = [], [] -%}
     {%- set replaced = {} -%}
@@ -86,7 +86,7 @@
             {%- endif -%}
         {%- endfor -%}
         {%- if merged -%}
-            {%- set noted -%}
+            {%- set merged_names -%}
                 select
                     regexp_extract(file_name, 'run_date=([0-9-]+)', 1) || '/'
                     || unnest(cast(cast(decode(value) as json) as varchar[]))
@@ -94,7 +94,7 @@
                 from parquet_kv_metadata([{{ merged | join(', ') }}])
                 where decode(key) in ('offdag.identities', 'offdag.replaces')
             {%- endset -%}
-            {%- for row in run_query(noted).rows -%}
+            {%- for row in run_query(merged_names).rows -%}
                 {%- do replaced.update({row[0]: true}) -%}
             {%- endfor -%}
         {%- endif -%}
@@ -107,7 +107,7 @@
 {%- endmacro %}
 
 {#- Documented in ../_macros.yml. -#}
-{#- One list of values: hundreds of selects put together by union all cost hundreds of megabytes. -#}
+{#- One values list: hundreds of selects with union all need hundreds of megabytes. -#}
 {% macro run_date_versions_cte(run_dates) -%}
 run_date_versions as (
 

@@ -1,4 +1,4 @@
-{#- Rows that fail: those for which the expression is not true. -#}
+{#- Failing rows: those for which the expression is not true. -#}
 {% test expression_holds(model, expression) %}
 
 select *

@@ -1,4 +1,4 @@
-{#- Rows that fail: combinations of the columns that occur more than once. -#}
+{#- Failing rows: combinations of the columns that occur more than once. -#}
 {% test unique_combination(model, columns) %}
 
 select

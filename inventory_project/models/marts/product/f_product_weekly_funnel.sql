@@ -6,7 +6,7 @@ sessions as (
 
 ),
 
--- Sessions straddle midnight, so days would count them twice: the week is the grain.
+-- The grain is the week: by day, a session that spans midnight would count twice.
 weekly as (
 
     select
@@ -20,7 +20,7 @@ weekly as (
 
 ),
 
--- A step that nobody entered has no drop-off: null, not zero.
+-- The drop-off of a step without sessions is null, not zero.
 final as (
 
     select

@@ -30,7 +30,7 @@ touched as (
 
 ),
 
--- A checkout names its order, not its products: each product of the order counts.
+-- A checkout event has an order_id and no product_id, so it counts for each product of the order.
 ordered as (
 
     select

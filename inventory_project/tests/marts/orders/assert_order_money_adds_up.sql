@@ -1,5 +1,5 @@
--- The booked cost is the sum over the items, and the total is cost plus shipping less discount. Rows that fail: orders that
--- do not add up to the cent.
+-- The order cost is the sum over its items, and the total is cost plus shipping minus discount. Failing rows: orders that do not add up to
+-- the cent.
 select
     order_id,
     order_cost_usd,

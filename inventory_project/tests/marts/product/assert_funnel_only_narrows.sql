@@ -1,4 +1,4 @@
--- No step of the funnel has more sessions than the step before it. Rows that fail: weeks that widen.
+-- No step of the funnel has more sessions than the step before it. Failing rows: weeks with such a step.
 select *
 from {{ ref('f_product_weekly_funnel') }}
 where

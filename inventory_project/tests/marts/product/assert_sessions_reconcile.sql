@@ -1,4 +1,4 @@
--- Sessions and their events are neither lost nor doubled on the way from the events to the marts. Rows that fail: totals that differ.
+-- No session or event is lost or duplicated from staging to the marts. Failing rows: totals that differ.
 with
 
 events as (
