@@ -6,20 +6,20 @@
 {% macro duckdb__json_entries(relation, column) -%}
     (
         select
-            held.*,
+            source_rows.*,
             entries.key as entry_key,
             entries.value ->> '$' as entry_value
-        from {{ relation }} as held, json_each(held.{{ column }}) as entries
+        from {{ relation }} as source_rows, json_each(source_rows.{{ column }}) as entries
     )
 {%- endmacro %}
 
 {% macro postgres__json_entries(relation, column) -%}
     (
         select
-            held.*,
+            source_rows.*,
             entries.key as entry_key,
             entries.value as entry_value
-        from {{ relation }} as held
-        cross join lateral json_each_text(cast(held.{{ column }} as json)) as entries
+        from {{ relation }} as source_rows
+        cross join lateral json_each_text(cast(source_rows.{{ column }} as json)) as entries
     )
 {%- endmacro %}
