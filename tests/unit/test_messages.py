@@ -197,7 +197,7 @@ OVER: dict[str, Any] = {"event": "resolved", "ended_at": datetime(2026, 1, 31, 8
         ("reminder_with_mention", [due(event="reminder", mention="U1", bad_count=7)]),
         ("resolved", [due(**OVER)]),
         ("closed_replaced", [due(event="closed", closed_reason="replaced", ended_at=datetime(2026, 2, 1))]),
-        ("first_look", [due(is_first_report=True), due(notification_id="n2", **MISSING_RUN)]),
+        ("first_report", [due(is_first_report=True), due(notification_id="n2", **MISSING_RUN)]),
     ],
 )  # fmt: skip
 def test_payloads(name: str, rows: list[dict[str, Any]]) -> None:
