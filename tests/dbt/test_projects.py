@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 import re
 import sys
+from datetime import date, datetime
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import pytest
 import yaml
 
 from offdag.collect.observed_tables import read_observed_tables
 from offdag.history.schemas import TABLES, arrow_schema
+from offdag.monitor.rows import MartRow
 from support.command import ROOT, environ, run
 
 PROJECTS = ("inventory", "monitor")
@@ -111,6 +113,27 @@ def test_all_signals_share_one_contract_and_become_incidents() -> None:
     assert len({tuple((c["name"], c["data_type"]) for c in n["columns"].values()) for n in signals}) == 1
     kinds = yaml.safe_load((ROOT / "monitor_project" / "dbt_project.yml").read_text())["vars"]["signal_kinds"]
     assert sorted(n["name"] for n in signals) == sorted(f"signal_{kind}" for kind in kinds)
+
+
+PYTHON_TYPES = {
+    "varchar": str,
+    "bigint": int,
+    "double": float,
+    "boolean": bool,
+    "timestamp": datetime,
+    "date": date,
+}
+
+
+@pytest.mark.parametrize("kind", MartRow.__subclasses__(), ids=lambda kind: kind.__name__)
+def test_typed_rows_are_what_the_contracts_say(kind: type[MartRow]) -> None:
+    [model] = [n for n in nodes("monitor", "model") if n["name"] == kind.mart]
+    for name, annotation in get_type_hints(kind).items():
+        if name == "mart":
+            continue
+        assert name in model["columns"], f"{kind.mart} has no column {name}"
+        expected = PYTHON_TYPES[model["columns"][name]["data_type"]]
+        assert expected in (annotation, *get_args(annotation)), f"{kind.mart}.{name}"
 
 
 def test_every_rule_has_a_unit_test() -> None:

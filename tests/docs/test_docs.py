@@ -55,15 +55,6 @@ def test_make_lists_its_targets() -> None:
         assert f"make {target} " in shown
 
 
-@pytest.mark.parametrize(
-    ("needle", "allowed"),
-    [("slack_sdk", "notify/slack.py"), ("json.loads(document", "artifacts/results.py"), ("import sqlmesh", "ci/")],
-)
-def test_boundaries(needle: str, allowed: str) -> None:
-    users = [p.relative_to(ROOT / "tools" / "offdag").as_posix() for p in SOURCES if needle in p.read_text()]
-    assert all(user.startswith(allowed) for user in users), users
-
-
 def test_the_lock_names_no_host_and_no_path() -> None:
     lock = (ROOT / "requirements.lock").read_text()
     assert not re.search(r"https?://|file:|--(extra-)?index-url|--find-links", lock)

@@ -12,6 +12,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from offdag.history.history import History
 from support import artifacts
 from support.command import ROOT, Ended, greenery, offdag
 from support.fake_slack import FakeSlack
@@ -124,7 +125,7 @@ def history_newer(place: Place) -> Ended:
 
 @scenario
 def history_damaged(place: Place) -> Ended:
-    offdag(place.home, "verdicts")
+    History(str(place.home / "history"))
     bad = place.home / "history" / "tables" / "artifact_verdicts" / "run_date=2026-01-31" / "damaged.parquet"
     bad.parent.mkdir()
     bad.write_bytes(b"PAR1 no parquet")
@@ -178,7 +179,7 @@ def report_file(place: Place) -> Ended:
 
 @scenario
 def monitor_failed(place: Place) -> Ended:
-    offdag(place.home, "verdicts")
+    History(str(place.home / "history"))
     bad = place.home / "history" / "tables" / "invocations" / "run_date=2026-01-31" / "damaged.parquet"
     bad.parent.mkdir()
     bad.write_bytes(b"PAR1 no parquet")
@@ -210,7 +211,7 @@ def observed_tables(place: Place) -> Ended:
     (place.home / "seeds" / "observed_tables.csv").write_text(
         "observed_table,project,unique_id,columns,max_rows\nt,p,u,id:money,5\n"
     )
-    return offdag(place.home, "verdicts", "--monitor-project-dir", str(place.home))
+    return offdag(place.home, "observe", "--monitor-project-dir", str(place.home), *dbt_project(place))
 
 
 @scenario
@@ -255,7 +256,41 @@ TARGET = {"DBT_TARGET_PATH": "target"}
 
 @scenario
 def state_no_build(place: Place) -> Ended:
+    History(str(place.home / "history"))
     return offdag(place.home, "state", *dbt_project(place), "-o", str(place.home / "out"))
+
+
+@scenario
+def no_history(place: Place) -> Ended:
+    return offdag(place.home, "verdicts")
+
+
+@scenario
+def history_empty(place: Place) -> Ended:
+    return offdag(place.home, "verdicts", "--history", "")
+
+
+@scenario
+def history_credentials(place: Place) -> Ended:
+    return offdag(place.home, "verdicts", "--history", "s3://KEY:xoxb-of-the-test@bucket")
+
+
+@scenario
+def history_store(place: Place) -> Ended:
+    return offdag(place.home, "verdicts", "--history", "zip://history")
+
+
+@scenario
+def seed_encoding(place: Place) -> Ended:
+    seeds = place.home / "project" / "seeds"
+    seeds.mkdir(parents=True)
+    (seeds / "alert_mutes.csv").write_bytes(
+        "signal_key,kind,node_id,muted_until,reason\n,,,,caf\xe9\n".encode("cp1252")
+    )
+    shown = offdag(place.failure, "incidents", "--format", "json")
+    key = next(line.split('"')[3] for line in shown.out.splitlines() if '"key"' in line)
+    project = ("--monitor-project-dir", str(seeds.parent))
+    return offdag(place.failure, "mute", key, "--until", "2099-01-01", "--reason", "x", "--write", *project)
 
 
 @scenario
@@ -357,7 +392,7 @@ def test_it_happens_as_the_row_says(row: Row, tmp_path: Path, failure: Path, sla
 def test_exit_codes_are_the_readmes() -> None:
     from offdag.errors import ExitCode
 
-    table = dict(re.findall(r"^\| (\d) \| ([^|]+) \|$", (ROOT / "README.md").read_text(), re.M))
+    table = dict(re.findall(r"^\| (\d+) \| ([^|]+) \|$", (ROOT / "README.md").read_text(), re.M))
     assert sorted(table) == sorted(str(int(code)) for code in ExitCode)
 
 

@@ -13,8 +13,9 @@ import pytest
 
 from offdag.errors import UsageError
 from offdag.history.history import History
-from offdag.notify.delivery import Delivery, Outcome, sinks_for
+from offdag.notify.delivery import Delivery, Outcome
 from offdag.notify.heartbeat import call_heartbeat
+from offdag.notify.sinks import sinks_for
 from offdag.notify.webhook import SlackWebhook, Webhook
 from offdag.settings import Settings
 from support.command import offdag

@@ -77,7 +77,8 @@ def run_notify(settings: Settings, show: Callable[[str], None], is_json: bool = 
         UsageError: The marts are too old to be announced.
     """
     from offdag.history.history import History
-    from offdag.notify.delivery import Delivery, sinks_for
+    from offdag.notify.delivery import Delivery
+    from offdag.notify.sinks import sinks_for
 
     due = _due(settings, is_preview=False)
     history = History(settings.history)
@@ -105,7 +106,8 @@ def preview_notifications(settings: Settings) -> list[tuple[str, list[Payload]]]
         MonitorError: The monitor has not been built.
     """
     from offdag.history.history import History
-    from offdag.notify.delivery import Delivery, sinks_for
+    from offdag.notify.delivery import Delivery
+    from offdag.notify.sinks import sinks_for
 
     due = _due(settings, is_preview=True)
     history = History.open_existing(settings.history)

@@ -110,7 +110,7 @@ def collect(settings: Settings, recursive: bool, processes: int | None, paths: t
 def observe(settings: Settings, project_dir: Path, target: str | None) -> int:
     """Copy the tables of seeds/observed_tables.csv into the history; `run` does it after each build."""
     from offdag.artifacts.document import Verdict
-    from offdag.collect.observe import Observer
+    from offdag.collect.observe import Observer, log_observed
     from offdag.collect.observed_tables import read_observed_tables
     from offdag.dbt.command import DbtInvocation
     from offdag.dbt.project import checked_project
@@ -124,8 +124,8 @@ def observe(settings: Settings, project_dir: Path, target: str | None) -> int:
     environment = resolve_environment(settings.environment, target=invocation.target)
     wait = settings.wait_as("observe")
     verdicts = Observer(History(settings.history), invocation, environment, wait, settings.job_id).observe(tables)
-    for row in verdicts:
-        _log.info("%s %s (%s)", row["path"], row["verdict"], row["reason"])
+    for line in log_observed(verdicts, invocation):
+        _log.info("%s", line)
     _log.info("observed %d tables into %s", len(verdicts), settings.history)
     is_incomplete = any(row["verdict"] == Verdict.UNREADABLE.value for row in verdicts)
     return ExitCode.UNREADABLE if is_incomplete else ExitCode.OK

@@ -194,6 +194,11 @@ def observe_after_build(
         _log.warning("%s", error)
         return []
     verdicts = Observer(history, invocation, environment, settings.wait_as("observe"), job_id).observe(tables)
+    return log_observed(verdicts, invocation)
+
+
+def log_observed(verdicts: list[Row], invocation: DbtInvocation) -> list[str]:
+    """Log what could not be copied; gives one line per table."""
     for row in verdicts:
         if row["verdict"] == Verdict.UNREADABLE.value:
             what = f"{row['path']} was not observed: {row['reason']}"

@@ -20,7 +20,7 @@ from offdag.collect.collector import CollectedArtifact
 from offdag.collect.context import Context
 from offdag.collect.observe import observe_after_build
 from offdag.collect.places import ArtifactFile, Fingerprint, fingerprints
-from offdag.dbt.command import DbtInvocation
+from offdag.dbt.command import DbtInvocation, dbt_words
 from offdag.dbt.process import one_run_at_a_time, run_process
 from offdag.dbt.redaction import redacted, secret_values
 from offdag.dbt.signals import SignalRelay
@@ -67,7 +67,8 @@ class RunStart:
 
     @property
     def is_build(self) -> bool:
-        return self.invocation.verb in BUILD_COMMANDS
+        """Whether it builds; a script that shows no dbt command counts as a build, so that its failure is not missed."""
+        return self.invocation.verb in BUILD_COMMANDS or not dbt_words(self.command)
 
 
 @dataclass(frozen=True)

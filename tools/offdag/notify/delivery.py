@@ -27,8 +27,7 @@ from offdag.notify.outbox import (
     Receipt,
     channel_folder,
 )
-from offdag.notify.sinks import CannotLookUp, Payload, Posted, Printed, Refused, Sink, Unknown
-from offdag.settings import Settings
+from offdag.notify.sinks import CannotLookUp, Payload, Posted, Refused, Sink, Unknown
 
 _log = logging.getLogger(__name__)
 
@@ -54,24 +53,6 @@ class Outcome:
     failures: list[DeliveryError] = field(default_factory=list)
     unknown: int = 0
     pending: int = 0
-
-
-def sinks_for(settings: Settings, show: Callable[[str], None], is_json: bool = False) -> list[Sink]:
-    """Slack by its bot where there is a token, else by its webhook; any other webhook; the terminal where none of them is set."""
-    sinks: list[Sink] = []
-    if settings.slack_token:
-        from offdag.notify.slack import SlackBot
-
-        sinks.append(SlackBot(settings.slack_token, settings.slack_api_url))
-    elif settings.slack_webhook:
-        from offdag.notify.webhook import SlackWebhook
-
-        sinks.append(SlackWebhook(settings.slack_webhook, settings.proxy_for(settings.slack_webhook)))
-    if settings.webhook:
-        from offdag.notify.webhook import Webhook
-
-        sinks.append(Webhook(settings.webhook, settings.webhook_answer, settings.proxy_for(settings.webhook)))
-    return sinks or [Printed(show, is_json)]
 
 
 class Delivery:

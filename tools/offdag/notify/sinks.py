@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from offdag.notify.formats import document, plain_text
 from offdag.notify.message import Message
+from offdag.settings import Settings
 
 Payload = dict[str, Any]
 
@@ -137,3 +138,21 @@ class Printed(Threadless):
     def post(self, payload: Payload, envelope_id: str) -> Posted:
         self._show(payload["text"] if "text" in payload else json.dumps({"id": envelope_id, **payload}))
         return Posted()
+
+
+def sinks_for(settings: Settings, show: Callable[[str], None], is_json: bool = False) -> list[Sink]:
+    """Slack by its bot where there is a token, else by its webhook; any other webhook; the terminal where none of them is set."""
+    sinks: list[Sink] = []
+    if settings.slack_token:
+        from offdag.notify.slack import SlackBot
+
+        sinks.append(SlackBot(settings.slack_token, settings.slack_api_url))
+    elif settings.slack_webhook:
+        from offdag.notify.webhook import SlackWebhook
+
+        sinks.append(SlackWebhook(settings.slack_webhook, settings.proxy_for(settings.slack_webhook)))
+    if settings.webhook:
+        from offdag.notify.webhook import Webhook
+
+        sinks.append(Webhook(settings.webhook, settings.webhook_answer, settings.proxy_for(settings.webhook)))
+    return sinks or [Printed(show, is_json)]

@@ -1,0 +1,138 @@
+"""Which room may import and do what, read from the syntax trees of all modules."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from collections.abc import Iterator
+from functools import cache
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+from support.command import ROOT
+
+PACKAGE = ROOT / "tools" / "offdag"
+MODULES = sorted(p.relative_to(PACKAGE).as_posix() for p in PACKAGE.rglob("*.py"))
+# A room imports only what stands before it.
+ORDER = [
+    "errors", "clock", "environment", "origin", "duckdb_files", "settings", "artifacts", "history", "dbt", "collect", "monitor",
+    "notify", "report", "review", "export", "doctor", "job", "cli",
+]  # fmt: skip
+# Distribution names that differ from the imported ones.
+DISTRIBUTIONS = {"yaml": "pyyaml", "slack_sdk": "slack-sdk", "vl_convert": "vl-convert-python", "sqlglot": "sqlmesh"}
+
+
+@cache
+def tree(module: str) -> ast.Module:
+    return ast.parse((PACKAGE / module).read_text())
+
+
+def imports(module: str) -> Iterator[tuple[str, bool]]:
+    """Imported modules, and whether the import stands at the top of the module and is run."""
+    top = {id(node) for node in tree(module).body}
+    for node in ast.walk(tree(module)):
+        if isinstance(node, ast.Import):
+            yield from ((name.name, id(node) in top) for name in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module, id(node) in top
+
+
+def room(module: str) -> str:
+    return module.split("/", maxsplit=1)[0].removesuffix(".py")
+
+
+@pytest.mark.parametrize(
+    ("library", "allowed"),
+    [
+        ("slack_sdk", ["notify/slack.py"]),
+        ("urllib3", ["notify/http.py"]),
+        ("dbt_artifacts_parser", ["artifacts/models.py"]),
+        ("pydantic", ["artifacts/models.py"]),
+        ("pyarrow.parquet", ["history/history.py"]),
+        ("fsspec", ["history/store.py", "collect/places.py"]),
+        ("sqlmesh", ["dbt/profile_adapter.py", "review/", "export/"]),
+        ("filelock", ["dbt/process.py", "job.py"]),
+        ("altair", ["report/charts.py"]),
+        ("signal", ["dbt/", "job.py", "review/databases.py"]),
+    ],
+)
+def test_a_library_is_used_in_its_room_alone(library: str, allowed: list[str]) -> None:
+    users = {m for m in MODULES for name, _ in imports(m) if f"{name}.".startswith(f"{library}.")}
+    assert users or library == "dbt_artifacts_parser", f"nothing imports {library}: the boundary guards nothing"
+    assert {user for user in users if not user.startswith(tuple(allowed))} == set()
+
+
+@pytest.mark.parametrize(
+    "library", ["sqlmesh", "sqlglot", "slack_sdk", "urllib3", "filelock", "jinja2", "yaml", "altair"]
+)
+def test_slow_libraries_are_imported_where_they_are_used(library: str) -> None:
+    """At the top of a module only where the module itself is imported lazily."""
+    lazy = {"notify/slack.py", "report/charts.py"}
+    at_top = {m for m in MODULES for name, top in imports(m) if top and name.split(".")[0] == library}
+    assert at_top <= lazy
+
+
+def test_the_store_belongs_to_the_history() -> None:
+    for module in MODULES:
+        if room(module) == "history":
+            continue
+        touched = {n.attr for n in ast.walk(tree(module)) if isinstance(n, ast.Attribute)}
+        assert "store" not in touched, module
+        assert "offdag.history.store" not in {name for name, _ in imports(module)}, module
+
+
+def test_the_text_of_an_artifact_belongs_to_artifacts() -> None:
+    for module in MODULES:
+        if room(module) != "artifacts":
+            assert "readable" not in {n.attr for n in ast.walk(tree(module)) if isinstance(n, ast.Attribute)}, module
+
+
+def test_settings_alone_read_the_environment() -> None:
+    for module in MODULES:
+        read = [
+            n
+            for n in ast.walk(tree(module))
+            if (isinstance(n, ast.Attribute) and n.attr in ("environ", "getenv") and getattr(n.value, "id", "") == "os")
+        ]
+        assert not read or module == "settings.py", module
+
+
+def test_sql_in_python_reads_whole_marts_observed_tables_and_the_loaded_schema() -> None:
+    statement = re.compile(r"(?is)^\s*(select|insert|delete|update|create|alter|with|merge)\s")
+    for module in MODULES:
+        texts = [n.value for n in ast.walk(tree(module)) if isinstance(n, ast.Constant) and isinstance(n.value, str)]
+        found = [t for t in texts if statement.match(t) and (" from " in t or "table" in t or " into " in t)]
+        assert not found or module in ("monitor/marts.py", "collect/observe.py", "export/postgres.py"), (module, found)
+
+
+def test_rooms_import_only_what_stands_before_them() -> None:
+    arrows: dict[str, set[str]] = {}
+    for module in MODULES:
+        for name, _ in imports(module):
+            parts = name.split(".")
+            if parts[0] == "offdag" and len(parts) > 1 and module != "__main__.py":
+                arrows.setdefault(room(module), set()).add(parts[1])
+    for source, targets in arrows.items():
+        for target in targets - {source}:
+            if source == "settings" and target == "duckdb_files":
+                continue
+            assert ORDER.index(target) < ORDER.index(source), f"{source} imports {target}"
+    list(TopologicalSorter({s: t - {s} for s, t in arrows.items()}).static_order())
+
+
+def test_everything_that_is_imported_is_declared() -> None:
+    lists = re.findall(r"(?ms)^(?:dependencies|s3|postgres) = \[(.*?)\]$", (ROOT / "pyproject.toml").read_text())
+    declared = {name.replace("_", "-") for text in lists for name in re.findall(r'"([A-Za-z0-9_-]+)', text)}
+    for module in MODULES:
+        for name, _ in imports(module):
+            library = name.split(".")[0]
+            if library not in sys.stdlib_module_names | {"offdag", "__future__"}:
+                distribution = DISTRIBUTIONS.get(library, library).replace("_", "-")
+                assert distribution in declared, f"{module} imports {library}"
+
+
+def test_nothing_is_called_utils() -> None:
+    assert not [m for m in MODULES if Path(m).stem in ("utils", "util", "helpers", "common", "misc")]
