@@ -1,15 +1,15 @@
-# offdag: `make` lists the targets. Each target sets itself up; nothing has to be done first.
+# offdag: `make` lists the targets. Each target installs what it needs.
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
 VENV := .venv
 BIN := $(VENV)/bin
 # The dbt target of the shop, overridden by `make build TARGET=ci` or DBT_TARGET.
 TARGET ?= $(or $(DBT_TARGET),dev)
-# The environment that offdag records: the target's name, unless told otherwise.
+# The environment that offdag records; by default the target's name.
 ENVIRONMENT ?= $(TARGET)
 WEEK ?= 4
 DATABASE := inventory_project/data/inventory_$(TARGET).duckdb
-# A target without a database gets the sample data, so that the first build has something to build; never prod.
+# A target without a database is loaded with sample data first; never prod.
 SAMPLE := $(if $(filter prod,$(TARGET)),,$(DATABASE))
 OFFDAG := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/offdag
 RUN := $(OFFDAG) run --environment $(ENVIRONMENT) --project-dir inventory_project --
@@ -37,57 +37,57 @@ $(DATABASE): | $(VENV)/.installed
 	@echo "There is no $@ yet: loading the sample data of week $(WEEK)."
 	@$(MAKE) --no-print-directory load TARGET=$(TARGET) WEEK=$(WEEK)
 
-monitor: $(VENV)/.installed ## Build the monitor, say what is new, show what is open
+monitor: $(VENV)/.installed ## Build the monitor, send undelivered notifications, show open incidents
 	@$(OFFDAG) monitor
 	@$(OFFDAG) notify
 	@$(OFFDAG) incidents
 
 build-then-monitor: TARGET = $(or $(DBT_TARGET),prod)
-build-then-monitor: $(VENV)/.installed ## What a scheduler calls: freshness, build, monitor, notify, report; ends with the build's code
+build-then-monitor: $(VENV)/.installed ## For schedulers: freshness, build, monitor, notify, report (offdag job)
 	@$(OFFDAG) job --environment $(ENVIRONMENT) --project-dir inventory_project -- dbt build --target $(TARGET)
 
-ci: $(VENV)/.installed ## What a pull request gets: the build with target ci, compared with production; CI_ARGS="--fail-on rows"
+ci: $(VENV)/.installed ## Review a change: build with target ci, compare with production; CI_ARGS="--fail-on rows"
 	@$(MAKE) --no-print-directory load TARGET=ci
 	@$(OFFDAG) ci --project-dir inventory_project --from prod --to ci $(CI_ARGS)
 
-schedule: ## Print the crontab lines for this checkout: the nightly build with its monitor, an hourly monitor of its own
-	@echo '# Secrets: lines like "export OFFDAG_SLACK_BOT_TOKEN=..." in ~/.offdag.env, mode 600. Rotation of logs: docs/examples/logrotate.conf'
+schedule: ## Print the crontab lines for this checkout: nightly build with monitor, separate hourly monitor
+	@echo '# Secrets: lines like "export OFFDAG_SLACK_BOT_TOKEN=..." in ~/.offdag.env, mode 600. Log rotation: docs/examples/logrotate.conf'
 	@for entry in '15 4 * * *|build-then-monitor' '45 * * * *|monitor'; do \
 	  printf "%s  cd '%s' && { test ! -r ~/.offdag.env || . ~/.offdag.env; } && mkdir -p .offdag && make %s >> .offdag/%s.log 2>&1\n" \
 	    "$${entry%%|*}" "$$(pwd | sed "s/'/'\\\\''/g; s/%/\\\\%/g")" "$${entry##*|}" "$${entry##*|}"; \
 	done
 
-report: $(VENV)/.installed ## Draw the report from the last monitor run
+report: $(VENV)/.installed ## Render the report of the last monitor run
 	@$(OFFDAG) report
 
-docs: $(VENV)/.installed ## The monitor's documentation with its lineage, as one page: .offdag/docs/static_index.html
+docs: $(VENV)/.installed ## Write the monitor's dbt docs with lineage as one page: .offdag/docs/static_index.html
 	@$(OFFDAG) monitor
 	@cd monitor_project && OFFDAG_HISTORY="$${OFFDAG_HISTORY:-$(CURDIR)/.offdag/history}" \
 	  OFFDAG_MONITOR_DATABASE="$${OFFDAG_MONITOR_DATABASE:-$(CURDIR)/.offdag/monitor.duckdb}" \
 	  ../$(BIN)/dbt --quiet docs generate --static --profiles-dir . --target-path "$(CURDIR)/.offdag/docs"
 	@echo "the page is .offdag/docs/static_index.html"
 
-lint: $(VENV)/.installed ## ruff, mypy, sqlfluff, yamllint: no database, no network
+lint: $(VENV)/.installed ## Run ruff, mypy, sqlfluff and yamllint, without database or network
 	@$(BIN)/ruff check tools tests
 	@$(BIN)/ruff format --check --quiet tools tests
 	@$(BIN)/mypy
-	@# Snapshots are left out: sqlfluff's Jinja does not know the snapshot tag.
+	@# Without snapshots: sqlfluff's Jinja does not support the snapshot tag.
 	@$(BIN)/sqlfluff lint --disable-progress-bar $(SQL)
 	@$(BIN)/yamllint --strict .
 
-bench: $(VENV)/.installed ## What offdag costs, in CPU seconds and memory; BENCH_ARGS="builds --rounds 5", or --full for the largest sizes
+bench: $(VENV)/.installed ## Measure offdag's CPU seconds and memory; BENCH_ARGS="builds --rounds 5", or --full for the largest sizes
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m bench $(BENCH_ARGS)
 
-fixtures: $(VENV)/.installed ## Record artifacts of dbt 1.7 to 1.11 anew, each in an environment of its own (about 5 minutes)
+fixtures: $(VENV)/.installed ## Record the artifacts of dbt 1.7 to 1.11 again, each version in a separate virtual environment (about 5 minutes)
 	@$(BIN)/python tests/fixtures/record.py
 
-golden: $(VENV)/.installed ## Write the golden files of the tests anew; read the diff before committing it
+golden: $(VENV)/.installed ## Write the tests' golden files again; review the diff before committing
 	@PATH="$(CURDIR)/$(BIN):$$PATH" OFFDAG_WRITE_GOLDEN=1 $(BIN)/python -m pytest -m golden
 
-clean: ## Remove what the targets made, the history of .offdag too; the virtual environment stays
+clean: ## Remove everything the targets created, including the history in .offdag; keeps the virtual environment
 	rm -rf .offdag inventory_project/data inventory_project/target inventory_project/logs monitor_project/target monitor_project/logs logs
 
-# The first Python from 3.10 to 3.13 that can make virtual environments.
+# The first Python from 3.10 to 3.13 that can create virtual environments.
 $(VENV)/.installed: requirements.lock pyproject.toml
 	@set -e; for python in python3.13 python3.12 python3.11 python3.10 python3; do \
 	  if $$python -c 'import ensurepip, sys, venv; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' >/dev/null 2>&1; then found=$$python; break; fi; \

@@ -1,7 +1,7 @@
-"""Airflow 3: the nightly build with its monitor, and an hourly monitor of its own.
+"""Airflow 3: the nightly build with its monitor, and a separate hourly monitor.
 
-Put it into the folder of DAGs. The variables of offdag (OFFDAG_HISTORY, OFFDAG_SLACK_BOT_TOKEN and what the warehouse needs) are those of
-the worker's environment, from your secrets backend.
+Copy it into the DAGs folder. The worker's environment must have offdag's variables (OFFDAG_HISTORY, OFFDAG_SLACK_BOT_TOKEN) and the
+warehouse's, from your secrets backend.
 """
 
 from datetime import timedelta
@@ -18,13 +18,13 @@ with DAG("dbt_build", schedule="15 4 * * *", start_date=START, catchup=False, ma
         task_id="freshness",
         bash_command=f"offdag run -e prod --project-dir {PROJECT} -- dbt source freshness --target prod || true",
     )
-    # Each try is a run of its own in the history; `dbt retry` belongs to people.
+    # Each attempt is a separate run in the history; `dbt retry` is left to people.
     build = BashOperator(
         task_id="build",
         bash_command=f"offdag run -e prod --project-dir {PROJECT} -- dbt build --target prod",
         append_env=True,
     )
-    # Also after a failed build: that is what it is for.
+    # It also runs after a failed build, to send the alerts.
     monitor = BashOperator(
         task_id="monitor",
         bash_command="offdag monitor && offdag notify",
@@ -32,10 +32,10 @@ with DAG("dbt_build", schedule="15 4 * * *", start_date=START, catchup=False, ma
         retries=2,
         retry_delay=timedelta(minutes=5),
     )
-    # The DAG's state is that of its leaves: this one fails where the build did.
+    # A DAG's state is that of its leaf tasks: this task fails if the build did.
     outcome = BashOperator(task_id="outcome", bash_command="true")
     freshness >> build >> [monitor, outcome]
 
-# A build that does not come can't be noticed by the job that does not come.
+# A DAG that does not start cannot report that its build is missing.
 with DAG("dbt_monitor", schedule="45 * * * *", start_date=START, catchup=False, max_active_runs=1):
     BashOperator(task_id="monitor", bash_command="offdag monitor && offdag notify")
