@@ -24,7 +24,7 @@ demo: $(VENV)/.installed ## Four weeks of the shop: builds, failures, Slack mess
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m greenery.demo
 
 test: $(VENV)/.installed ## All tests of both dbt projects and of offdag
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n 2 --dist loadgroup $(PYTEST_ARGS)
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 build: $(VENV)/.installed $(SAMPLE) ## Build the shop and collect the run; TARGET=dev|ci|prod
 	@$(RUN) dbt build --target $(TARGET)

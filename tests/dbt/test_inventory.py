@@ -21,7 +21,6 @@ SNAPSHOT_ALONE = (
     "--indirect-selection",
     "cautious",
 )
-pytestmark = pytest.mark.xdist_group("inventory")
 
 
 class Shop:

@@ -9,14 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-import pytest
 
 from offdag.collect.observed_tables import declare_observed_tables
 from offdag.history.history import History
 from support import artifacts
 from support.command import ROOT, environ, offdag, run
-
-pytestmark = pytest.mark.xdist_group("monitor")
 
 
 def marts(database: Path) -> dict[str, list[tuple[Any, ...]]]:

@@ -19,7 +19,6 @@ from offdag.monitor.rows import MartRow
 from support.command import ROOT, environ, run
 
 PROJECTS = ("inventory", "monitor")
-pytestmark = pytest.mark.xdist_group("projects")
 
 
 @cache

@@ -17,8 +17,6 @@ from support import artifacts
 from support.command import ROOT, Ended, greenery, offdag
 from support.fake_slack import FakeSlack
 
-pytestmark = pytest.mark.xdist_group("monitor")
-
 
 @dataclass(frozen=True)
 class Row:

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from support import histories
 from support.command import ROOT, Ended, offdag
 
-pytestmark = [pytest.mark.golden, pytest.mark.xdist_group("histories")]
+pytestmark = pytest.mark.golden
 
 GOLDEN = ROOT / "tests" / "golden" / "marts"
 MARTS = sorted(

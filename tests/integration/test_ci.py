@@ -12,8 +12,6 @@ import pytest
 
 from support.command import ROOT, Ended, environ, greenery, offdag
 
-pytestmark = pytest.mark.xdist_group("ci")
-
 PULL_REQUEST = {"OFFDAG_GIT_BRANCH": "feature/tax", "OFFDAG_PULL_REQUEST": "7", "OFFDAG_GIT_SHA": "abc"}
 
 
@@ -107,7 +105,7 @@ def test_a_full_build_skips_what_cannot_differ_and_without_the_file_compares_not
     ended = review(home, "--full", "--fail-on", "rows")
     assert ended.code == 0, ended
     text = (home / "out" / "summary.md").read_text()
-    assert "as asked by --full" in text
+    assert "as --full asks" in text
     assert "Built with the same code and inputs as in production, and not compared: 14" in text
     (home / "shop" / "inventory_prod.duckdb").unlink()
     edit(home, PRODUCTS, "inventory_count = 0 as", "inventory_count < 30 as")
@@ -206,11 +204,14 @@ import sys, time
 from pathlib import Path
 import duckdb
 from offdag.review.databases import both_sides
-from offdag.dbt.project import DbtProject
+from offdag.dbt.command import DbtInvocation
+from offdag.duckdb_files import LockWait
+from dataclasses import replace
 folder = Path(sys.argv[1])
 for name in ("prod", "ci"):
     duckdb.connect(str(folder / f"{name}.duckdb")).close()
-with both_sides(DbtProject(folder, {}), "ci", (folder / "prod.duckdb", folder / "ci.duckdb"), 5.0, print):
+review = replace(DbtInvocation.parse((), folder, {}), target="ci")
+with both_sides(review, (folder / "prod.duckdb", folder / "ci.duckdb"), LockWait("diff", 5.0)):
     print("open", flush=True)
     time.sleep(60)
 """

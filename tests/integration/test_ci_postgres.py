@@ -5,12 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import psycopg2
-import pytest
 
 from bench import postgres
 from support.command import offdag
-
-pytestmark = pytest.mark.xdist_group("four_weeks")
 
 MODELS = {
     "orders.sql": '''

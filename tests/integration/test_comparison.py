@@ -11,8 +11,6 @@ import pytest
 from offdag.review.comparison import SampleRow, compare
 from support.sides import Sides
 
-pytestmark = pytest.mark.xdist_group("four_weeks")
-
 
 @pytest.fixture(params=["duckdb", "postgres"])
 def sides(request: pytest.FixtureRequest, tmp_path: Path) -> Sides:

@@ -21,7 +21,7 @@ from support import golden
 from support.command import ROOT, Ended, environ, greenery, offdag
 from support.fake_slack import FakeSlack
 
-pytestmark = [pytest.mark.golden, pytest.mark.xdist_group("four_weeks")]
+pytestmark = pytest.mark.golden
 
 # What each week adds to the generator's and the loader's arguments, and what dbt ends with: (freshness, build).
 WEEKS: dict[int, tuple[list[str], list[str], tuple[int, int]]] = {
@@ -108,7 +108,7 @@ def test_incidents_open_and_end_with_the_weeks(story: Story) -> None:
 @pytest.mark.parametrize(
     ("week", "name"), [(2, "week_2_failures"), (3, "week_3_stockouts_and_stale_source"), (4, "week_4_all_resolved")]
 )
-def test_what_slack_was_told(story: Story, week: int, name: str) -> None:
+def test_what_slack_received(story: Story, week: int, name: str) -> None:
     golden.check(f"slack/{name}.json", story.posted[week], is_live=True)
 
 

@@ -14,7 +14,6 @@ import pytest
 from offdag.history.history import History
 from support.command import ROOT, Ended, environ, greenery, offdag
 
-pytestmark = pytest.mark.xdist_group("job")
 BUILD = ("--", "dbt", "build", "--target", "prod")
 
 

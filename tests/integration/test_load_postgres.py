@@ -24,7 +24,6 @@ from support import artifacts
 from support.command import offdag
 from support.projects import invocation
 
-pytestmark = pytest.mark.xdist_group("four_weeks")
 ODD = "a \"quote\", a comma,\na line; \\N \\. tab\t é 漢 and 'more'"
 
 

@@ -18,7 +18,6 @@ from offdag.history.history import History
 from support import artifacts
 from support.projects import invocation
 
-pytestmark = pytest.mark.xdist_group("four_weeks")
 STOCK = ObservedTable(
     "stock", "p", "snapshot.p.stock", {"product_id": "string", "units": "int64", "counted_at": "timestamp"}, 2
 )

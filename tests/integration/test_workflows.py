@@ -13,16 +13,16 @@ import yaml
 
 from support.command import BIN, ROOT, Ended, environ, offdag, run
 
-pytestmark = pytest.mark.xdist_group("ci")
-
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     """A copy of this checkout without what was made in it, with the virtual environment of this one."""
-    made = shutil.ignore_patterns(
-        ".*cache*", ".git", ".venv", ".offdag", "__pycache__", "target", "logs", "data", "tests"
+    made = shutil.ignore_patterns(".*cache*", ".git", ".venv", ".offdag", "__pycache__", "target", "logs", "data")
+    home = tmp_path / "checkout"
+    # The projects' own folders of tests come with them.
+    shutil.copytree(
+        ROOT, home, ignore=lambda folder, names: {*made(folder, names), *(["tests"] if Path(folder) == ROOT else [])}
     )
-    home = shutil.copytree(ROOT, tmp_path / "checkout", ignore=made)
     venv = home / ".venv"
     venv.mkdir()
     for path in Path(sys.prefix).iterdir():

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from support.command import Ended, offdag
 from support.fake_slack import TOKEN, FakeSlack
-
-pytestmark = pytest.mark.xdist_group("monitor")
 
 
 def doctor(home: Path, slack: FakeSlack, *arguments: str) -> Ended:

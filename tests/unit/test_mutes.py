@@ -62,7 +62,6 @@ def test_a_line_is_appended_once_on_a_line_of_its_own(tmp_path: Path) -> None:
     assert seed.read_text() == "signal_key,kind,node_id,muted_until,reason\nk,,,2026-02-01,r\n"
 
 
-@pytest.mark.xdist_group("monitor")
 def test_the_key_that_incidents_show_is_enough(failure: Path) -> None:
     shown = offdag(failure, "incidents", "--format", "json")
     key = next(line.split('"')[3] for line in shown.out.splitlines() if '"key"' in line)

@@ -104,7 +104,6 @@ def test_a_url_of_another_kind_is_refused_and_not_shown() -> None:
     assert SECRET not in str(refused.value)
 
 
-@pytest.mark.xdist_group("monitor")
 def test_the_heartbeat_follows_a_monitor_run(tmp_path: Path, receiver: Receiver) -> None:
     env = {"OFFDAG_HEARTBEAT_URL": receiver.url}
     assert offdag(tmp_path, "monitor", env=env).code == 0

@@ -131,6 +131,8 @@ class _Server:
             return
         relation = self._relation(table)
         with self.adapter.transaction():
+            # The adapter has another cursor in each transaction.
+            cursor = self.adapter.cursor
             # Behind a long reader the lock would wait without end.
             cursor.execute(f"set local lock_timeout = '{_LOCK_SECONDS}s'")
             cursor.execute(f"create table if not exists {relation} ()")
@@ -167,7 +169,7 @@ class _Server:
 def _without_nul(frame: pa.Table) -> pa.Table:
     """The rows with U+FFFD for each NUL character, which Postgres cannot hold in a text."""
     columns = [
-        pc.replace_substring(column, "\x00", "\ufffd") if pa.types.is_string(column.type) else column
+        pc.replace_substring_regex(column, r"\x00", "\ufffd") if pa.types.is_string(column.type) else column
         for column in frame.columns
     ]
     return pa.table(columns, schema=frame.schema)

@@ -128,9 +128,19 @@ class Invocation(MartRow, frozen=True, kw_only=True):
     project: str
     environment: str
     run_id: str
+    job_id: str | None
+    command: str | None
     is_build: bool
+    is_retry: bool
+    started_at: datetime | None
     ended_at: datetime
     invocation_status: str
+    elapsed_seconds: float | None
+    dbt_version: str | None
+    git_sha: str | None
+    git_branch: str | None
+    pull_request: str | None
+    ci_url: str | None
     success_count: int
     failure_count: int
     warning_count: int
