@@ -20,6 +20,7 @@ from offdag.errors import UsageError
 from offdag.export.postgres import load
 from offdag.history.compaction import compact
 from offdag.history.history import History
+from offdag.history.retention import prune
 from support import artifacts
 from support.command import offdag
 from support.projects import invocation
@@ -145,3 +146,38 @@ def test_the_verb(project: DbtInvocation, history: History, tmp_path: Path) -> N
     ended = offdag(tmp_path, "load", "--project-dir", str(tmp_path), "--schema", "verb")
     assert ended.code == 0, ended
     assert "rows into the schema verb" in ended.err
+
+
+def test_a_nul_character_stops_nothing(
+    server: postgres.Postgres, project: DbtInvocation, history: History, tmp_path: Path
+) -> None:
+    results = [artifacts.result("model.p.a", message="before\x00after")]
+    artifacts.write(tmp_path / "nul", run_results=artifacts.run_results(results, invocation_id="with-a-nul"))
+    collect_files(history, artifacts_in(str(tmp_path / "nul")), Context("p", "prod"))
+    load(history, project, "nul")
+    assert ("before\ufffdafter",) in rows(server, "nul", "node_results", ["message"])
+
+
+def test_a_reader_that_stays_does_not_stop_a_load_of_known_tables(
+    server: postgres.Postgres, project: DbtInvocation, history: History, tmp_path: Path
+) -> None:
+    load(history, project, "busy")
+    reader = psycopg2.connect(host="127.0.0.1", port=server.port, user=server.user, dbname="postgres")
+    with reader.cursor() as cursor:
+        # Its lock lasts until the transaction ends, and would block any alter table.
+        cursor.execute("select count(*) from busy.invocations")
+        collect(history, tmp_path / "new", 3)
+        assert load(history, project, "busy").replaced > 0
+    reader.close()
+
+
+def test_pruned_dates_leave_postgres(server: postgres.Postgres, project: DbtInvocation, history: History) -> None:
+    load(history, project, "pruned")
+    first = min(history.dates("invocations"))
+    prune(history, first + timedelta(days=1))
+    # On an object store an empty folder does not exist.
+    for table in ("invocations", "node_results"):
+        (Path(history.root) / "tables" / table / f"run_date={first}").rmdir()
+    load(history, project, "pruned")
+    assert_equal(server, "pruned", history)
+    assert (first,) not in rows(server, "pruned", "invocations", ["run_date"])

@@ -172,4 +172,5 @@ def _without_nul(frame: pa.Table) -> pa.Table:
         pc.replace_substring_regex(column, r"\x00", "\ufffd") if pa.types.is_string(column.type) else column
         for column in frame.columns
     ]
-    return pa.table(columns, schema=frame.schema)
+    # In one chunk: pyarrow's CSV writer puts random bytes before an empty first one.
+    return pa.table(columns, schema=frame.schema).combine_chunks()

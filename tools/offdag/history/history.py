@@ -304,12 +304,12 @@ class History:
     ) -> pa.Table:
         """The rows of some files of a date, as Arrow."""
         frames = [self.read_file(table, run_date, name, columns) for name in names]
-        return pa.concat_tables([self._no_rows(table, columns), *frames])
+        return pa.concat_tables(frames or [self._no_rows(table, columns)])
 
     def read(self, table: str, columns: Sequence[str] | None = None) -> pa.Table:
         """All rows of a table, each once, as Arrow; empty for a table without files."""
         frames = [self.read_day(table, run_date, columns) for run_date in self.dates(table)]
-        return pa.concat_tables([self._no_rows(table, columns), *frames])
+        return pa.concat_tables(frames or [self._no_rows(table, columns)])
 
     def _no_rows(self, table: str, columns: Sequence[str] | None) -> pa.Table:
         schema = self.schema(table)
