@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from datetime import datetime, timedelta
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pytest
 
 from offdag.collect.observed_tables import declare_observed_tables
 from offdag.history.history import History
@@ -209,3 +211,71 @@ def test_problems_can_be_an_exit_code(tmp_path: Path, failure: Path) -> None:
     assert offdag(failure, "incidents", "--fail-on", "incidents").code == 1
     assert offdag(failure, "monitor", "--fail-on", "incidents").code == 1
     assert offdag(tmp_path, "monitor", "--fail-on", "incidents").code == 0
+
+
+EXTREMES: dict[str, list[Any]] = {
+    "int64": [2**63 - 1, -(2**63), 0, -1],
+    "double": [1e308, -1e308, 1e18, 1e15, 5e-324, float("inf"), float("nan")],
+    "timestamp[us]": [datetime(1, 1, 1), datetime(9999, 12, 31, 23, 59, 59, 999999), datetime(1969, 12, 31)],
+}
+
+
+def test_no_value_that_a_table_can_hold_stops_the_monitor(tmp_path: Path) -> None:
+    """Each extreme of each column of each table, in a row of its own beside plain ones, and another project's alert."""
+    at = artifacts.NOW
+    build(tmp_path / "sound", 0, artifacts.result("model.p.a", "error"))
+    assert offdag(tmp_path, "collect", "-e", "prod", str(tmp_path / "sound")).code == 0
+    history = History(str(tmp_path / "history"))
+    declare_observed_tables(history, ROOT / "monitor_project")
+    plain: dict[str, Any] = {
+        "project": "odd", "_project": "odd", "environment": "prod", "_environment": "prod", "generated_at": at, "command": "build",
+        "is_build": True, "resource_type": "model", "started_at": at, "ended_at": at, "execute_started_at": at, "completed_at": at,
+        "execution_seconds": 2.0, "result_count": 1, "max_loaded_at": at, "checked_at": at, "age_seconds": 60.0,
+        "error_after_seconds": 3600, "warn_after_seconds": 60, "is_partial": False, "manifest_hash": "odd", "has_freshness": True,
+        "collected_at": at, "_observed_at": at, "_content_hash": "odd", "dbt_valid_from": at, "has_results": True, "exit_code": 0,
+    }  # fmt: skip
+    written = 0
+    for table in history.tables():
+        if table in ("monitor_runs", "deliveries"):
+            continue
+        schema = history.schema(table)
+        rows = []
+        for column in schema:
+            for value in EXTREMES.get(str(column.type), []):
+                written += 1
+                ids = {
+                    c.name: f"odd-{written}"
+                    for c in schema
+                    if c.name.endswith(("_id", "unique_id")) or c.name == "product_id"
+                }
+                known = {name: found for name, found in {**plain, **ids}.items() if name in schema.names}
+                status = {"status": "error"} if "status" in schema.names else {}
+                rows.append({**known, **status, column.name: value})
+        history.put(table, at.date(), "odd", rows)
+    assert written > 100
+    ended = offdag(tmp_path, "monitor", "--as-of", "2026-02-10T00:00:00")
+    assert ended.code == 0, ended
+    incidents = json.loads(offdag(tmp_path, "incidents", "--format", "json").out)
+    assert "model a failed" in {row["title"] for row in incidents if row["project"] == "p"}
+
+
+@pytest.mark.parametrize("count", [36_500, 876_000])
+def test_a_threshold_of_a_century_is_never_passed_and_silences_nothing(tmp_path: Path, count: int) -> None:
+    check = artifacts.freshness("source.p.s.t", "pass")
+    check["criteria"]["error_after"] = {"count": count, "period": "day"}
+    target = artifacts.write(tmp_path / "target", sources=artifacts.sources([check]))
+    assert offdag(tmp_path, "collect", "-e", "prod", "--project", "p", str(target)).code == 0
+    assert offdag(tmp_path, "monitor", "--as-of", "2026-02-10T00:00:00").code == 0
+
+
+def test_a_new_nodes_failure_is_open_beside_an_older_manifest(tmp_path: Path) -> None:
+    old = artifacts.manifest(
+        [artifacts.node("model.p.a")], artifacts.NOW, invocation_id="manifest-of-an-earlier-command"
+    )
+    at = artifacts.NOW + timedelta(hours=1)
+    results = artifacts.run_results([artifacts.result("model.p.new", "error", at)], at)
+    target = artifacts.write(tmp_path / "target", manifest=old, run_results=results)
+    assert offdag(tmp_path, "collect", "-e", "prod", str(target)).code == 0
+    assert offdag(tmp_path, "monitor", "--as-of", "2026-01-31T08:00:00").code == 0
+    [incident] = json.loads(offdag(tmp_path, "incidents", "--all", "--format", "json").out)
+    assert (incident["incident_status"], incident["node_id"]) == ("open", "model.p.new")

@@ -163,7 +163,7 @@ def run_job(settings: Settings, job: Job, show: Callable[[str], None]) -> int:
     folder = settings.monitor_database.absolute().parent
     folder.mkdir(parents=True, exist_ok=True)
     # The lock ends with this process, which waits for dbt whatever signal comes.
-    with _lock(folder, job.wait) as is_mine, SignalRelay() as relay:
+    with _lock(folder, job.wait) as is_mine, SignalRelay(until_exit=True) as relay:
         if not is_mine:
             return ExitCode.BUSY
         return _run_steps(replace(settings, job_id=settings.job_id or uuid.uuid4().hex), job, show, relay)

@@ -79,8 +79,8 @@ observed as (
         'warning' as severity,
         moments.product_name || case when moments.is_bad then ' is low' else ' is not low' end as title,
         cast(moments.inventory_count as {{ dbt.type_string() }}) || ' left, enough for '
-        || cast(round(cast(moments.days_left as decimal(18, 4)), 1) as {{ dbt.type_string() }}) || ' days at '
-        || cast(round(cast(moments.mean_daily_fall as decimal(18, 4)), 1) as {{ dbt.type_string() }}) || ' a day' as detail,
+        || cast(round(cast(least(moments.days_left, 1000000000) as decimal(18, 4)), 1) as {{ dbt.type_string() }}) || ' days at '
+        || cast(round(cast(least(moments.mean_daily_fall, 10000000000000) as decimal(18, 4)), 1) as {{ dbt.type_string() }}) || ' a day' as detail,
         cast(null as {{ dbt.type_string() }}) as node_id,
         nodes.owner,
         {{ json_object({

@@ -32,7 +32,7 @@ def run(settings: Settings, project_dir: Path, no_observe: bool, command: tuple[
     from offdag.collect.run import run_and_collect
     from offdag.dbt.signals import SignalRelay
 
-    with SignalRelay() as relay:
+    with SignalRelay(until_exit=True) as relay:
         return run_and_collect(settings, project_dir, command, relay, observes=not no_observe).exit_code
 
 

@@ -62,6 +62,7 @@ class RunContext:
         manifest_hash: Of the manifest that names the invocation's nodes; None where there was none.
         manifest_invocation_id: The dbt command that wrote that manifest, often another one.
         manifest_artifact: Name in the store of the raw manifest; None where there was none, or an older offdag collected it.
+        manifest_generated_at: When that manifest was written, naive UTC.
     """
 
     project: str
@@ -72,6 +73,7 @@ class RunContext:
     manifest_hash: str | None
     manifest_invocation_id: str | None
     manifest_artifact: str | None
+    manifest_generated_at: datetime | None
     origin: Origin
 
     @classmethod
@@ -89,16 +91,19 @@ class RunContext:
             manifest_hash=manifest.manifest_hash if manifest else None,
             manifest_invocation_id=manifest.invocation_id if manifest else None,
             manifest_artifact=manifest.artifact if manifest else None,
+            manifest_generated_at=manifest.generated_at if manifest else None,
             origin=Origin(**{name: value or getattr(context.origin, name) for name, value in carried.items()}),
         )
 
     def as_json(self) -> dict[str, Any]:
         """A document that :meth:`from_json` reads."""
-        return asdict(self)
+        at = self.manifest_generated_at
+        return {**asdict(self), "manifest_generated_at": at.isoformat() if at else None}
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> RunContext:
         """The context that :meth:`as_json` wrote; an older offdag wrote fewer fields."""
         origin = Origin(**{k: v for k, v in document["origin"].items() if k in Origin.__dataclass_fields__})
         known: dict[str, Any] = {k: document.get(k) for k in cls.__dataclass_fields__}
-        return cls(**{**known, "origin": origin})
+        at = known["manifest_generated_at"]
+        return cls(**{**known, "origin": origin, "manifest_generated_at": datetime.fromisoformat(at) if at else None})

@@ -52,6 +52,7 @@ def results_rows(document: Document, results: Results, context: RunContext) -> l
         "tolerated_count": results.tolerated,
         "manifest_hash": context.manifest_hash,
         "manifest_invocation_id": context.manifest_invocation_id,
+        "manifest_generated_at": context.manifest_generated_at,
         "artifact_sha256": document.sha256,
         **asdict(context.origin),
     }

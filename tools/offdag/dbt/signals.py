@@ -18,11 +18,16 @@ _STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 class SignalRelay:
     """A context in which no signal ends offdag: its work around dbt is short, and dbt's own exit code is what counts.
 
+    Args:
+        until_exit: The process ends after this context: the signals that would stop it are ignored from then on, so that none comes
+            between the work and the exit code.
+
     Attributes:
         stopped_by: Name of the first signal that asks a process to stop; None while there was none.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, until_exit: bool = False) -> None:
+        self._until_exit = until_exit
         self.stopped_by: str | None = None
         self._group: int | None = None
         self._waiting: list[int] = []
@@ -36,7 +41,7 @@ class SignalRelay:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         for number, handler in self._previous.items():
-            signal.signal(number, handler)
+            signal.signal(number, signal.SIG_IGN if self._until_exit and number in _STOPS else handler)
 
     def attach(self, group: int) -> None:
         """Pass signals on to a process group from now on, those that came before first."""

@@ -78,6 +78,7 @@ _TABLES: Mapping[str, Mapping[str, str]] = {
         "artifact_sha256": "string",
         **_ORIGIN,
         "pull_request": "string",
+        "manifest_generated_at": "timestamp",
     },
     # One row per result of a run_results file.
     "node_results": {

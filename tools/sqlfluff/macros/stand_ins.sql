@@ -10,3 +10,4 @@
 {% macro json_object(columns) %}cast(json_object({% for key, column in columns.items() %}'{{ key }}', {{ column }}{{ ', ' if not loop.last }}{% endfor %}) as varchar){% endmacro %}
 {% macro without_literals(text) %}regexp_replace({{ text }}, 'a', 'b', 'g'){% endmacro %}
 {% macro source(source_name, table_name) %}{{ source_name }}_{{ table_name }}{% endmacro %}
+{% macro add_seconds(instant, seconds) %}({{ instant }} + to_seconds({{ seconds }})){% endmacro %}

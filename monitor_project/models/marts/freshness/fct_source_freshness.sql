@@ -42,7 +42,7 @@ final as (
         coalesce(checked_at, generated_at) as observed_at,
         case
             when not has_no_load
-                then {{ dbt.dateadd('second', "coalesce(error_after_seconds, warn_after_seconds)", 'max_loaded_at') }}
+                then {{ add_seconds('max_loaded_at', 'coalesce(error_after_seconds, warn_after_seconds)') }}
         end as stale_at,
         message,
         generated_at,

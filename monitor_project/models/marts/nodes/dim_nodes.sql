@@ -18,22 +18,35 @@ nodes as (
 
 ),
 
--- The newest command's manifest lists all nodes of the project, whatever the command selected.
+-- A command's results are often collected beside the manifest of an earlier one: its age is its own.
+dated as (
+
+    select
+        *,
+        case
+            when manifest_invocation_id = invocation_id then generated_at
+            else manifest_generated_at
+        end as manifest_at
+    from invocations
+    where
+        manifest_hash is not null
+        and generated_at <= {{ as_of() }}
+
+),
+
+-- The newest manifest lists all nodes of the project, whatever the command selected.
 numbered as (
 
     select
         project,
         environment,
         manifest_hash,
-        generated_at,
+        manifest_at,
         row_number() over (
             partition by project, environment
-            order by generated_at desc, invocation_id desc
+            order by coalesce(manifest_at, generated_at) desc, generated_at desc, invocation_id desc
         ) as newest_number
-    from invocations
-    where
-        manifest_hash is not null
-        and generated_at <= {{ as_of() }}
+    from dated
 
 ),
 
@@ -66,7 +79,7 @@ final as (
         nodes.has_freshness,
         nodes.code_hash,
         coalesce(nodes.description, '') != '' as has_description,
-        newest.generated_at as as_of_manifest_at
+        newest.manifest_at as as_of_manifest_at
     from newest
     inner join manifest_nodes
         on newest.manifest_hash = manifest_nodes.manifest_hash

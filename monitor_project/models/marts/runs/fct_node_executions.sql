@@ -4,7 +4,7 @@
         materialized='incremental',
         incremental_strategy='delete+insert',
         unique_key='run_date',
-        on_schema_change='fail'
+        on_schema_change='append_new_columns'
     )
 }}
 
@@ -57,17 +57,17 @@ final as (
         judged.is_build,
         judged.node_status,
         judged.outcome,
-        judged.failures as failure_count,
+        {{ bounded('judged.failures', 'count') }} as failure_count,
         -- dbt writes 0 seconds for nodes that did not run.
-        case when judged.outcome not in ('skipped', 'no-op') then judged.execution_seconds end as execution_seconds,
+        case when judged.outcome not in ('skipped', 'no-op') then {{ bounded('judged.execution_seconds', 'duration') }} end as execution_seconds,
         judged.started_at,
         judged.execute_started_at,
         judged.completed_at,
         coalesce(judged.completed_at, judged.generated_at) as observed_at,
         judged.thread_id,
-        judged.rows_affected,
-        judged.bytes_processed,
-        judged.slot_milliseconds,
+        {{ bounded('judged.rows_affected', 'count') }} as rows_affected,
+        {{ bounded('judged.bytes_processed', 'count') }} as bytes_processed,
+        {{ bounded('judged.slot_milliseconds', 'count') }} as slot_milliseconds,
         judged.query_id,
         judged.message,
         judged.generated_at,

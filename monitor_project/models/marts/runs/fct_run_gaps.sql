@@ -68,7 +68,7 @@ due as (
 
     select
         *,
-        {{ dbt.dateadd('second', 'cast((every_hours + grace_hours) * 3600 as bigint)', 'last_build_at') }} as due_at
+        {{ add_seconds('last_build_at', bounded('(every_hours + coalesce(grace_hours, 0)) * 3600', 'threshold')) }} as due_at
     from spaced
 
 ),

@@ -4,7 +4,7 @@
         materialized='incremental',
         incremental_strategy='delete+insert',
         unique_key='run_date',
-        on_schema_change='fail'
+        on_schema_change='append_new_columns'
     )
 }}
 
@@ -42,11 +42,12 @@ final as (
         source.dbt_version,
         source.adapter_type,
         source.started_at,
-        source.elapsed_seconds,
+        {{ bounded('source.elapsed_seconds', 'duration') }} as elapsed_seconds,
         source.result_count,
         source.tolerated_count,
         source.manifest_hash,
         source.manifest_invocation_id,
+        source.manifest_generated_at,
         source.artifact_sha256,
         source.git_sha,
         source.git_branch,

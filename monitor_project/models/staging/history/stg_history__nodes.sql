@@ -38,8 +38,8 @@ final as (
         attached_node_id,
         stable_key,
         has_freshness,
-        warn_after_seconds,
-        error_after_seconds,
+        {{ bounded('warn_after_seconds', 'threshold') }} as warn_after_seconds,
+        {{ bounded('error_after_seconds', 'threshold') }} as error_after_seconds,
         has_contract,
         run_date
     from source

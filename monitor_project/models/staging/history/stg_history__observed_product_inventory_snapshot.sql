@@ -19,7 +19,7 @@ final as (
         _observed_at as observed_at,
         product_id,
         product_name,
-        inventory_count,
+        {{ bounded('inventory_count', 'amount') }} as inventory_count,
         dbt_valid_from,
         dbt_valid_to,
         run_date

@@ -22,11 +22,11 @@ final as (
         message,
         max_loaded_at,
         checked_at,
-        age_seconds,
-        warn_after_seconds,
-        error_after_seconds,
+        {{ bounded('age_seconds', 'seconds') }} as age_seconds,
+        {{ bounded('warn_after_seconds', 'threshold') }} as warn_after_seconds,
+        {{ bounded('error_after_seconds', 'threshold') }} as error_after_seconds,
         filter,
-        execution_seconds,
+        {{ bounded('execution_seconds', 'duration') }} as execution_seconds,
         run_date
     from source
 
