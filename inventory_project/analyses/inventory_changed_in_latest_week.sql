@@ -3,7 +3,15 @@ with
 
 inventory as (
 
-    select * from {{ ref('product_inventory_snapshot') }}
+    select
+        product_id,
+        name as product_name,
+        inventory as inventory_count,
+        dbt_scd_id,
+        dbt_updated_at,
+        dbt_valid_from,
+        dbt_valid_to
+    from {{ ref('product_inventory_snapshot') }}
 
 ),
 

@@ -4,7 +4,7 @@
     config(
         strategy='check',
         unique_key='product_id',
-        check_cols=['inventory_count'],
+        check_cols=['inventory'],
         updated_at='counted_at',
         hard_deletes='ignore'
     )
@@ -53,8 +53,9 @@ final as (
 
     select
         products.product_id,
-        products.product_name,
-        products.inventory_count,
+        -- The columns of the published queries.
+        products.product_name as name,
+        products.inventory_count as inventory,
         products.counted_at
     from products
     cross join latest_known

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -152,6 +153,46 @@ def test_which_products_went_out_of_stock(shop: Shop) -> None:
         ("Pothos", 20, 0, 20, "2023-05-01 01:01:20.448000"),
         ("String of pearls", 10, 0, 10, "2023-05-01 01:01:20.448000"),
     ]
+
+
+def published(name: str) -> str:
+    return (Path(__file__).parent / "published" / f"{name}.sql").read_text()
+
+
+def test_the_published_queries_run_word_for_word(shop: Shop, tmp_path: Path) -> None:
+    copy = tmp_path / "inventory_prod.duckdb"
+    shutil.copy(shop.database, copy)
+    with duckdb.connect(str(copy)) as connection:
+        connection.execute("use snapshots")
+        assert connection.execute(published("fluctuation")).fetchall() == [
+            ("String of pearls", 68),
+            ("Pothos", 60),
+            ("Philodendron", 51),
+            ("ZZ Plant", 48),
+            ("Monstera", 46),
+            ("Bamboo", 33),
+        ]
+        out = connection.execute(published("out_of_stock")).fetchall()
+        assert sorted((name, str(at), *counts) for name, at, *counts in out) == [
+            ("Pothos", "2023-05-01 01:01:20.448000", 20, 0, 20),
+            ("String of pearls", "2023-05-01 01:01:20.448000", 10, 0, 10),
+        ]
+        # The third one answers right after week 4 was counted: as if that were tomorrow.
+        connection.execute(
+            """
+            update product_inventory_snapshot set dbt_valid_to = current_date + interval 1 day
+            where dbt_valid_to = (select max(dbt_valid_from) from product_inventory_snapshot)
+            """
+        )
+        changed = connection.execute(published("changed_in_latest_week")).fetchall()
+        assert sorted(changed) == [
+            ("Bamboo",),
+            ("Monstera",),
+            ("Philodendron",),
+            ("Pothos",),
+            ("String of pearls",),
+            ("ZZ Plant",),
+        ]
 
 
 def test_replaying_weeks_in_any_order_gives_the_same_snapshot(shop: Shop) -> None:

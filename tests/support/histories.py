@@ -162,11 +162,11 @@ def stock(counts: dict[float, dict[str, int]]) -> list[Moment]:
         at = BEGIN + timedelta(days=day)
         for name, count in found.items():
             held = versions.setdefault(name, [])
-            if held and held[-1]["inventory_count"] == count:
+            if held and held[-1]["inventory"] == count:
                 continue
             if held:
                 held[-1] = {**held[-1], "dbt_valid_to": at}
-            product = {"product_id": name.lower(), "product_name": name, "inventory_count": count}
+            product = {"product_id": name.lower(), "name": name, "inventory": count}
             held.append({**product, "dbt_valid_from": at, "dbt_valid_to": None})
         rows = [version for held in versions.values() for version in held]
         moments.append(Moment(day, rows={"observed_product_inventory_snapshot": rows}))

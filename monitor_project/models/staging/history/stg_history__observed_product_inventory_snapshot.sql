@@ -18,8 +18,8 @@ final as (
         _content_hash as content_hash,
         _observed_at as observed_at,
         product_id,
-        product_name,
-        {{ bounded('inventory_count', 'amount') }} as inventory_count,
+        name as product_name,
+        {{ bounded('inventory', 'amount') }} as inventory_count,
         dbt_valid_from,
         dbt_valid_to,
         run_date
