@@ -15,7 +15,7 @@ OFFDAG := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/offdag
 RUN := $(OFFDAG) run --environment $(ENVIRONMENT) --project-dir inventory_project --
 SQL := inventory_project/models inventory_project/analyses inventory_project/tests monitor_project/models monitor_project/tests
 
-.PHONY: help demo test build load monitor build-then-monitor ci schedule report docs lint bench fixtures golden clean
+.PHONY: help demo test build load monitor build-then-monitor ci schedule report docs lint format coverage bench fixtures golden clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -74,6 +74,16 @@ lint: $(VENV)/.installed ## Run ruff, mypy, sqlfluff and yamllint, without datab
 	@# Without snapshots: sqlfluff's Jinja does not support the snapshot tag.
 	@$(BIN)/sqlfluff lint --disable-progress-bar $(SQL)
 	@$(BIN)/yamllint --strict .
+
+format: $(VENV)/.installed ## Sort imports and format the Python code
+	@$(BIN)/ruff check --fix --quiet tools tests
+	@$(BIN)/ruff format tools tests
+
+coverage: $(VENV)/.installed ## All tests with coverage, processes included; below the floor of pyproject.toml it fails
+	@rm -rf .offdag/coverage
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/coverage run -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
+	@$(BIN)/coverage combine --quiet
+	@$(BIN)/coverage report
 
 bench: $(VENV)/.installed ## Measure offdag's CPU seconds and memory; BENCH_ARGS="builds --rounds 5", or --full for the largest sizes
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m bench $(BENCH_ARGS)

@@ -19,7 +19,8 @@ class FakeSlack:
     Attributes:
         behaviours: What the next calls of a method do, in order; then all is well. One of: ok, 500, 500_after (accepted all the same),
             drop (accepted, and the connection is closed without an answer), short (accepted, the answer is
-            cut), slow (accepted, answered after a second), 429
+            cut), slow (accepted, answered after a second), empty (accepted, 200 without a body), page (accepted, 200 with an
+            HTML page), redirect (302 to another path), 429
             (with :<seconds> to wait), or error:<word>.
         posted: Messages that arrived, in order.
         calls: (method, arguments) of all calls.
@@ -92,29 +93,40 @@ class FakeSlack:
         token = (request.headers.get("Authorization") or "").removeprefix("Bearer ")
         if method != "webhook" and token != TOKEN:
             behaviour = "error:invalid_auth"
-        if behaviour == "500":
-            return self._send(request, 500, {"ok": False, "error": "internal_error"})
-        if behaviour.startswith("429"):
-            pause = behaviour.partition(":")[2] or "1"
-            return self._send(request, 429, {"ok": False, "error": "ratelimited"}, {"Retry-After": pause})
-        if behaviour.startswith("error:"):
-            word = behaviour.partition(":")[2]
-            return self._send(
-                request,
-                404 if method == "webhook" else 200,
-                word if method == "webhook" else {"ok": False, "error": word},
-            )
-        answer = self._do(method, arguments)
+        if not self._refused(request, method, behaviour):
+            self._accept(request, behaviour, self._do(method, arguments))
+
+    def _refused(self, request: BaseHTTPRequestHandler, method: str, behaviour: str) -> bool:
+        """Whether the call was answered without being done."""
+        kind, _, detail = behaviour.partition(":")
+        if kind == "500":
+            self._send(request, 500, {"ok": False, "error": "internal_error"})
+        elif kind == "429":
+            self._send(request, 429, {"ok": False, "error": "ratelimited"}, {"Retry-After": detail or "1"})
+        elif kind == "redirect":
+            self._send(request, 302, {}, {"Location": f"{self.url}/elsewhere"})
+        elif kind == "error" and method == "webhook":
+            self._send(request, 404, detail)
+        elif kind == "error":
+            self._send(request, 200, {"ok": False, "error": detail})
+        else:
+            return False
+        return True
+
+    def _accept(self, request: BaseHTTPRequestHandler, behaviour: str, answer: Any) -> None:
+        """Answer a call that was done, as the behaviour says."""
         if behaviour == "500_after":
-            return self._send(request, 500, {"ok": False, "error": "internal_error"})
+            self._send(request, 500, {"ok": False, "error": "internal_error"})
+            return
         if behaviour == "drop":
             request.close_connection = True
             request.connection.close()
-            return None
+            return
         if behaviour == "slow":
             time.sleep(1)
+        answer = {"empty": "", "page": "<html>welcome</html>"}.get(behaviour, answer)
         headers = {"X-OAuth-Scopes": ",".join(self.scopes)} | ({"X-Cut": "1"} if behaviour == "short" else {})
-        return self._send(request, 200, answer, headers)
+        self._send(request, 200, answer, headers)
 
     def _do(self, method: str, arguments: dict[str, Any]) -> Any:  # noqa: PLR0911
         if method == "webhook":

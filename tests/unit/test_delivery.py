@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from offdag.history.history import History
+from offdag.history.store import Store
 from offdag.monitor.rows import DueNotification
 from offdag.notify import slack as slack_module
 from offdag.notify.delivery import Delivery, Outcome
@@ -424,3 +425,159 @@ def test_no_secret_is_in_the_history(history: History, slack: FakeSlack) -> None
         if path.is_file():
             assert TOKEN.encode() not in path.read_bytes()
             assert b"secret-of-the-webhook" not in path.read_bytes()
+
+
+@pytest.mark.parametrize("fault", ["empty", "page"])
+def test_an_answer_that_is_not_slacks_is_looked_up(history: History, slack: FakeSlack, fault: str) -> None:
+    slack.then("chat.postMessage", fault)
+    assert deliver(history, bot(slack), due()).messages == 1
+    assert len(first_messages(slack)) == 1
+
+
+def test_the_token_is_not_sent_to_where_slack_redirects(history: History, slack: FakeSlack) -> None:
+    slack.then("chat.postMessage", "redirect")
+    [failure] = deliver(history, bot(slack), due()).failures
+    assert "redirects (302)" in failure.what
+    assert "elsewhere" not in [method for method, _ in slack.calls]
+    assert deliver(history, bot(slack), due()).messages == 1
+
+
+def test_a_post_that_slack_accepts_late_is_not_repeated(history: History, slack: FakeSlack) -> None:
+    """The answer is lost, the first lookup finds nothing, and the message is there at the second one."""
+    pauses: list[float] = []
+
+    class Late(SlackBot):
+        def find(self, payload: Payload, envelope_id: str, since: datetime) -> Posted | None:
+            return super().find(payload, envelope_id, since) if sum(pauses) else None
+
+    slack.then("chat.postMessage", "drop")
+    sink = Late(TOKEN, f"{slack.url}/api/")
+    assert Delivery(history, sink, CLOCK, pauses.append).deliver([due()]).messages == 1
+    assert len(first_messages(slack)) == 1
+    assert sum(pauses) > 0
+
+
+def test_a_lookup_that_fails_for_a_moment_defers_and_posts_nothing_marked(history: History, slack: FakeSlack) -> None:
+    slack.then("chat.postMessage", "drop")
+    slack.then("conversations.list", "500")
+    assert deliver(history, bot(slack), due()).unknown == 1
+    expire()
+    slack.then("conversations.list", "500")
+    assert deliver(history, bot(slack), due()).unknown == 1
+    expire()
+    assert deliver(history, bot(slack), due()).messages == 1
+    assert len(first_messages(slack)) == 1
+    assert "Possible repeat" not in str(slack.posted)
+
+
+def test_a_claim_that_is_over_is_not_posted(history: History, slack: FakeSlack) -> None:
+    with pytest.raises(Killed):
+        deliver(history, KilledSink(bot(slack), after=False), due())
+    expire()
+    # The incident ended meanwhile, and its opening was never sent: nothing is due.
+    assert deliver(history, bot(slack)).messages == 0
+    assert slack.posted == []
+    assert [outcome for _, outcome in receipts(history)] == ["superseded"]
+    # It is open again: a new claim.
+    assert deliver(history, bot(slack), due()).messages == 1
+
+
+def test_of_a_claim_only_what_is_still_true_is_posted(history: History, slack: FakeSlack) -> None:
+    rows = [due(), due(notification_id="n2", signal_key="k2", title="test of orders fails")]
+    with pytest.raises(Killed):
+        deliver(history, KilledSink(bot(slack), after=False), *rows)
+    expire()
+    assert deliver(history, bot(slack), rows[1]).notifications == 1
+    [first] = first_messages(slack)
+    assert "test of orders fails" in str(first)
+    assert "orders.id" not in str(first)
+    assert ("n2", "delivered") in receipts(history)
+
+
+def test_a_lease_that_ended_before_the_post_posts_nothing(history: History, slack: FakeSlack) -> None:
+    class Slow(SlackBot):
+        def details(self, message: Any) -> list[Payload]:
+            return super().details(message)
+
+    sink = Slow(TOKEN, f"{slack.url}/api/")
+    sender = delivery(history, sink)
+    claim = sender._outbox.claim
+
+    def slow_claim(folder: str, intent: Any) -> bool:
+        claimed = claim(folder, intent)
+        CLOCK.advance(minutes=11)
+        return claimed
+
+    sender._outbox.claim = slow_claim  # type: ignore[method-assign]
+    assert sender.deliver([due()]).unknown == 1
+    assert slack.posted == []
+
+
+def test_senders_whose_clocks_differ_do_not_take_over_a_living_lease(history: History, slack: FakeSlack) -> None:
+    with pytest.raises(Killed):
+        deliver(history, KilledSink(bot(slack), after=False), due())
+    CLOCK.advance(minutes=12)
+    assert deliver(history, bot(slack), due()).pending == 1
+    CLOCK.advance(minutes=4)
+    assert deliver(history, bot(slack), due()).messages == 1
+
+
+@pytest.mark.parametrize("fault", ["500", "drop", "429:3600", "error:fatal_error"])
+def test_a_first_message_is_changed_until_it_holds(history: History, slack: FakeSlack, fault: str) -> None:
+    deliver(history, bot(slack), due())
+    slack.then("chat.update", fault, fault)
+    deliver(history, bot(slack), over(history, notification_id="n2"))
+    deliver(history, bot(slack))
+    deliver(history, bot(slack))
+    [first] = first_messages(slack)
+    assert "RESOLVED" in first["text"]
+    updates = [method for method, _ in slack.calls].count("chat.update")
+    deliver(history, bot(slack))
+    assert [method for method, _ in slack.calls].count("chat.update") == updates
+
+
+@pytest.mark.parametrize("fault", ["error:rate_limited", "429:3600", "error:channel_is_limited_access"])
+def test_details_that_were_refused_are_sent_later(history: History, slack: FakeSlack, fault: str) -> None:
+    slack.then("chat.postMessage", "ok", fault)
+    assert len(deliver(history, bot(slack), due()).failures) == 1
+    assert detail_messages(slack) == []
+    deliver(history, bot(slack))
+    deliver(history, bot(slack))
+    assert len(detail_messages(slack)) == 1
+
+
+def test_a_rate_limit_at_an_answer_waits_for_its_thread(history: History, slack: FakeSlack) -> None:
+    deliver(history, bot(slack), due())
+    slack.then("chat.postMessage", "429:3600")
+    end = over(history, notification_id="n2")
+    assert len(deliver(history, bot(slack), end).failures) == 1
+    assert len(first_messages(slack)) == 1
+    assert deliver(history, bot(slack), end).messages == 1
+    assert slack.posted[-1]["thread_ts"] == first_messages(slack)[0]["ts"]
+
+
+def test_a_run_reads_what_is_new_however_long_the_log_is(
+    history: History, slack: FakeSlack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads: list[str] = []
+    original = Store.read
+    monkeypatch.setattr(Store, "read", lambda self, name: reads.append(name) or original(self, name))
+    counts = []
+    for i in range(60):
+        # A day for each message: receipts of earlier days are not read either.
+        CLOCK.advance(days=1)
+        reads.clear()
+        assert deliver(history, bot(slack), due(notification_id=f"n{i}", signal_key=f"k{i}")).messages == 1
+        counts.append(len(reads))
+    assert max(counts[40:]) <= max(counts[:40])
+    # An end that comes long after its message, beyond several checkpoints, is answered in the thread, and the message is changed.
+    [first, *_] = first_messages(slack)
+    place = {"opened_message_channel": first["channel"], "opened_message_ts": first["ts"]}
+    end = due(notification_id="end", signal_key="k0", event="resolved", ended_at=datetime(2026, 2, 1), **place)
+    assert deliver(history, bot(slack), end).messages == 1
+    assert slack.posted[-1]["thread_ts"] == first["ts"]
+    assert "RESOLVED" in first["text"]
+    assert (
+        deliver(history, bot(slack), *(due(notification_id=f"n{i}", signal_key=f"k{i}") for i in range(60))).messages
+        == 0
+    )

@@ -1,3 +1,3 @@
 """offdag: the monitor for dbt builds that stays out of their DAG."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

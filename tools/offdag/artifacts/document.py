@@ -49,9 +49,12 @@ class UnreadableArtifact(Exception):
     """
 
     def __init__(self, verdict: Verdict, reason: str) -> None:
-        super().__init__(reason)
+        super().__init__(verdict, reason)
         self.verdict = verdict
         self.reason = reason
+
+    def __str__(self) -> str:
+        return self.reason
 
 
 class Parts(msgspec.Struct):

@@ -44,6 +44,8 @@ _ADVICE = {
     "missing_scope": "add the scope to the Slack app, reinstall it, then: offdag notify",
     "ratelimited": "sleep 60; offdag notify",
 }
+# How slack-sdk begins its error for such an answer.
+_NOT_JSON = "Received a response in a non-JSON format"
 # Refusals of an update that no later attempt changes: the message was deleted, is too old, or belongs to somebody else.
 _FINAL = frozenset({"message_not_found", "cant_update_message", "edit_window_closed", "thread_not_found"})
 # Refusals of a lookup that last until somebody changes the Slack app.
@@ -234,9 +236,11 @@ def _judged(error: SlackApiError) -> Refused | Unknown:
         reason = "ratelimited"
     elif 300 <= status < 400:
         return Refused(f"Slack's API redirects ({status})", "unset OFFDAG_SLACK_API_URL")
-    elif status >= 500 or reason in _UNCERTAIN or not isinstance(data, dict):
+    elif status >= 500 or reason in _UNCERTAIN:
+        return Unknown(f"Slack answered {status} {reason}")
+    elif not isinstance(data, dict) or reason.startswith(_NOT_JSON):
         # An empty body or a page behind an accepted post says nothing of the message.
-        return Unknown(f"Slack answered {reason if isinstance(data, dict) else f'{status} without JSON'}")
+        return Unknown(f"Slack's answer has status {status} and is not JSON")
     needed = f" (needs {data['needed']})" if isinstance(data, dict) and data.get("needed") else ""
     return Refused(reason + needed, _ADVICE.get(reason, "offdag doctor"), is_final=reason in _FINAL)
 
