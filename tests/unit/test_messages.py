@@ -155,6 +155,9 @@ def test_a_cut_never_splits_an_escaped_character() -> None:
 
 def test_mentions_come_from_the_route_alone() -> None:
     assert "<@U123>" in json.dumps(whole(build_message([due(mention="U123")])))
+    assert "<!here>" in json.dumps(whole(build_message([due(mention="@here")])))
+    odd = json.dumps(whole(build_message([due(mention="!channel> <!everyone")])))
+    assert "<!" not in odd
     assert "<!subteam^S123>" in json.dumps(whole(build_message([due(mention="S123")])))
     resolved = due(mention="U123", event="resolved", ended_at=datetime(2026, 1, 31, 7))
     assert "U123" not in json.dumps(whole(build_message([resolved])))
@@ -206,3 +209,13 @@ def test_payloads(name: str, rows: list[dict[str, Any]]) -> None:
     for payload in (forms["lines"], forms["whole"], *forms["details"]):
         check_blocks(payload)
     golden.check(f"slack/{name}.json", forms)
+
+
+@pytest.mark.parametrize("character", ["\x1b[31m", "\u202e", "\u2066", "\x07", "\r", "\n"])
+def test_control_and_direction_characters_reach_no_sink(character: str) -> None:
+    odd = f"before{character}after"
+    message = build_message([due(title=odd, detail=odd, owner=odd)])
+    for form in (whole(message), lines(message), details(message), document(message)):
+        text = json.dumps(form, ensure_ascii=False).replace("\\n", "")
+        assert character not in text
+    assert odd not in plain_text(message)

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+import os
+import time
+from datetime import date, timedelta
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
+from offdag.clock import utc_now
 from offdag.collect.collection import collect_files
 from offdag.collect.context import Context
 from offdag.collect.places import find_artifacts
 from offdag.collect.rebuild import rebuild
 from offdag.history.compaction import compact
-from offdag.history.history import History
+from offdag.history.history import History, MergedFile
+from offdag.history.retention import prune
 from offdag.origin import Origin
 from support import artifacts, recorded
 
@@ -88,3 +93,50 @@ def test_rows_without_a_raw_artifact_stay(history: History) -> None:
     assert (table.missing, table.extra) == (1, 1)
     ids = history.read("invocations", ["invocation_id"])["invocation_id"].to_pylist()
     assert {"of-elsewhere", "build-0000", "build-0001"} <= set(ids)
+
+
+def test_what_a_collector_writes_meanwhile_stays(history: History, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between the reading of a date and the removal of its files, a collector writes one more."""
+    day = artifacts.NOW.date()
+    history.store.delete("tables/invocations/run_date=2026-01-31/build-0001.parquet")
+    original = History.put_merged
+
+    def put_and_collect(self: History, table: str, run_date: date, frame: pa.Table, merged: MergedFile) -> None:
+        self.put("invocations", day, "late-0001", [{"project": "p", "invocation_id": "late-0001"}])
+        original(self, table, run_date, frame, merged)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(History, "put_merged", put_and_collect)
+        rebuild(history, write=True, now=NOW)
+    ids = history.read("invocations", ["invocation_id"])["invocation_id"].to_pylist()
+    assert {"late-0001", "build-0000", "build-0001"} <= set(ids)
+
+
+def test_a_pruned_history_is_equal_to_what_is_rebuilt(history: History) -> None:
+    before = history.read("invocations").num_rows
+    prune(history, artifacts.NOW.date() + timedelta(days=1))
+    assert history.read("invocations").num_rows < before
+    assert differing(history) == []
+    # Nothing that was pruned comes back.
+    rows = history.read("invocations").num_rows
+    rebuild(history, write=True, now=NOW)
+    assert history.read("invocations").num_rows == rows
+
+
+def test_each_row_is_read_once_after_a_compaction(history: History) -> None:
+    rows = {table: history.read(table).num_rows for table in history.tables()}
+    compact(history, NOW)
+    assert {table: history.read(table).num_rows for table in history.tables()} == rows
+    compact(history, NOW + timedelta(hours=1))
+    assert {table: history.read(table).num_rows for table in history.tables()} == rows
+
+
+def test_temporary_files_of_killed_writers_go_after_a_day(history: History) -> None:
+    folder = Path(history.root) / "tables" / "invocations" / "run_date=2026-01-31"
+    old, young = folder / ".a.parquet.1.tmp", folder / ".b.parquet.2.tmp"
+    for path, hours in ((old, 30), (young, 1)):
+        path.write_bytes(b"half")
+        at = time.time() - hours * 3600
+        os.utime(path, (at, at))
+    compact(history, utc_now())
+    assert (old.exists(), young.exists()) == (False, True)

@@ -32,7 +32,8 @@ __all__ = [
 
 def error_text(what: str, where: str, next_command: str) -> str:
     """The three lines of every error that people read: what failed, where, and the next command to type."""
-    return f"error: {what}\nwhere: {where}\nnext:  {next_command}"
+    # A path may hold a line break: no part of it may look like a line of its own.
+    return f"error: {what}\nwhere: {' '.join(where.splitlines())}\nnext:  {' '.join(next_command.splitlines())}"
 
 
 def first_line(error: Exception) -> str:

@@ -72,7 +72,7 @@ final as (
         coalesce(
             {{ json_text('watched.alert_settings', 'channel') }}, matched.channel, '{{ var("default_channel") }}'
         ) as channel,
-        coalesce({{ json_text('watched.alert_settings', 'mention') }}, matched.mention) as mention,
+        {{ alert_mention(json_text('watched.alert_settings', 'mention'), 'matched.mention') }} as mention,
         {{ is_alert_off('watched.alert_settings') }} as is_off
     from watched
     left join matched

@@ -22,7 +22,9 @@ class _Stderr(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         with contextlib.suppress(OSError, ValueError):
-            click.echo(printable(redacted(self.format(record)), keep="\n"), err=True)
+            text = printable(redacted(self.format(record)), keep="\n")
+            # GitHub takes a line that begins with :: for a command.
+            click.echo(text.replace("\n::", "\n ::").removeprefix("::"), err=True)
 
 
 def log_to_stderr() -> logging.Logger:

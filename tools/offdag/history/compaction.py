@@ -16,6 +16,8 @@ _log = logging.getLogger(__name__)
 
 # A reader that listed the files before they were merged may still want to open them.
 GRACE = timedelta(hours=1)
+# A temporary file of this age has no writer any more.
+_ABANDONED = timedelta(days=1)
 # Late artifacts of older days wait for `offdag compact`.
 _RECENT_DAYS = 7
 _STATE = "compaction.json"
@@ -50,6 +52,8 @@ def compact(history: History, now: datetime, days: Iterable[date] | None = None)
         HistoryError: A file cannot be read or written. What was done stays valid, and compacting again completes it.
     """
     done = Compaction()
+    if days is None:
+        history.store.remove_temporaries(now - _ABANDONED)
     chosen = None if days is None else {day for day in days if day < now.date()}
     for table in history.tables():
         for day in history.dates(table) if chosen is None else sorted(chosen):
@@ -76,6 +80,9 @@ def compact_when_due(history: History, now: datetime, touched: Iterable[date] = 
     _State(now, waiting).write(history)
     recent = {now.date() - timedelta(days=back) for back in range(1, _RECENT_DAYS + 1)}
     done = compact(history, now, recent | waiting if state else None)
+    if state and state.last_at.date() < now.date():
+        # Once a day: the whole tree is listed for it.
+        history.store.remove_temporaries(now - _ABANDONED)
     _State(now, done.unfinished).write(history)
     return done
 

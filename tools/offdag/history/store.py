@@ -6,6 +6,7 @@ import os
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +112,23 @@ class Store:
                 return True
         except FileExistsError:
             return False
+
+    def remove_temporaries(self, before: datetime) -> int:
+        """Remove temporary files that killed writers left; gives their number. Object stores have none.
+
+        Args:
+            before: Naive UTC; younger files may still be written.
+        """
+        if not self._local:
+            return 0
+        limit = before.replace(tzinfo=timezone.utc).timestamp()
+        removed = 0
+        for path in Path(self.root).rglob(".*.tmp"):
+            with suppress(FileNotFoundError):
+                if path.stat().st_mtime < limit:
+                    path.unlink()
+                    removed += 1
+        return removed
 
     def delete(self, name: str) -> None:
         """Remove a file; one that is gone already is fine.

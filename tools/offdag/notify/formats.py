@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from offdag.notify.message import Message, Problem
@@ -14,6 +15,8 @@ MOST_PROBLEMS = 20
 MOST_LINES = 15
 _LINE_LENGTH = 300
 
+_USER_ID, _GROUP_ID = re.compile(r"[UW][A-Z0-9]{1,20}"), re.compile(r"S[A-Z0-9]{0,20}")
+_BROADCASTS = frozenset({"here", "channel", "everyone"})
 _LOOK_ALIKES = str.maketrans({"*": "\u2217", "~": "\u223c", "`": "'"})
 # Links in messages get no previews.
 QUIET = {"unfurl_links": False, "unfurl_media": False}
@@ -53,12 +56,12 @@ def details(message: Message) -> list[dict[str, Any]]:
 def document(message: Message) -> dict[str, Any]:
     """The same as data for machines."""
     return {
-        "heading": message.heading,
+        "heading": _printable(message.heading),
         "problems": [
             {
                 "state": problem.state,
-                "title": problem.title,
-                "facts": {label.lower(): text for label, text in problem.facts},
+                "title": _printable(problem.title),
+                "facts": {label.lower(): _printable(text) for label, text in problem.facts},
                 "signal_keys": list(problem.signal_keys),
             }
             for problem in message.problems
@@ -87,19 +90,28 @@ def marked_as_repeat(payload: dict[str, Any]) -> dict[str, Any]:
 
 def escape(text: str) -> str:
     """A text for mrkdwn that can neither mention nor link; what would format it is replaced by look-alikes."""
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").translate(_LOOK_ALIKES)
+    return _printable(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").translate(_LOOK_ALIKES)
 
 
 def _headline(problem: Problem, is_mentioned: bool = True) -> str:
-    mention = ""
-    if problem.mention and is_mentioned:
-        kind = "!subteam^" if problem.mention.startswith("S") else "@"
-        mention = f" <{kind}{escape(problem.mention)}>"
+    mention = f" {_mention(problem.mention)}" if problem.mention and is_mentioned else ""
     return f"*{problem.state}*  {escape(problem.title)}{mention}"
 
 
+def _mention(text: str) -> str:
+    """A user's or a group's id, or here, channel or everyone, as Slack notifies them; anything else as plain text."""
+    word = text.strip().lstrip("@!")
+    if word.lower() in _BROADCASTS:
+        return f"<!{word.lower()}>"
+    if _USER_ID.fullmatch(word):
+        return f"<@{word}>"
+    if _GROUP_ID.fullmatch(word):
+        return f"<!subteam^{word}>"
+    return escape(text)
+
+
 def _header(message: Message) -> dict[str, Any]:
-    text = {"type": "plain_text", "text": _cut(message.heading, _HEADER_LENGTH), "emoji": False}
+    text = {"type": "plain_text", "text": _cut(_printable(message.heading), _HEADER_LENGTH), "emoji": False}
     return {"type": "header", "text": text}
 
 
@@ -111,7 +123,7 @@ def _with_facts(problem: Problem, is_mentioned: bool = True) -> Blocks:
     blocks = [_section(_headline(problem, is_mentioned))]
     if problem.facts:
         # Plain text: nothing in it can mention, link or format.
-        text = "\n".join(f"{label}: {text}" for label, text in problem.facts)
+        text = "\n".join(f"{label}: {_printable(text)}" for label, text in problem.facts)
         element = {"type": "plain_text", "text": _cut(text, _TEXT_LENGTH), "emoji": False}
         blocks.append({"type": "context", "elements": [element]})
     return blocks
@@ -144,4 +156,5 @@ def _cut(text: str, length: int) -> str:
 
 
 def _printable(text: str) -> str:
+    """On one line, without control characters and without those that change the direction of text."""
     return "".join(c if c.isprintable() else " " for c in text)

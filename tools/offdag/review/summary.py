@@ -54,7 +54,10 @@ def summary(
     if len(text) > _LONGEST:
         sections[3] = ["### Sample rows", "", "Left out: the summary would be too long for a comment.", ""]
         text = _joined(head, sections)
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}\n\nCut here: too long for a comment.\n"
+    if len(text) <= _LONGEST:
+        return text
+    # At a line's end: a cut within a code span would let the rest of it be read as markup.
+    return f"{text[:_LONGEST].rpartition(chr(10))[0]}\n\nCut here: too long for a comment.\n"
 
 
 def _joined(head: list[str], sections: Iterable[list[str]]) -> str:
