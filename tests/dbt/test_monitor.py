@@ -16,18 +16,7 @@ from offdag.collect.observed_tables import declare_observed_tables
 from offdag.history.history import History
 from support import artifacts
 from support.command import ROOT, environ, offdag, run
-
-
-def marts(database: Path) -> dict[str, list[tuple[Any, ...]]]:
-    """All tables of a monitor's database, but for the version of the files that were read."""
-    with duckdb.connect(str(database), read_only=True) as connection:
-        names = [
-            r[0]
-            for r in connection.execute(
-                "select table_name from information_schema.tables where table_type = 'BASE TABLE'"
-            ).fetchall()
-        ]
-        return {name: connection.execute(f'select * from "{name}" order by all').fetchall() for name in sorted(names)}
+from support.marts import marts
 
 
 def build(folder: Path, day: int, *results: dict[str, Any]) -> Path:

@@ -15,11 +15,11 @@ from typing import Any
 
 import duckdb
 import pytest
-from test_monitor import marts
 
 from support import golden
 from support.command import ROOT, Ended, environ, greenery, offdag
 from support.fake_slack import FakeSlack
+from support.marts import marts
 
 pytestmark = pytest.mark.golden
 

@@ -72,7 +72,7 @@ def test_the_scheduled_workflow_then_the_review(checkout: Path, tmp_path: Path) 
 
 
 def test_the_steps_of_the_other_job_are_the_readmes_commands() -> None:
-    assert [step["run"] for step in steps(".github/workflows/ci.yml", "test")] == ["make lint", "make test"]
+    assert [step["run"] for step in steps(".github/workflows/ci.yml", "test")] == ["bash .ci/run"]
 
 
 def test_the_action_installs_this_package_and_reviews(checkout: Path, tmp_path: Path) -> None:
