@@ -15,7 +15,7 @@ OFFDAG := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/offdag
 RUN := $(OFFDAG) run --environment $(ENVIRONMENT) --project-dir inventory_project --
 SQL := inventory_project/models inventory_project/analyses inventory_project/tests monitor_project/models monitor_project/tests
 
-.PHONY: help demo test build load monitor build-then-monitor ci schedule report docs lint format coverage bench fixtures golden clean
+.PHONY: help demo test build load monitor build-then-monitor ci schedule report docs lint format bench fixtures golden clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,8 +23,10 @@ help: ## List the targets
 demo: $(VENV)/.installed ## Four weeks of the shop: builds, failures, Slack messages, the report (about 3 minutes)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m greenery.demo
 
-test: $(VENV)/.installed ## All tests of both dbt projects and of offdag
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
+test: $(VENV)/.installed ## All tests of both dbt projects and of offdag; COVERAGE=1 also holds the floor of pyproject.toml
+	@rm -rf .offdag/coverage
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python $(if $(COVERAGE),-m coverage run) -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
+	@$(if $(COVERAGE),$(BIN)/coverage combine --quiet && $(BIN)/coverage report)
 
 build: $(VENV)/.installed $(SAMPLE) ## Build the shop and collect the run; TARGET=dev|ci|prod
 	@$(RUN) dbt build --target $(TARGET)
@@ -78,12 +80,6 @@ lint: $(VENV)/.installed ## Run ruff, mypy, sqlfluff and yamllint, without datab
 format: $(VENV)/.installed ## Sort imports and format the Python code
 	@$(BIN)/ruff check --fix --quiet tools tests
 	@$(BIN)/ruff format tools tests
-
-coverage: $(VENV)/.installed ## All tests with coverage, processes included; below the floor of pyproject.toml it fails
-	@rm -rf .offdag/coverage
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/coverage run -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
-	@$(BIN)/coverage combine --quiet
-	@$(BIN)/coverage report
 
 bench: $(VENV)/.installed ## Measure offdag's CPU seconds and memory; BENCH_ARGS="builds --rounds 5", or --full for the largest sizes
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m bench $(BENCH_ARGS)

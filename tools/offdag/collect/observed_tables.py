@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import logging
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,41 +60,50 @@ def read_observed_tables(monitor_project_dir: Path) -> list[ObservedTable]:
     Raises:
         UsageError: A line cannot be used.
     """
-    path = monitor_project_dir / "seeds" / "observed_tables.csv"
-    if not path.is_file():
-        return []
-    try:
-        lines = list(csv.DictReader(path.read_text(encoding="utf-8-sig").splitlines()))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UsageError(f"the observed tables cannot be read: {error}", str(path), "save the file as UTF-8") from error
     tables = []
-    for number, line in enumerate(lines, start=2):
-        try:
-            columns = dict(pair.strip().split(":", 1) for pair in line["columns"].split("|"))
-            unknown = set(columns.values()) - set(TYPE_WORDS)
-            if unknown or not line["observed_table"].isidentifier():
-                raise ValueError(f"unknown type {', '.join(unknown)}" if unknown else "observed_table is no plain name")
-            tables.append(
-                ObservedTable(
-                    line["observed_table"], line["project"], line["unique_id"], columns, int(line["max_rows"])
-                )
-            )
-        except (KeyError, ValueError, TypeError, AttributeError) as error:
-            raise UsageError(
-                f"a line of the observed tables cannot be used: {error}",
-                f"{path}, line {number}",
-                "write it like: stock,shop,model.shop.stock,id:string|count:int64,10000,why",
-            ) from error
+    for line in _lines(monitor_project_dir):
+        if isinstance(line, UsageError):
+            raise line
+        tables.append(line)
     return tables
 
 
 def declare_observed_tables(history: History, monitor_project_dir: Path) -> None:
     """Let the history know the observed tables, so that the monitor's models find them before their first rows.
 
-    A seed that cannot be read is logged: it stops observing, and nothing else.
+    A line that cannot be used is logged: it stops observing, and nothing else.
     """
+    for line in _lines(monitor_project_dir):
+        if isinstance(line, UsageError):
+            _log.warning("%s", line)
+        else:
+            history.declare(line.history_table, line.schema)
+
+
+def _lines(monitor_project_dir: Path) -> Iterator[ObservedTable | UsageError]:
+    """Each line of the seed as a table, or as the reason why it is none."""
+    path = monitor_project_dir / "seeds" / "observed_tables.csv"
+    if not path.is_file():
+        return
     try:
-        for table in read_observed_tables(monitor_project_dir):
-            history.declare(table.history_table, table.schema)
-    except UsageError as error:
-        _log.warning("%s", error)
+        lines = list(csv.DictReader(path.read_text(encoding="utf-8-sig").splitlines()))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        yield UsageError(f"the observed tables cannot be read: {error}", str(path), f"file {path}")
+        return
+    for number, line in enumerate(lines, start=2):
+        try:
+            columns = dict(pair.strip().split(":", 1) for pair in line["columns"].split("|"))
+            unknown = set(columns.values()) - set(TYPE_WORDS)
+            if unknown or not line["observed_table"].isidentifier():
+                raise ValueError(
+                    f"unknown type {', '.join(unknown)}" if unknown else "observed_table is not a plain name"
+                )
+            yield ObservedTable(
+                line["observed_table"], line["project"], line["unique_id"], columns, int(line["max_rows"])
+            )
+        except (KeyError, ValueError, TypeError, AttributeError) as error:
+            yield UsageError(
+                f"a line of the observed tables cannot be used: {error}",
+                f"{path}, line {number}",
+                "offdag observe, after a line like: stock,shop,model.shop.stock,id:string|count:int64,10000,why",
+            )
