@@ -30,7 +30,7 @@ SUBJECTS: dict[str, tuple[str, ...]] = {
     "all_is_well": ("fct_build_health_daily", "fct_error_budgets", "dim_environments"),
     "one_test_fails": ("fct_incidents", "fct_incident_recovery", "fct_build_health_daily"),
     "one_test_warns": ("fct_incidents", "fct_incident_context"),
-    "retry_mends": ("fct_incidents", "fct_invocations", "fct_failure_impact", "fct_error_budgets"),
+    "retry_recovers": ("fct_incidents", "fct_invocations", "fct_failure_impact", "fct_error_budgets"),
     "source_goes_stale_and_another_vanishes": (
         "fct_incidents",
         "fct_source_freshness",

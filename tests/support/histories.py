@@ -79,7 +79,7 @@ def build(
     results = deepcopy(_recorded("build_fails", "run_results"))
     recorded = {r["unique_id"]: r for r in results["results"]}
     # It was skipped in this run. What it leaves when it runs was recorded in the retry, and the snapshot began when it could.
-    [ran] = [r for r in _recorded("retry_mends", "run_results")["results"] if r["unique_id"] == AFTER_BROKEN]
+    [ran] = [r for r in _recorded("retry_recovers", "run_results")["results"] if r["unique_id"] == AFTER_BROKEN]
     recorded[AFTER_BROKEN] = {**ran, "timing": recorded["snapshot.shop.orders_snapshot"]["timing"]}
     passed = {**_GREEN, "status": "pass"}
     for node, fields in [(BROKEN, _GREEN), (UNIQUE, passed), (WARNS, passed), *(changed or {}).items()]:
@@ -96,7 +96,7 @@ def build(
 
 def retry(day: float, changed: dict[str, dict[str, Any]]) -> Moment:
     """The recorded `dbt retry` of what had failed."""
-    results = deepcopy(_recorded("retry_mends", "run_results"))
+    results = deepcopy(_recorded("retry_recovers", "run_results"))
     results["results"] = [{**r, **changed.get(r["unique_id"], {})} for r in results["results"]]
     return Moment(day, {"run_results": results, "manifest": _recorded("build_fails", "manifest")})
 
@@ -189,7 +189,7 @@ STORIES: dict[str, Callable[[], list[Moment]]] = {
     "all_is_well": lambda: [build(day) for day in range(3)],
     "one_test_fails": lambda: [build(0), build(1, _TEST_FAILS), build(2, _TEST_FAILS), build(3)],
     "one_test_warns": lambda: [build(0, {WARNS: _fails("warn", "Got 3 results, configured to warn if != 0", 3)})],
-    "retry_mends": lambda: [
+    "retry_recovers": lambda: [
         Moment(0, {kind: _recorded("build_fails", kind) for kind in ("run_results", "manifest")}),
         retry(0.01, {UNIQUE: {**_GREEN, "status": "pass"}}),
     ],

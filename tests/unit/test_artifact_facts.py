@@ -446,7 +446,7 @@ def test_catalogs_are_kept_by_content(history: History, tmp_path: Path, version:
 @every_version
 def test_a_retry_is_told_from_the_run_it_completes(history: History, version: str) -> None:
     take(history, recorded.folder(version, "build_fails"))
-    take(history, recorded.folder(version, "retry_mends"))
+    take(history, recorded.folder(version, "retry_recovers"))
     rows = sorted(table(history, "invocations"), key=lambda row: row["generated_at"])
     assert [row["is_retry"] for row in rows] == [False, True]
     retried = [r for r in table(history, "node_results") if r["invocation_id"] == rows[1]["invocation_id"]]

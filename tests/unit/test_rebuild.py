@@ -29,13 +29,13 @@ def history(tmp_path: Path) -> History:
     """Recorded runs of every version, one of them interrupted, and one whose manifest was seen before."""
     history = History(str(tmp_path / "history"))
     for version in recorded.VERSIONS:
-        for case in ("build_fails", "retry_mends", "freshness", "docs_generate", "nothing_selected"):
+        for case in ("build_fails", "retry_recovers", "freshness", "docs_generate", "nothing_selected"):
             files = find_artifacts([str(recorded.folder(version, case))], recursive=False)
             context = Context(
                 project=f"shop {version}",
                 environment="prod",
                 origin=Origin(git_sha="abc", pull_request="7"),
-                was_interrupted=case == "retry_mends",
+                was_interrupted=case == "retry_recovers",
             )
             collect_files(history, files, context)
     at = artifacts.NOW
