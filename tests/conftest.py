@@ -24,7 +24,7 @@ def slack() -> Iterator[FakeSlack]:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[postgres.Postgres]:
-    """A Postgres of the module's own."""
+    """The module's own Postgres."""
     if postgres.binaries() is None:
         assert os.environ.get("OFFDAG_REQUIRE_ALL") != "1", "CI has to have Postgres"
         pytest.skip("there is no Postgres on this machine")

@@ -12,7 +12,7 @@ import duckdb
 import pytest
 
 from greenery import facts
-from support.command import ROOT, Ended, environ, greenery, run
+from support.command import ROOT, CommandResult, environ, greenery, run
 
 PROJECT = ROOT / "inventory_project"
 SNAPSHOT_ALONE = (
@@ -25,7 +25,7 @@ SNAPSHOT_ALONE = (
 
 
 class Shop:
-    """A prod database in a folder of its own."""
+    """A prod database in its own folder."""
 
     def __init__(self, home: Path) -> None:
         self.home = home
@@ -43,7 +43,7 @@ class Shop:
         loaded = greenery(self.home, "load", str(self.home / folder / f"week={week}"), "--database", str(self.database))
         assert loaded.code == 0, loaded
 
-    def dbt(self, *arguments: str) -> Ended:
+    def dbt(self, *arguments: str) -> CommandResult:
         code = "from dbt.cli.main import cli; cli()"
         return run([sys.executable, "-c", code, *arguments, "--target", "prod"], self.env, cwd=PROJECT)
 

@@ -109,7 +109,7 @@ def test_files_that_are_merged_are_not_read_again(tmp_path: Path) -> None:
 
 
 def test_odd_artifacts_of_one_project_never_silence_another(tmp_path: Path) -> None:
-    """Every test of the monitor's on collected data only warns in a scheduled run: what has to be told is told."""
+    """In a scheduled run the monitor's tests on collected data only warn, so that alerts are still sent."""
     at = artifacts.NOW
     twice = {"invocation_id": "the-same-on-two-days"}
     odd = [
@@ -127,7 +127,7 @@ def test_odd_artifacts_of_one_project_never_silence_another(tmp_path: Path) -> N
     ended = offdag(tmp_path, "monitor", "--as-of", "2026-02-01T00:00:00")
     assert ended.code == 0, ended
     assert "incidents: 1 open" in ended.err
-    # They are told, though.
+    # They are reported, though.
     assert "expression_holds_fct_invocations" in ended.err
 
 

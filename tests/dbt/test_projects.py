@@ -1,4 +1,4 @@
-"""What both dbt projects keep: names, grain sentences, keys, descriptions, and the layers' order."""
+"""The rules of both dbt projects: names, grain sentences, keys, descriptions, and the layers' order."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_every_model_has_a_key_test(project: str) -> None:
 
 
 @pytest.mark.parametrize("project", PROJECTS)
-def test_layers_read_only_what_lies_before_them(project: str) -> None:
+def test_layers_read_only_earlier_layers(project: str) -> None:
     order = {"source": 0, "seed": 0, "staging": 1, "snapshots": 2, "marts": 2, "signals": 3, "incidents": 4}
     for node in nodes(project, "model"):
         for parent in node["depends_on"]["nodes"]:
@@ -125,7 +125,7 @@ PYTHON_TYPES = {
 
 
 @pytest.mark.parametrize("kind", MartRow.__subclasses__(), ids=lambda kind: kind.__name__)
-def test_typed_rows_are_what_the_contracts_say(kind: type[MartRow]) -> None:
+def test_typed_rows_match_the_contracts(kind: type[MartRow]) -> None:
     [model] = [n for n in nodes("monitor", "model") if n["name"] == kind.mart]
     for name, annotation in get_type_hints(kind).items():
         if name == "mart":

@@ -1,4 +1,4 @@
-"""The documents say what the code does."""
+"""The documents match the code."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SOURCES = sorted((ROOT / "tools" / "offdag").rglob("*.py"))
 
 
 @pytest.mark.parametrize("verb", sorted(cli.commands))
-def test_every_verb_has_help_with_an_example_and_stands_in_the_readme(verb: str) -> None:
+def test_every_verb_has_help_with_an_example_and_is_in_the_readme(verb: str) -> None:
     command = cli.commands[verb]
     text = command.get_help(click.Context(command))
     assert f"Example: offdag {verb}" in " ".join(text.split())
@@ -27,7 +27,7 @@ def test_every_verb_has_help_with_an_example_and_stands_in_the_readme(verb: str)
     assert all(p.help for p in command.params if isinstance(p, click.Option) and p.name != "output")
 
 
-def test_every_variable_stands_in_the_readme_and_is_read_by_settings_alone() -> None:
+def test_every_variable_is_in_the_readme_and_read_only_by_settings() -> None:
     read = set()
     for path in SOURCES:
         found = set(re.findall(r"\"(OFFDAG_[A-Z_]+)\"", path.read_text()))

@@ -1,4 +1,4 @@
-"""Each row of docs/errors.md happens as it says: same words, same exit code, three parts, no traceback."""
+"""Each row of docs/errors.md is what happens: same words, same exit code, three parts, no traceback."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 
 from offdag.history.history import History
 from support import artifacts
-from support.command import ROOT, Ended, greenery, offdag
+from support.command import ROOT, CommandResult, greenery, offdag
 from support.fake_slack import FakeSlack
 
 
@@ -43,71 +43,71 @@ class Place:
     slack: FakeSlack
 
 
-SCENARIOS: dict[str, Callable[[Place], Ended]] = {}
+SCENARIOS: dict[str, Callable[[Place], CommandResult]] = {}
 
 
-def scenario(function: Callable[[Place], Ended]) -> Callable[[Place], Ended]:
+def scenario(function: Callable[[Place], CommandResult]) -> Callable[[Place], CommandResult]:
     SCENARIOS[function.__name__.replace("_", "-")] = function
     return function
 
 
 @scenario
-def url(place: Place) -> Ended:
+def url(place: Place) -> CommandResult:
     return offdag(place.home, "incidents", env={"OFFDAG_HEARTBEAT_URL": "example"})
 
 
 @scenario
-def mute_key(place: Place) -> Ended:
+def mute_key(place: Place) -> CommandResult:
     return offdag(place.failure, "mute", "ffffffffff", "--until", "2099-01-01", "--reason", "known")
 
 
 @scenario
-def no_such_path(place: Place) -> Ended:
+def no_such_path(place: Place) -> CommandResult:
     return offdag(place.home, "collect", str(place.home / "nowhere"))
 
 
 @scenario
-def no_artifacts(place: Place) -> Ended:
+def no_artifacts(place: Place) -> CommandResult:
     return offdag(place.home, "collect", str(place.home))
 
 
 @scenario
-def truncated_artifact(place: Place) -> Ended:
+def truncated_artifact(place: Place) -> CommandResult:
     (place.home / "run_results.json").write_text('{"metadata": {"dbt_schema_vers')
     return offdag(place.home, "collect", str(place.home))
 
 
 @scenario
-def unsupported_artifact(place: Place) -> Ended:
+def unsupported_artifact(place: Place) -> CommandResult:
     (place.home / "run_results.json").write_text('{"results": []}')
     return offdag(place.home, "collect", str(place.home))
 
 
 @scenario
-def no_dbt_project(place: Place) -> Ended:
+def no_dbt_project(place: Place) -> CommandResult:
     return offdag(place.home, "run", "--project-dir", str(place.home), "--", "dbt", "build")
 
 
 @scenario
-def no_such_program(place: Place) -> Ended:
+def no_such_program(place: Place) -> CommandResult:
     (place.home / "dbt_project.yml").write_text("name: p\n")
     return offdag(place.home, "run", "--project-dir", str(place.home), "--", "no-such-dbt", "build")
 
 
 @scenario
-def run_left_nothing(place: Place) -> Ended:
+def run_left_nothing(place: Place) -> CommandResult:
     (place.home / "dbt_project.yml").write_text("name: p\n")
     program = [sys.executable, "-c", "import sys; sys.exit(2)", "build"]
     return offdag(place.home, "run", "-e", "prod", "--project-dir", str(place.home), "--", *program)
 
 
 @scenario
-def history_path(place: Place) -> Ended:
+def history_path(place: Place) -> CommandResult:
     return offdag(place.home, "verdicts", "--history", str(place.home / "it's [mine]"))
 
 
 @scenario
-def history_not_writable(place: Place) -> Ended:
+def history_not_writable(place: Place) -> CommandResult:
     (place.home / "history").write_text("a file")
     return offdag(
         place.home, "collect", str(artifacts.write(place.home / "target", run_results=artifacts.run_results([])))
@@ -115,14 +115,14 @@ def history_not_writable(place: Place) -> Ended:
 
 
 @scenario
-def history_newer(place: Place) -> Ended:
+def history_newer(place: Place) -> CommandResult:
     (place.home / "history").mkdir()
     (place.home / "history" / "version").write_text("99")
     return offdag(place.home, "verdicts")
 
 
 @scenario
-def history_damaged(place: Place) -> Ended:
+def history_damaged(place: Place) -> CommandResult:
     History(str(place.home / "history"))
     bad = place.home / "history" / "tables" / "artifact_verdicts" / "run_date=2026-01-31" / "damaged.parquet"
     bad.parent.mkdir()
@@ -131,7 +131,7 @@ def history_damaged(place: Place) -> Ended:
 
 
 @scenario
-def tables_differ(place: Place) -> Ended:
+def tables_differ(place: Place) -> CommandResult:
     folder = artifacts.write(place.home / "t", run_results=artifacts.run_results([artifacts.result("model.p.m")]))
     assert offdag(place.home, "collect", "-e", "prod", str(folder)).code == 0
     for path in (place.home / "history" / "tables" / "invocations").glob("run_date=2*/*.parquet"):
@@ -140,43 +140,43 @@ def tables_differ(place: Place) -> Ended:
 
 
 @scenario
-def prune_keep(place: Place) -> Ended:
+def prune_keep(place: Place) -> CommandResult:
     return offdag(place.home, "prune", "--keep", "forever")
 
 
 @scenario
-def as_of(place: Place) -> Ended:
+def as_of(place: Place) -> CommandResult:
     return offdag(place.home, "monitor", "--as-of", "yesterday")
 
 
 @scenario
-def lock_timeout(place: Place) -> Ended:
+def lock_timeout(place: Place) -> CommandResult:
     return offdag(place.home, "monitor", env={"OFFDAG_LOCK_TIMEOUT": "soon"})
 
 
 @scenario
-def no_monitor_project(place: Place) -> Ended:
+def no_monitor_project(place: Place) -> CommandResult:
     return offdag(place.home, "monitor", "--monitor-project-dir", str(place.home))
 
 
 @scenario
-def monitor_not_built(place: Place) -> Ended:
+def monitor_not_built(place: Place) -> CommandResult:
     return offdag(place.home, "notify")
 
 
 @scenario
-def marts_too_old(place: Place) -> Ended:
+def marts_too_old(place: Place) -> CommandResult:
     assert offdag(place.home, "monitor", "--as-of", "2026-01-01T00:00:00").code == 0
     return offdag(place.home, "notify")
 
 
 @scenario
-def report_file(place: Place) -> Ended:
+def report_file(place: Place) -> CommandResult:
     return offdag(place.failure, "report", "--out", str(place.home / "report.json"))
 
 
 @scenario
-def monitor_failed(place: Place) -> Ended:
+def monitor_failed(place: Place) -> CommandResult:
     History(str(place.home / "history"))
     bad = place.home / "history" / "tables" / "invocations" / "run_date=2026-01-31" / "damaged.parquet"
     bad.parent.mkdir()
@@ -185,7 +185,7 @@ def monitor_failed(place: Place) -> Ended:
 
 
 @scenario
-def database_locked(place: Place) -> Ended:
+def database_locked(place: Place) -> CommandResult:
     path = place.home / "monitor.duckdb"
     duckdb.connect(str(path)).close()
     code = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print('held', flush=True); sys.stdin.read()"
@@ -198,13 +198,13 @@ def database_locked(place: Place) -> Ended:
 
 
 @scenario
-def database_unreadable(place: Place) -> Ended:
+def database_unreadable(place: Place) -> CommandResult:
     (place.home / "monitor.duckdb").write_bytes(b"of a newer version" * 1000)
     return offdag(place.home, "incidents")
 
 
 @scenario
-def observed_tables(place: Place) -> Ended:
+def observed_tables(place: Place) -> CommandResult:
     (place.home / "seeds").mkdir()
     (place.home / "seeds" / "observed_tables.csv").write_text(
         "observed_table,project,unique_id,columns,max_rows\nt,p,u,id:money,5\n"
@@ -213,7 +213,7 @@ def observed_tables(place: Place) -> Ended:
 
 
 @scenario
-def observed_database(place: Place) -> Ended:
+def observed_database(place: Place) -> CommandResult:
     project = artifacts.write(
         place.home / "shop" / "target",
         manifest=artifacts.manifest(
@@ -253,33 +253,33 @@ TARGET = {"DBT_TARGET_PATH": "target"}
 
 
 @scenario
-def state_no_build(place: Place) -> Ended:
+def state_no_build(place: Place) -> CommandResult:
     History(str(place.home / "history"))
     return offdag(place.home, "state", *dbt_project(place), "-o", str(place.home / "out"))
 
 
 @scenario
-def no_history(place: Place) -> Ended:
+def no_history(place: Place) -> CommandResult:
     return offdag(place.home, "verdicts")
 
 
 @scenario
-def history_empty(place: Place) -> Ended:
+def history_empty(place: Place) -> CommandResult:
     return offdag(place.home, "verdicts", "--history", "")
 
 
 @scenario
-def history_credentials(place: Place) -> Ended:
+def history_credentials(place: Place) -> CommandResult:
     return offdag(place.home, "verdicts", "--history", "s3://KEY:xoxb-of-the-test@bucket")
 
 
 @scenario
-def history_store(place: Place) -> Ended:
+def history_store(place: Place) -> CommandResult:
     return offdag(place.home, "verdicts", "--history", "zip://history")
 
 
 @scenario
-def seed_encoding(place: Place) -> Ended:
+def seed_encoding(place: Place) -> CommandResult:
     seeds = place.home / "project" / "seeds"
     seeds.mkdir(parents=True)
     (seeds / "alert_mutes.csv").write_bytes(
@@ -292,46 +292,46 @@ def seed_encoding(place: Place) -> Ended:
 
 
 @scenario
-def state_folder(place: Place) -> Ended:
+def state_folder(place: Place) -> CommandResult:
     return offdag(place.home, "diff", *dbt_project(place), "--to", "dev", "--state", str(place.home), env=TARGET)
 
 
 @scenario
-def diff_other_target(place: Place) -> Ended:
+def diff_other_target(place: Place) -> CommandResult:
     return offdag(place.home, "diff", *dbt_project(place), env=TARGET)
 
 
 @scenario
-def diff_blind(place: Place) -> Ended:
+def diff_blind(place: Place) -> CommandResult:
     return offdag(
         place.home, "diff", *dbt_project(place), "--to", "dev", "--state", str(place.home / "state"), env=TARGET
     )
 
 
 @scenario
-def ci_itself(place: Place) -> Ended:
+def ci_itself(place: Place) -> CommandResult:
     return offdag(place.home, "ci", *dbt_project(place), "--to", "prod")
 
 
 @scenario
-def slack_channel(place: Place) -> Ended:
+def slack_channel(place: Place) -> CommandResult:
     place.slack.channels.clear()
     return offdag(place.failure, "notify", env=place.slack.env)
 
 
 @scenario
-def slack_token(place: Place) -> Ended:
+def slack_token(place: Place) -> CommandResult:
     place.slack.then("chat.postMessage", "error:token_revoked")
     return offdag(place.failure, "notify", env=place.slack.env)
 
 
 @scenario
-def slack_down(place: Place) -> Ended:
+def slack_down(place: Place) -> CommandResult:
     return offdag(place.failure, "notify", env={**place.slack.env, "OFFDAG_SLACK_API_URL": "http://127.0.0.1:9/api/"})
 
 
 @scenario
-def slack_answer_lost(place: Place) -> Ended:
+def slack_answer_lost(place: Place) -> CommandResult:
     place.slack.then("webhook", "drop")
     return offdag(place.failure, "notify", env=place.slack.webhook_env)
 
@@ -342,7 +342,7 @@ def csv_folder(place: Place) -> Path:
 
 
 @scenario
-def csv_column(place: Place) -> Ended:
+def csv_column(place: Place) -> CommandResult:
     folder = csv_folder(place)
     path = folder / "orders.csv"
     path.write_text(path.read_text().replace("order_total", "total", 1))
@@ -350,14 +350,14 @@ def csv_column(place: Place) -> Ended:
 
 
 @scenario
-def csv_file(place: Place) -> Ended:
+def csv_file(place: Place) -> CommandResult:
     folder = csv_folder(place)
     (folder / "users.csv").unlink()
     return greenery(place.home, "load", str(folder), "--database", str(place.home / "shop.duckdb"))
 
 
 @scenario
-def csv_value(place: Place) -> Ended:
+def csv_value(place: Place) -> CommandResult:
     folder = csv_folder(place)
     path = folder / "promos.csv"
     path.write_text(path.read_text().replace(",10,", ",ten,"))
@@ -365,7 +365,7 @@ def csv_value(place: Place) -> Ended:
 
 
 @scenario
-def csv_database(place: Place) -> Ended:
+def csv_database(place: Place) -> CommandResult:
     database = place.home / "shop.duckdb"
     database.write_bytes(b"no database" * 1000)
     return greenery(place.home, "load", str(csv_folder(place)), "--database", str(database))
@@ -376,7 +376,7 @@ def test_every_row_has_a_scenario_and_every_scenario_a_row() -> None:
 
 
 @pytest.mark.parametrize("row", rows(), ids=lambda row: row.id)
-def test_it_happens_as_the_row_says(row: Row, tmp_path: Path, failure: Path, slack: FakeSlack) -> None:
+def test_the_error_matches_its_row(row: Row, tmp_path: Path, failure: Path, slack: FakeSlack) -> None:
     ended = SCENARIOS[row.id](Place(tmp_path, failure, slack))
     assert ended.code == row.code, ended
     assert row.words in ended.err, ended

@@ -1,4 +1,4 @@
-"""What the monitor makes of each story, as CSV, in whatever order its artifacts came."""
+"""The marts of each story as CSV, for any order of its artifacts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from support import histories
-from support.command import ROOT, Ended, offdag
+from support.command import ROOT, CommandResult, offdag
 
 pytestmark = pytest.mark.golden
 
@@ -69,7 +69,7 @@ _KEY = re.compile(r"[0-9a-f]{32}|[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
-class Monitored:
+class MonitoredHome:
     """A home whose monitor has been built."""
 
     home: Path
@@ -78,26 +78,26 @@ class Monitored:
     def database(self) -> Path:
         return self.home / "monitor.duckdb"
 
-    def build(self, *arguments: str) -> Ended:
+    def build(self, *arguments: str) -> CommandResult:
         project = str(self.home / "monitor_project")
         as_of = histories.AS_OF.isoformat()
         return offdag(self.home, "monitor", "--monitor-project-dir", project, "--as-of", as_of, *arguments)
 
     def rows(self, mart: str) -> list[dict[str, Any]]:
-        """All rows, in an order of their own; keys that are hashes and the versions of files are left out."""
+        """All rows, in a fixed order; keys that are hashes and the versions of files are left out."""
         with duckdb.connect(str(self.database), read_only=True) as connection:
             found = connection.execute(f"select * from {mart} order by all").to_arrow_table().to_pylist()
         hashed = {name for row in found for name, value in row.items() if _KEY.fullmatch(str(value))}
         return sorted(({k: v for k, v in row.items() if k not in hashed} for row in found), key=str)
 
 
-def made(home: Path) -> Monitored:
+def made(home: Path) -> MonitoredHome:
     histories.monitor_project(home)
-    return Monitored(home)
+    return MonitoredHome(home)
 
 
 @pytest.fixture(scope="session")
-def monitored(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Monitored]:
+def monitored(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MonitoredHome]:
     """All stories, collected in the order of their time."""
     home = tmp_path_factory.mktemp("stories")
     monitored = made(home)
@@ -150,7 +150,7 @@ def test_every_kind_of_signal_is_in_some_story(monitored: Monitored) -> None:
 @settings(max_examples=3, deadline=None, derandomize=True, phases=[Phase.generate])
 @given(seed=st.integers(0, 2**32), early=st.floats(0, 1))
 def test_artifacts_in_any_order_give_the_same_incidents(
-    monitored: Monitored, tmp_path_factory: pytest.TempPathFactory, seed: int, early: float
+    monitored: MonitoredHome, tmp_path_factory: pytest.TempPathFactory, seed: int, early: float
 ) -> None:
     """Some arrive before a monitor run, the rest after it: as an archive that is collected late, or a backfill."""
     plays = list(histories.plays())
@@ -163,7 +163,7 @@ def test_artifacts_in_any_order_give_the_same_incidents(
             play.collect(history, shuffled.home / "artifacts")
         built = shuffled.build()
         assert built.code == 0, built
-    # All but what is due: there it counts whether an earlier monitor run could see the project.
+    # All but what is due, which depends on whether an earlier monitor run could see the project.
     different = [
         mart for mart in MARTS if mart != "fct_notifications_due" and shuffled.rows(mart) != monitored.rows(mart)
     ]
@@ -180,7 +180,7 @@ QUESTIONS = (ROOT / "docs" / "questions.md").read_text()
 
 
 @pytest.mark.parametrize("mart", SHOWN)
-def test_the_questions_of_each_mart_have_answers(monitored: Monitored, mart: str) -> None:
+def test_the_questions_of_each_mart_have_answers(monitored: MonitoredHome, mart: str) -> None:
     section = re.search(rf"^## {mart}$(.*?)(?=^## |\Z)", QUESTIONS, re.M | re.S)
     assert section, f"docs/questions.md asks nothing of {mart}"
     queries = re.findall(r"```sql\n(.*?)```", section[1], re.S)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from support.command import ROOT, Ended, environ, greenery, offdag
+from support.command import ROOT, CommandResult, environ, greenery, offdag
 
 PULL_REQUEST = {"OFFDAG_GIT_BRANCH": "feature/tax", "OFFDAG_PULL_REQUEST": "7", "OFFDAG_GIT_SHA": "abc"}
 
@@ -48,7 +48,7 @@ def home(production: Path, tmp_path: Path) -> Path:
     return shutil.copytree(production, tmp_path / "home")
 
 
-def review(home: Path, *arguments: str, **env: str) -> Ended:
+def review(home: Path, *arguments: str, **env: str) -> CommandResult:
     flags = ("--project-dir", str(home / "shop_project"), "--out", str(home / "out"))
     return offdag(home, "ci", *flags, *arguments, env=PULL_REQUEST | env)
 
@@ -79,7 +79,7 @@ def test_a_changed_model_is_built_alone_compared_and_followed(home: Path) -> Non
     assert "model.inventory.dim_products" in built
     assert "model.inventory.fct_sessions" not in built
     assert "::error" not in ended.out
-    # Again by itself: the build is there, and nothing of it has to run anew.
+    # `offdag diff` compares the existing build again.
     flags = ("--project-dir", str(home / "shop_project"))
     assert not list((home / "out" / "state").glob("*.duckdb"))
     compared = offdag(home, "diff", *flags, "--fail-on", "rows", "--format", "json")
@@ -90,7 +90,7 @@ def test_a_changed_model_is_built_alone_compared_and_followed(home: Path) -> Non
     assert offdag(home, "diff", *flags, "--to", "staging").code == 2
 
 
-def test_without_a_state_everything_is_built_and_it_says_so(home: Path) -> None:
+def test_without_a_state_everything_is_built_with_a_remark(home: Path) -> None:
     shutil.rmtree(home / "history")
     ended = review(home, "--fail-on", "rows")
     assert ended.code == 0, ended
@@ -109,7 +109,7 @@ def test_a_full_build_skips_what_cannot_differ_and_without_the_file_compares_not
     assert "Built with the same code and inputs as in production, and not compared: 14" in text
     (home / "shop" / "inventory_prod.duckdb").unlink()
     edit(home, PRODUCTS, "inventory_count = 0 as", "inventory_count < 30 as")
-    # What nobody could compare is not green.
+    # A review that could not compare is not green.
     ended = review(home, "--fail-on", "rows")
     assert ended.code == 1, ended
     text = (home / "out" / "summary.md").read_text()
@@ -118,7 +118,7 @@ def test_a_full_build_skips_what_cannot_differ_and_without_the_file_compares_not
     assert "changed, and was not compared" in text
 
 
-def test_a_failing_test_fails_the_review_and_pages_nobody(home: Path) -> None:
+def test_a_failing_test_fails_the_review_and_sends_no_alert(home: Path) -> None:
     edit(home, PRODUCTS, "        product_id,", "        case when price_usd > 50 then product_id end as product_id,")
     ended = review(home, GITHUB_WORKSPACE=str(home))
     assert ended.code == 1, ended
@@ -133,10 +133,10 @@ def test_a_failing_test_fails_the_review_and_pages_nobody(home: Path) -> None:
     monitored = offdag(home, "monitor")
     assert monitored.code == 0, monitored
     assert "incidents: 0 open" in monitored.err
-    told = offdag(home, "notify")
-    assert "messages delivered: 0" in told.err
-    drawn = offdag(home, "report")
-    assert drawn.code == 0, drawn
+    notified = offdag(home, "notify")
+    assert "messages delivered: 0" in notified.err
+    reported = offdag(home, "report")
+    assert reported.code == 0, reported
     invocations = json.loads((home / "report.json").read_text())["fct_invocations"]
     reviewed = [row for row in invocations if row["environment"] == "ci"]
     assert [(row["git_branch"], row["pull_request"]) for row in reviewed] == [("feature/tax", "7")]
@@ -177,7 +177,7 @@ def test_a_locked_production_is_waited_for_and_then_left_alone(home: Path) -> No
 
 
 def test_the_build_is_for_the_reviews_target_alone(home: Path) -> None:
-    """The profile's default may be production: here DBT_TARGET says so."""
+    """The profile's default may be production: here DBT_TARGET names it."""
     database = home / "shop" / "inventory_prod.duckdb"
     before = database.read_bytes()
     edit(home, PRODUCTS, "inventory_count = 0 as", "inventory_count < 30 as")

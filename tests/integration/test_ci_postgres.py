@@ -45,7 +45,7 @@ def test_schemas_of_one_server_are_deferred_to_and_compared(server: postgres.Pos
     text = (tmp_path / "out" / "summary.md").read_text()
     assert "| `paid` | 50 | 50 | 50 | 0 | - |" in text
     assert "`total`" in text
-    assert "the project tells no key" in text
+    assert "the project names no key" in text
     assert "| `paid` | rows: 50 added, 50 removed | differs |" in text
     assert "| `total` | all columns: rows differ, and without a key" in text
     connection = psycopg2.connect(host="127.0.0.1", port=server.port, user=server.user, dbname="postgres")

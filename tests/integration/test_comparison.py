@@ -57,7 +57,7 @@ def test_a_table_that_became_empty_lost_all_its_rows(sides: Sides) -> None:
     assert (found.before, found.after, found.added, found.removed, found.changed) == (1, 0, 0, 1, 0)
 
 
-def test_columns_that_came_went_and_changed_their_type_are_told(sides: Sides) -> None:
+def test_added_removed_and_retyped_columns_are_reported(sides: Sides) -> None:
     sides.write(
         "create table t as select 1 as id, 'x' as gone, 7 as n",
         "create table t as select 1 as id, true as new, '8' as n",
@@ -77,7 +77,7 @@ def test_tables_without_a_shared_column_are_counted(sides: Sides) -> None:
     assert found.remarks == ("no column is the same on both sides: rows are only counted",)
 
 
-def test_repeated_keys_are_told_and_not_used(sides: Sides) -> None:
+def test_repeated_keys_are_reported_and_not_used(sides: Sides) -> None:
     sides.write(
         "create table t as select * from (values (1, 'a'), (1, 'b'), (2, 'c')) v(id, x)",
         "create table t as select * from (values (1, 'a'), (1, 'z'), (2, 'c')) v(id, x)",
@@ -90,7 +90,7 @@ def test_repeated_keys_are_told_and_not_used(sides: Sides) -> None:
     )
 
 
-def test_null_keys_are_told_and_their_rows_are_not_lost(sides: Sides) -> None:
+def test_null_keys_are_reported_and_their_rows_are_not_lost(sides: Sides) -> None:
     sides.write(
         "create table t as select * from (values (1, 'a')) v(id, x)",
         "create table t as select * from (values (1, 'a'), (null, 'b')) v(id, x)",
@@ -108,7 +108,7 @@ def test_without_a_key_rows_are_a_multiset(sides: Sides) -> None:
     found = sides.compare(key=())
     assert (found.before, found.after, found.added, found.removed, found.changed) == (3, 3, 1, 1, None)
     assert found.samples == (SampleRow("added", {"x": "2"}), SampleRow("removed", {"x": "1"}))
-    assert found.remarks[0].startswith("the project tells no key")
+    assert found.remarks[0].startswith("the project names no key")
 
 
 def test_a_key_of_several_columns(sides: Sides) -> None:
@@ -127,7 +127,7 @@ def test_nan_and_infinity_are_values(sides: Sides) -> None:
     assert (found.problem, found.changed, found.columns) == (None, 1, {"x": 1})
 
 
-def test_decimals_tell_how_far_floats_have_to_agree_and_exact_numbers_always_do(sides: Sides) -> None:
+def test_decimals_limit_the_precision_of_floats_and_not_of_exact_numbers(sides: Sides) -> None:
     table = "create table t as select 1 as id, cast({} as double precision) as x, cast({} as decimal(20, 9)) as d"
     sides.write(table.format("1.0000001", "1.5"), table.format("1.0000002", "1.5"))
     assert sides.compare().changed == 0
@@ -144,7 +144,7 @@ def test_without_a_key_floats_are_rounded_too(sides: Sides) -> None:
     assert not sides.compare(key=()).has_row_changes
 
 
-def test_the_largest_floats_are_told_apart(sides: Sides) -> None:
+def test_the_largest_floats_are_distinguished(sides: Sides) -> None:
     table = "create table t as select 1 as id, cast({} as double precision) as x"
     sides.write(table.format("1e304"), table.format("2e304"))
     found = sides.compare()
@@ -159,7 +159,7 @@ def test_zeros_at_the_end_are_no_difference(sides: Sides) -> None:
     assert (found.problem, found.changed, found.added) == (None, 0, 0)
 
 
-def test_a_key_is_its_own_column_where_case_tells_two_apart(sides: Sides) -> None:
+def test_a_key_is_its_own_column_where_names_differ_only_in_case(sides: Sides) -> None:
     if not sides.server:
         pytest.skip("DuckDB's names do not differ by case")
     sides.write('create table t as select 1 as id, 7 as "Id"', 'create table t as select 1 as id, 8 as "Id"')
@@ -203,7 +203,7 @@ def test_one_tables_trouble_does_not_hide_the_others_and_nothing_is_left_behind(
         assert missing.problem
         assert missing.before is None
         assert compare(databases, *sides.nodes(), 6, 3).changed == 0
-        # The same table again: what the first comparison made is in nobody's way.
+        # The same table again: the views of the first comparison do not interfere.
         assert compare(databases, *sides.nodes(), 6, 3).changed == 0
     if sides.server:
         connection = psycopg2.connect(
@@ -225,7 +225,7 @@ def test_both_files_are_only_read(tmp_path: Path) -> None:
     sides = Sides(tmp_path, None)
     sides.write("create table t as select 1 as id", "create table t as select 1 as id")
     before = [(tmp_path / f"{name}.duckdb").read_bytes() for name in ("prod", "ci")]
-    # Another reader is in nobody's way.
+    # Another reader does not interfere.
     with duckdb.connect(str(tmp_path / "prod.duckdb"), read_only=True):
         assert sides.compare().changed == 0
     assert [(tmp_path / f"{name}.duckdb").read_bytes() for name in ("prod", "ci")] == before

@@ -17,7 +17,7 @@ import duckdb
 import pytest
 
 from support import golden
-from support.command import ROOT, Ended, environ, greenery, offdag
+from support.command import ROOT, CommandResult, environ, greenery, offdag
 from support.fake_slack import FakeSlack
 from support.marts import marts
 
@@ -42,9 +42,9 @@ class Story:
         self.posted: dict[int, list[dict[str, Any]]] = {}
         self.incidents: dict[int, list[dict[str, Any]]] = {}
         self.codes: dict[int, tuple[int, int]] = {}
-        self.repeats: dict[int, Ended] = {}
+        self.repeats: dict[int, CommandResult] = {}
 
-    def offdag(self, *arguments: str) -> Ended:
+    def offdag(self, *arguments: str) -> CommandResult:
         return offdag(self.home, *arguments, env={**self.slack.env, "OFFDAG_GIT_SHA": "feedc0de" * 5})
 
     def play(self, week: int) -> None:
@@ -81,7 +81,7 @@ def opened(story: Story, week: int) -> set[str]:
     return {row["title"] for row in story.incidents[week] if row["incident_status"] == "open"}
 
 
-def test_dbt_ends_as_the_story_says(story: Story) -> None:
+def test_dbt_ends_as_expected(story: Story) -> None:
     assert story.codes == {week: codes for week, (_, _, codes) in WEEKS.items()}
 
 
@@ -112,11 +112,11 @@ def test_what_slack_received(story: Story, week: int, name: str) -> None:
     golden.check(f"slack/{name}.json", story.posted[week], is_live=True)
 
 
-def test_a_green_week_says_nothing(story: Story) -> None:
+def test_a_green_week_sends_nothing(story: Story) -> None:
     assert story.posted[1] == []
 
 
-def test_a_repeat_says_nothing(story: Story) -> None:
+def test_a_repeat_sends_nothing(story: Story) -> None:
     assert all("messages delivered: 0 " in repeat.err for repeat in story.repeats.values()), story.repeats
 
 
@@ -127,7 +127,7 @@ def test_what_was_opened_is_resolved_in_its_thread(story: Story) -> None:
     assert len(answers) == 3
     assert len(threads) - len(answers) == len(roots)
     assert all((m["channel"], m["thread_ts"]) in roots for m in threads)
-    # What is over is said in the first message too.
+    # The first message shows the end too.
     assert "2 RESOLVED in inventory (prod)" in [m["text"] for m in story.slack.posted if "thread_ts" not in m]
 
 
@@ -171,7 +171,7 @@ def test_the_shops_build_and_the_monitor_never_stop_each_other(story: Story) -> 
         assert [p.returncode for p in processes] == [0, 0], outputs
 
 
-def test_the_report_is_drawn_by_a_browser(story: Story) -> None:
+def test_a_browser_renders_the_report(story: Story) -> None:
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
     if chromium is None:
         assert os.environ.get("OFFDAG_REQUIRE_ALL") != "1", "CI has to have Chromium"

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from offdag.history.history import History
-from support.command import ROOT, Ended, environ, greenery, offdag
+from support.command import ROOT, CommandResult, environ, greenery, offdag
 
 BUILD = ("--", "dbt", "build", "--target", "prod")
 
@@ -47,7 +47,7 @@ def project(tmp_path: Path) -> Path:
     return folder
 
 
-def job(home: Path, *arguments: str) -> Ended:
+def job(home: Path, *arguments: str) -> CommandResult:
     return offdag(home, "job", "-e", "prod", *arguments)
 
 
@@ -80,7 +80,7 @@ def test_the_lock_is_held_until_the_build_has_ended_whatever_signal_comes(tmp_pa
     first = start(tmp_path, project)
     wait_for(project / "started-build")
     os.kill(first.pid, signal.SIGTERM)
-    # dbt does not stop at the signal: the next job has to wait for it, and says for whom.
+    # dbt does not stop at the signal: the next job has to wait for it, and logs its process.
     second = start(tmp_path, project, "--wait", "1")
     _, err = second.communicate(timeout=60)
     assert second.returncode == 75, err

@@ -1,4 +1,4 @@
-"""The history's tables in a real Postgres: what is there is what the history holds, however often and wherever a load ends."""
+"""The history's tables in a real Postgres: the same rows as in the history, however often and wherever a load is stopped."""
 
 from __future__ import annotations
 
@@ -68,13 +68,13 @@ def rows(server: postgres.Postgres, schema: str, table: str, columns: list[str])
 
 def assert_equal(server: postgres.Postgres, schema: str, history: History) -> None:
     for table, arrow in [(table, history.schema(table)) for table in history.tables()]:
-        held = {tuple(row.values()) for row in history.read(table).to_pylist()}
+        expected = {tuple(row.values()) for row in history.read(table).to_pylist()}
         found = rows(server, schema, table, arrow.names)
-        assert len(found) == len(held), table
-        assert set(found) == held, table
+        assert len(found) == len(expected), table
+        assert set(found) == expected, table
 
 
-def test_what_is_there_is_what_the_history_holds(
+def test_the_tables_hold_the_same_rows_as_the_history(
     server: postgres.Postgres, project: DbtInvocation, history: History, tmp_path: Path
 ) -> None:
     first = load(history, project, "whole")
@@ -100,7 +100,7 @@ def test_merged_files_are_the_same_rows(server: postgres.Postgres, project: DbtI
 def test_a_load_that_ends_in_between_is_completed(
     server: postgres.Postgres, project: DbtInvocation, history: History
 ) -> None:
-    class Killed(BaseException):
+    class SimulatedKill(BaseException):
         pass
 
     done = 0
@@ -109,9 +109,9 @@ def test_a_load_that_ends_in_between_is_completed(
         nonlocal done
         done += 1
         if done == 4:
-            raise Killed
+            raise SimulatedKill
 
-    with pytest.raises(Killed):
+    with pytest.raises(SimulatedKill):
         load(history, project, "killed", killed)
     rest = load(history, project, "killed")
     assert rest.unchanged == 4
@@ -131,9 +131,7 @@ def test_columns_of_a_newer_offdag_are_added(
     assert_equal(server, "older", history)
 
 
-def test_other_targets_and_servers_that_are_not_there_are_named(
-    project: DbtInvocation, history: History, tmp_path: Path
-) -> None:
+def test_other_targets_and_missing_servers_are_named(project: DbtInvocation, history: History, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="into Postgres alone, and the target is duckdb"):
         load(history, replace(project, target="duck"), "x")
     broken = "p: {target: prod, outputs: {prod: {type: postgres, host: 127.0.0.1, port: 1, user: u, password: p, dbname: d, schema: s}}}"

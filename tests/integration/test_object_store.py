@@ -105,7 +105,7 @@ def test_a_bucket_is_collected_monitored_and_compacted(env: dict[str, str], root
     assert History(root + "/history").read("invocations").num_rows == 0
 
 
-def test_of_several_creators_in_a_bucket_one_alone_succeeds(root: str) -> None:
+def test_only_one_of_several_creators_in_a_bucket_succeeds(root: str) -> None:
     won: list[int] = []
     barrier = threading.Barrier(6)
 
@@ -124,7 +124,7 @@ def test_of_several_creators_in_a_bucket_one_alone_succeeds(root: str) -> None:
     assert Store(root).read("intents/1.json") == str(won[0]).encode()
 
 
-def test_a_bucket_that_is_not_there_is_an_error_with_three_parts(env: dict[str, str], tmp_path: Path) -> None:
+def test_a_missing_bucket_is_an_error_with_three_parts(env: dict[str, str], tmp_path: Path) -> None:
     folder = str(build(tmp_path / "target"))
     ended = offdag(tmp_path, "collect", "-e", "prod", "--history", "s3://no-such-bucket/h", folder, env=env)
     assert ended.code == 3, ended

@@ -65,7 +65,7 @@ def test_a_table_of_postgres_is_copied_cut_and_known_again(
     ]
 
 
-def test_a_table_that_is_not_there_is_a_verdict(project: DbtInvocation, history: History) -> None:
+def test_a_missing_table_is_a_verdict(project: DbtInvocation, history: History) -> None:
     absent = ObservedTable("stock", "p", "snapshot.p.stock", {"no_such_column": "string"}, 2)
     [verdict] = observe(history, absent, project)
     assert verdict["verdict"] == "unreadable"

@@ -1,4 +1,4 @@
-"""What cannot run here is GitHub itself: the shell steps of the workflows and of the action run as they stand."""
+"""The shell steps of the workflows and of the action, run unchanged; only GitHub itself is missing."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from support.command import BIN, ROOT, Ended, environ, offdag, run
+from support.command import BIN, ROOT, CommandResult, environ, offdag, run
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def steps(file: str, job: str | None = None) -> list[dict[str, Any]]:
     return [step for step in found if "run" in step]
 
 
-def shell(step: dict[str, Any], folder: Path, env: dict[str, str]) -> Ended:
+def shell(step: dict[str, Any], folder: Path, env: dict[str, str]) -> CommandResult:
     """A step as GitHub runs it: bash, ends at the first error."""
     clean = {
         k: v for k, v in environ(folder).items() if not k.startswith(("OFFDAG_", "INVENTORY_", "DBT_TARGET", "DBT_LOG"))
@@ -55,7 +55,7 @@ def test_the_scheduled_workflow_then_the_review(checkout: Path, tmp_path: Path) 
     assert (checkout / ".offdag" / "report.html").is_file()
     tools = tmp_path / "tools"
     tools.mkdir()
-    # GitHub's own tool needs GitHub: what it is told to post is looked at.
+    # gh needs GitHub: a stand-in records its arguments.
     (tools / "gh").write_text('#!/bin/sh\nprintf "%s\\n" "$@" > gh.log\n')
     (tools / "gh").chmod(0o755)
     summary = tmp_path / "summary.md"
@@ -66,9 +66,9 @@ def test_the_scheduled_workflow_then_the_review(checkout: Path, tmp_path: Path) 
     assert "nothing was built" in summary.read_text()
     path = f"{tools}:{BIN}:{os.environ['PATH']}"
     assert shell(comment, checkout, {**env, "PATH": path}).code == 0
-    told = (checkout / "gh.log").read_text().split()
-    assert told[:3] == ["pr", "comment", "7"]
-    assert (checkout / told[-1]).read_text() == summary.read_text()
+    arguments = (checkout / "gh.log").read_text().split()
+    assert arguments[:3] == ["pr", "comment", "7"]
+    assert (checkout / arguments[-1]).read_text() == summary.read_text()
 
 
 def test_the_steps_of_the_other_job_are_the_readmes_commands() -> None:
@@ -80,7 +80,7 @@ def test_the_action_installs_this_package_and_reviews(checkout: Path, tmp_path: 
     inputs = yaml.safe_load((ROOT / "action.yml").read_text())["inputs"]
     target = tmp_path / "installed"
     pip = {
-        # All that the package needs is there already; what is built and installed is the package.
+        # The package's requirements are installed already; only the package is built and installed.
         "PIP_NO_DEPS": "1",
         # pip reads this one the other way round.
         "PIP_NO_BUILD_ISOLATION": "0",
@@ -131,10 +131,10 @@ def test_make_schedule_prints_lines_that_a_shell_reads(tmp_path: Path) -> None:
     shown = run(["make", "-s", "schedule"], environ(tmp_path), cwd=folder).out.splitlines()
     lines = [line for line in shown if not line.startswith("#")]
     assert [line.split("  ", 1)[0] for line in lines] == ["15 4 * * *", "45 * * * *"]
-    (tmp_path / ".offdag.env").write_text("export TOLD=secret\n")
+    (tmp_path / ".offdag.env").write_text("export EXAMPLE=secret\n")
     for line, target in zip(lines, ("build-then-monitor", "monitor"), strict=True):
-        # cron turns \% into %; make stands for itself.
-        command = line.split("  ", 1)[1].replace("\\%", "%").replace(f"make {target}", 'echo "$PWD $TOLD"')
+        # cron turns \% into %; echo replaces make.
+        command = line.split("  ", 1)[1].replace("\\%", "%").replace(f"make {target}", 'echo "$PWD $EXAMPLE"')
         assert run(["sh", "-c", command], {"HOME": str(tmp_path), "PATH": os.environ["PATH"]}, cwd=tmp_path).code == 0
         assert (folder / ".offdag" / f"{target}.log").read_text() == f"{folder} secret\n"
 

@@ -8,7 +8,7 @@ from offdag.clock import utc_now
 
 
 class MovingClock:
-    """This moment, moved by what the test asks for."""
+    """The current time plus what the test adds."""
 
     def __init__(self) -> None:
         self._offset = timedelta()
@@ -21,5 +21,5 @@ class MovingClock:
         self._offset += timedelta(**delta)
 
     def reset(self) -> None:
-        """Be at this moment again."""
+        """Return to the current time."""
         self._offset = timedelta()

@@ -14,8 +14,8 @@ BIN = Path(sys.executable).parent
 
 
 @dataclass(frozen=True, repr=False)
-class Ended:
-    """A process that ended."""
+class CommandResult:
+    """Exit code and output of a process."""
 
     code: int
     out: str
@@ -44,17 +44,17 @@ def environ(home: Path, more: Mapping[str, str] | None = None) -> dict[str, str]
     }
 
 
-def run(command: list[str], env: Mapping[str, str], cwd: Path = ROOT, timeout: float = 300) -> Ended:
+def run(command: list[str], env: Mapping[str, str], cwd: Path = ROOT, timeout: float = 300) -> CommandResult:
     """Run a command to its end."""
     done = subprocess.run(command, env=dict(env), cwd=cwd, capture_output=True, text=True, timeout=timeout, check=False)
-    return Ended(done.returncode, done.stdout, done.stderr)
+    return CommandResult(done.returncode, done.stdout, done.stderr)
 
 
-def offdag(home: Path, *arguments: str, env: Mapping[str, str] | None = None, timeout: float = 300) -> Ended:
-    """Run a verb with a home of its own."""
+def offdag(home: Path, *arguments: str, env: Mapping[str, str] | None = None, timeout: float = 300) -> CommandResult:
+    """Run a verb with its own home."""
     return run([sys.executable, "-m", "offdag", *arguments], environ(home, env), timeout=timeout)
 
 
-def greenery(home: Path, *arguments: str) -> Ended:
+def greenery(home: Path, *arguments: str) -> CommandResult:
     """Run the shop's tools."""
     return run([sys.executable, "-m", "greenery", *arguments], environ(home))

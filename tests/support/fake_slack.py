@@ -1,4 +1,4 @@
-"""A server in Slack's API shape on loopback. The test chooses its behaviour; it records what arrives."""
+"""A server with Slack's API on loopback. The test chooses its behaviour; it records what arrives."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Histories with one story each, named for what happens in them: recorded runs of dbt 1.11, re-dated, with what is told changed in them.
+"""Histories with one story each, named for its events: recorded runs of dbt 1.11, with new dates and the changes of the story.
 
-Each story is a project of its own in one history, so one monitor run computes them all.
+Each story is a separate project in one history, so one monitor run computes them all.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from support.recorded import document
 
 Document = dict[str, Any]
 
-# The stories begin here, and are looked at after the tenth day.
+# The stories begin here, and are monitored after the tenth day.
 BEGIN = datetime(2026, 1, 1, 6)
 AS_OF = datetime(2026, 1, 11, 0)
 
@@ -44,7 +44,7 @@ _GREEN = {"status": "success", "message": "OK", "failures": None}
 
 @dataclass
 class Moment:
-    """What was there to collect at one time.
+    """What could be collected at one time.
 
     Attributes:
         day: Days after BEGIN.
@@ -276,7 +276,7 @@ class Play:
                 history.put(table, at.date(), identity, rows, origin)
 
     def _dated(self, content: Document, at: datetime) -> Document:
-        """The document as of another time, of an invocation of its own. Manifests belong to the command that they lie beside."""
+        """The document as of another time, of a separate invocation. Manifests belong to the command whose results are beside them."""
         ended = datetime.fromisoformat(content["metadata"]["generated_at"].removesuffix("Z"))
 
         def moved(found: re.Match[str]) -> str:

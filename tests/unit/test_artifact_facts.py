@@ -1,4 +1,4 @@
-"""What dbt does that a collector has to get right: one named case each, on recorded artifacts where a version that installs shows it."""
+"""Behaviour of dbt that a collector has to handle: one named case each, on recorded artifacts where a version that installs shows it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def history(tmp_path: Path) -> History:
 
 
 def take(history: History, folder: Path, **context: Any) -> dict[str, CollectedArtifact]:
-    """What became of each kind of artifact in a folder."""
+    """The result for each kind of artifact in a folder."""
     files = find_artifacts([str(folder)], recursive=False)
     return {j.verdict["kind"]: j for j in collect_files(history, files, Context(environment="prod", **context))}
 
@@ -121,7 +121,7 @@ def test_fact_04_times_come_from_the_results(history: History, tmp_path: Path) -
 
 
 @every_version
-def test_fact_05_wall_time_is_there_from_1_10_on(history: History, version: str) -> None:
+def test_fact_05_wall_time_exists_from_1_10_on(history: History, version: str) -> None:
     take(history, recorded.folder(version, "build_fails"))
     [row] = table(history, "invocations")
     assert (row["started_at"] is not None) == (tuple(map(int, version.split("."))) >= (1, 10))
@@ -137,7 +137,7 @@ def test_fact_06_a_run_that_selected_nothing_is_empty(history: History, version:
 
 
 @every_version
-def test_fact_07_the_target_is_not_told(history: History, version: str) -> None:
+def test_fact_07_the_target_is_not_recorded(history: History, version: str) -> None:
     files = find_artifacts([str(recorded.folder(version, "build_fails"))], recursive=False)
     collect_files(history, files, Context())
     [row] = table(history, "invocations")
@@ -201,8 +201,8 @@ def test_fact_14_ephemeral_models_are_skipped_in_a_green_run_of_2_0(history: His
     results["metadata"]["dbt_version"] = "2.0.0-preview.1"
     node = artifacts.node("model.p.ephemeral", config={"materialized": "ephemeral"})
     take(history, left(tmp_path, run_results=results, manifest=artifacts.manifest([node, artifacts.node("model.p.m")])))
-    [held] = [row for row in table(history, "nodes") if row["name"] == "ephemeral"]
-    assert held["materialization"] == "ephemeral"
+    [ephemeral] = [row for row in table(history, "nodes") if row["name"] == "ephemeral"]
+    assert ephemeral["materialization"] == "ephemeral"
 
 
 @every_version
@@ -213,8 +213,8 @@ def test_fact_15_there_are_rows_besides_models_and_tests(history: History, versi
     number = tuple(map(int, version.split(".")))
     assert ("unit_test" in types) == (number >= (1, 8))
     assert ("exposure" in types) == (number >= (1, 10))
-    held = {row["resource_type"] for row in table(history, "nodes")}
-    assert ("unit_test" in held) == (number >= (1, 8)), "unit tests are not among the nodes of the manifest"
+    types = {row["resource_type"] for row in table(history, "nodes")}
+    assert ("unit_test" in types) == (number >= (1, 8)), "unit tests are not among the nodes of the manifest"
 
 
 def test_fact_16_a_microbatch_model_keeps_its_status(history: History, tmp_path: Path) -> None:
@@ -226,7 +226,7 @@ def test_fact_16_a_microbatch_model_keeps_its_status(history: History, tmp_path:
 
 
 def test_fact_17_a_test_keeps_its_key_when_its_arguments_change() -> None:
-    def held(unique_id: str, values: list[str]) -> dict[str, Any]:
+    def row_of(unique_id: str, values: list[str]) -> dict[str, Any]:
         node = artifacts.node(
             unique_id,
             ("model.p.m",),
@@ -237,7 +237,7 @@ def test_fact_17_a_test_keeps_its_key_when_its_arguments_change() -> None:
         content = json.dumps(artifacts.manifest([node])).encode()
         return read_manifest(parse_document("manifest.json", content)).nodes[0]
 
-    one, other = held("test.p.accepted_values.aaa", ["a"]), held("test.p.accepted_values.bbb", ["a", "b"])
+    one, other = row_of("test.p.accepted_values.aaa", ["a"]), row_of("test.p.accepted_values.bbb", ["a", "b"])
     assert one["unique_id"] != other["unique_id"]
     assert one["stable_key"] == other["stable_key"]
 
@@ -327,7 +327,7 @@ def test_fact_24_adapters_answer_differently(
 
 
 @every_version
-def test_fact_25_relation_names_are_null_where_dbt_tells_none(history: History, version: str) -> None:
+def test_fact_25_relation_names_are_null_where_dbt_has_none(history: History, version: str) -> None:
     take(history, recorded.folder(version, "build_fails"))
     rows = {row["unique_id"]: row for row in table(history, "node_results")}
     assert rows["test.shop.warns_on_any_row"]["relation_name"] is None
@@ -342,7 +342,7 @@ def test_fact_26_compiled_code_is_in_no_table(history: History, version: str) ->
         assert "select distinct customer" not in json.dumps(table(history, name), default=str), name
 
 
-def test_fact_28_only_the_module_at_hand_is_imported() -> None:
+def test_fact_28_only_the_module_of_the_version_is_imported() -> None:
     script = (
         "import sys; from offdag.artifacts.models import parser_module; parser_module('run_results', 6);"
         "print(*(m for m in sys.modules if m.startswith('dbt_artifacts_parser.parsers.') and m[-1].isdigit()))"
@@ -351,7 +351,7 @@ def test_fact_28_only_the_module_at_hand_is_imported() -> None:
     assert done.stdout.split() == ["dbt_artifacts_parser.parsers.run_results.run_results_v6"]
 
 
-def test_fact_29_unknown_keys_are_passed_over_at_every_depth(history: History, tmp_path: Path) -> None:
+def test_fact_29_unknown_keys_are_ignored_at_every_depth(history: History, tmp_path: Path) -> None:
     results = artifacts.run_results([artifacts.result("model.p.m", of_2_0={"x": 1})])
     results["results"][0]["timing"][0]["of_2_0"] = [1]
     manifest = artifacts.manifest([artifacts.node("model.p.m", of_2_0={"deep": {}})])
@@ -396,7 +396,7 @@ def test_fact_30_failures_as_text_are_a_number(history: History, tmp_path: Path)
         (b"", "unreadable", "is empty"),
     ],
 )
-def test_fact_30_what_cannot_be_read_is_kept_and_told(
+def test_fact_30_what_cannot_be_read_is_kept_and_reported(
     history: History, tmp_path: Path, content: bytes, verdict: str, reason: str
 ) -> None:
     folder = tmp_path / "target"
@@ -444,7 +444,7 @@ def test_catalogs_are_kept_by_content(history: History, tmp_path: Path, version:
 
 
 @every_version
-def test_a_retry_is_told_from_the_run_it_completes(history: History, version: str) -> None:
+def test_a_retry_is_distinguished_from_the_run_it_completes(history: History, version: str) -> None:
     take(history, recorded.folder(version, "build_fails"))
     take(history, recorded.folder(version, "retry_recovers"))
     rows = sorted(table(history, "invocations"), key=lambda row: row["generated_at"])

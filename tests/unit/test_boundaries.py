@@ -1,4 +1,4 @@
-"""Which room may import and do what, read from the syntax trees of all modules."""
+"""What each package may import and do, read from the syntax trees of all modules."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from support.command import ROOT
 
 PACKAGE = ROOT / "tools" / "offdag"
 MODULES = sorted(p.relative_to(PACKAGE).as_posix() for p in PACKAGE.rglob("*.py"))
-# A room imports only what stands before it.
+# A package imports only those before it.
 ORDER = [
     "errors", "clock", "environment", "origin", "duckdb_files", "settings", "artifacts", "history", "dbt", "collect", "monitor",
     "notify", "report", "review", "export", "doctor", "job", "cli",
@@ -31,7 +31,7 @@ def tree(module: str) -> ast.Module:
 
 
 def imports(module: str) -> Iterator[tuple[str, bool]]:
-    """Imported modules, and whether the import stands at the top of the module and is run."""
+    """Imported modules, and whether the import is at the top of the module and is run."""
     top = {id(node) for node in tree(module).body}
     for node in ast.walk(tree(module)):
         if isinstance(node, ast.Import):
@@ -40,7 +40,7 @@ def imports(module: str) -> Iterator[tuple[str, bool]]:
             yield node.module, id(node) in top
 
 
-def room(module: str) -> str:
+def package(module: str) -> str:
     return module.split("/", maxsplit=1)[0].removesuffix(".py")
 
 
@@ -59,7 +59,7 @@ def room(module: str) -> str:
         ("signal", ["dbt/", "job.py", "review/databases.py"]),
     ],
 )
-def test_a_library_is_used_in_its_room_alone(library: str, allowed: list[str]) -> None:
+def test_a_library_is_used_only_in_its_package(library: str, allowed: list[str]) -> None:
     users = {m for m in MODULES for name, _ in imports(m) if f"{name}.".startswith(f"{library}.")}
     assert users or library == "dbt_artifacts_parser", f"nothing imports {library}: the boundary guards nothing"
     assert {user for user in users if not user.startswith(tuple(allowed))} == set()
@@ -77,7 +77,7 @@ def test_slow_libraries_are_imported_where_they_are_used(library: str) -> None:
 
 def test_the_store_belongs_to_the_history() -> None:
     for module in MODULES:
-        if room(module) == "history":
+        if package(module) == "history":
             continue
         touched = {n.attr for n in ast.walk(tree(module)) if isinstance(n, ast.Attribute)}
         assert "store" not in touched, module
@@ -86,7 +86,7 @@ def test_the_store_belongs_to_the_history() -> None:
 
 def test_the_text_of_an_artifact_belongs_to_artifacts() -> None:
     for module in MODULES:
-        if room(module) != "artifacts":
+        if package(module) != "artifacts":
             assert "readable" not in {n.attr for n in ast.walk(tree(module)) if isinstance(n, ast.Attribute)}, module
 
 
@@ -108,13 +108,13 @@ def test_sql_in_python_reads_whole_marts_observed_tables_and_the_loaded_schema()
         assert not found or module in ("monitor/marts.py", "collect/observe.py", "export/postgres.py"), (module, found)
 
 
-def test_rooms_import_only_what_stands_before_them() -> None:
+def test_packages_import_only_earlier_packages() -> None:
     arrows: dict[str, set[str]] = {}
     for module in MODULES:
         for name, _ in imports(module):
             parts = name.split(".")
             if parts[0] == "offdag" and len(parts) > 1 and module != "__main__.py":
-                arrows.setdefault(room(module), set()).add(parts[1])
+                arrows.setdefault(package(module), set()).add(parts[1])
     for source, targets in arrows.items():
         for target in targets - {source}:
             if source == "settings" and target == "duckdb_files":

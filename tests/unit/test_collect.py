@@ -70,7 +70,7 @@ def test_nodes_grow_only_where_they_change(history: History, tmp_path: Path) -> 
     assert history.read("manifest_nodes").num_rows == 4
 
 
-def test_what_was_there_before_the_run_is_stale(history: History, tmp_path: Path) -> None:
+def test_what_existed_before_the_run_is_stale(history: History, tmp_path: Path) -> None:
     folder = build(tmp_path / "target")
     found = take(history, folder, context=Context(environment="prod", before=fingerprints(folder)))
     assert found.counts == {"stale": 2}
@@ -83,7 +83,7 @@ def test_an_interrupted_run_is_partial(history: History, tmp_path: Path) -> None
     assert history.read("invocations").to_pylist()[0]["is_partial"] is True
 
 
-def test_other_commands_are_recorded_and_are_no_build(history: History, tmp_path: Path) -> None:
+def test_other_commands_are_recorded_and_are_not_builds(history: History, tmp_path: Path) -> None:
     assert take(history, build(tmp_path / "target", which="generate")).counts == {"accepted": 1, "other command": 1}
     assert [row["is_build"] for row in history.read("node_results").to_pylist()] == [False]
 
@@ -97,13 +97,13 @@ def test_one_bad_file_never_stops_a_folder(history: History, tmp_path: Path) -> 
     assert kept.is_file()
 
 
-def test_an_empty_run_is_told_from_none(history: History, tmp_path: Path) -> None:
+def test_an_empty_run_is_distinguished_from_no_run(history: History, tmp_path: Path) -> None:
     folder = artifacts.write(tmp_path / "target", run_results=artifacts.run_results([]))
     assert take(history, folder).counts == {"empty": 1}
     assert history.read("invocations").to_pylist()[0]["result_count"] == 0
 
 
-def test_the_artifacts_own_variables_tell_job_environment_and_origin(history: History, tmp_path: Path) -> None:
+def test_the_artifacts_own_variables_give_job_environment_and_origin(history: History, tmp_path: Path) -> None:
     env = {"OFFDAG_JOB_ID": "j", "OFFDAG_ENVIRONMENT": "staging", "OFFDAG_GIT_SHA": "abc"}
     folder = artifacts.write(tmp_path / "target", run_results=artifacts.run_results([], env=env))
     take(history, folder, context=Context(origin=Origin(git_sha="of the collector", git_branch="main")))

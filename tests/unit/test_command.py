@@ -133,7 +133,7 @@ def test_a_connection_needs_only_the_variables_of_what_is_asked(project: Path) -
         prod.connection("password")
 
 
-def test_a_profile_is_where_the_flag_says(project: Path) -> None:
+def test_the_profile_flag_gives_the_folder(project: Path) -> None:
     folder = project / "secret"
     folder.mkdir()
     (folder / "profiles.yml").write_text(PROFILES)
@@ -152,7 +152,7 @@ def test_source_freshness_takes_over_what_it_understands() -> None:
     assert freshness_command(["./build.sh"]) == []
 
 
-def test_a_selection_is_seen() -> None:
+def test_a_selection_is_recognised() -> None:
     assert selects(["dbt", "build", "--select=a"])
     assert not selects(["make", "-s", "dbt", "build"])
     assert flag_value(["--target"], "--target") is None

@@ -27,7 +27,7 @@ from support import artifacts
 NOW = artifacts.NOW + timedelta(days=2)
 
 
-class Killed(BaseException):
+class SimulatedKill(BaseException):
     """The process ends here."""
 
 
@@ -128,7 +128,7 @@ def test_old_days_of_a_second_backfill_wait_for_the_next_compaction(tmp_path: Pa
     day = artifacts.NOW.date()
     assert compact_when_due(history, long_after + timedelta(minutes=1), [day]).written == 0
     assert compact_when_due(history, long_after + timedelta(hours=1)).written > 0
-    # And once more, for the files that the merged ones stand for.
+    # And once more, for the files that the merged ones replace.
     assert compact_when_due(history, long_after + timedelta(hours=2)).removed > 0
     assert len(parquet_files(history, "node_results")) == 1
 
@@ -141,7 +141,7 @@ def interrupted(method: str, at: int) -> Callable[..., Any]:
         nonlocal count
         count += 1
         if count == at:
-            raise Killed
+            raise SimulatedKill
         return original(self, *arguments)
 
     return call
@@ -159,7 +159,7 @@ def test_killed_anywhere_and_repeated_gives_the_same_rows(tmp_path: Path, method
             patch.setattr(Store, method, interrupted(method, at))
             try:
                 compact(history, NOW + GRACE)
-            except Killed:
+            except SimulatedKill:
                 assert rows(history) == before, "a reader may see a row twice, never not at all"
             else:
                 assert at > 5
@@ -168,10 +168,10 @@ def test_killed_anywhere_and_repeated_gives_the_same_rows(tmp_path: Path, method
             compact(history, NOW + timedelta(hours=hours))
         assert rows(history) == before
         assert len(parquet_files(history, "node_results")) == 1
-    raise AssertionError("never came to an end")
+    raise AssertionError("never ended")
 
 
-def test_a_reader_at_work_never_misses_a_row(tmp_path: Path) -> None:
+def test_an_active_reader_never_misses_a_row(tmp_path: Path) -> None:
     history = History(str(tmp_path / "history"))
     fill(history, tmp_path / "runs", runs=30)
     glob = f"{history.root}/tables/invocations/*/*.parquet"
@@ -204,7 +204,7 @@ def test_a_reader_at_work_never_misses_a_row(tmp_path: Path) -> None:
     assert min(counts) >= 30
 
 
-def test_a_file_that_vanishes_is_told_from_one_that_is_damaged(tmp_path: Path) -> None:
+def test_a_vanished_file_is_distinguished_from_a_damaged_one(tmp_path: Path) -> None:
     with pytest.raises(duckdb.Error) as gone:
         duckdb.connect().execute("select * from read_parquet(?)", [str(tmp_path / "gone.parquet")])
     (tmp_path / "damaged.parquet").write_bytes(b"PAR1")
@@ -233,12 +233,12 @@ def test_the_monitor_repeats_once_where_a_file_vanished(tmp_path: Path, caplog: 
 
 
 def pruned(history: History, at: int) -> bool:
-    """Whether a pruning that is killed at its n-th removal came to its end."""
+    """Whether a pruning that is killed at its n-th removal completed."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Store, "delete", interrupted("delete", at))
         try:
             prune(history, (artifacts.NOW + timedelta(days=1)).date())
-        except Killed:
+        except SimulatedKill:
             return False
     return True
 
@@ -274,7 +274,7 @@ def test_pruning_drops_whole_dates_and_keeps_what_newer_runs_refer_to(tmp_path: 
         assert rows(history) == rows(whole)
 
 
-def test_merged_files_tell_when_they_were_written(tmp_path: Path) -> None:
+def test_merged_files_record_when_they_were_written(tmp_path: Path) -> None:
     history = History(str(tmp_path / "history"))
     fill(history, tmp_path / "runs", runs=2)
     compact(history, NOW)

@@ -39,7 +39,7 @@ def unique(columns: object, name: str = "unique", **more: Any) -> dict[str, Any]
         ({"constraints": "odd", "columns": [], "config": {"unique_key": 5, "meta": None}}, [], (), None),
     ],
 )  # fmt: skip
-def test_the_key_is_what_the_project_says_before_what_it_tests(
+def test_a_configured_key_comes_before_a_tested_one(
     model: dict[str, Any], tests: list[dict[str, Any]], key: tuple[str, ...], origin: str | None
 ) -> None:
     node = read(artifacts.node("model.p.a", **model), *tests)["model.p.a"]

@@ -22,7 +22,7 @@ from support import artifacts
 from support.command import ROOT, environ
 
 
-class Killed(BaseException):
+class SimulatedKill(BaseException):
     """The process ends here."""
 
 
@@ -49,7 +49,7 @@ def take(folder: Path, history: Path) -> None:
 
 
 def files(history: Path) -> dict[str, bytes]:
-    """All files but the verdicts, which tell of each look."""
+    """All files but the verdicts, which record each collection."""
     found = {p.relative_to(history).as_posix(): p for p in history.rglob("*") if p.is_file()}
     return {name: path.read_bytes() for name, path in found.items() if "artifact_verdicts/run_date=2" not in name}
 
@@ -81,10 +81,10 @@ def killer(at: int, after: bool) -> Callable[[Store, str, bytes], None]:
         nonlocal count
         count += 1
         if count == at and not after:
-            raise Killed
+            raise SimulatedKill
         original(self, name, content)
         if count == at:
-            raise Killed
+            raise SimulatedKill
 
     return write
 
@@ -99,7 +99,7 @@ def test_killed_at_any_write_and_repeated_gives_the_same_files(
         history = tmp_path / f"killed-at-{at}"
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(Store, "write", killer(at, after))
-            with pytest.raises(Killed):
+            with pytest.raises(SimulatedKill):
                 take(folder, history)
         assert not list(history.rglob("*.tmp"))
         take(folder, history)

@@ -1,4 +1,4 @@
-"""Delivery against a server in Slack's shape: nothing lost, nothing twice, at every fault."""
+"""Delivery against a server with Slack's API: nothing lost, nothing twice, at every fault."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from offdag.monitor.rows import DueNotification
 from offdag.notify import slack as slack_module
 from offdag.notify.delivery import Delivery, Outcome
 from offdag.notify.outbox import Outbox, channel_folder
-from offdag.notify.sinks import Payload, Posted, Printed, Sink
+from offdag.notify.sinks import Payload, PostedMessage, Sink, TerminalSink
 from offdag.notify.slack import SlackBot
 from offdag.notify.webhook import SlackWebhook
 from support.clock import MovingClock
@@ -54,7 +54,7 @@ def expire() -> None:
 
 
 def receipts(history: History) -> list[tuple[str, str]]:
-    """Of notifications; their details are messages too, with receipts of their own."""
+    """Of notifications; their details are messages too, with their own receipts."""
     rows = history.read("deliveries").to_pylist()
     return [(row["notification_id"], row["outcome"]) for row in rows if row["event"] not in ("details", "update")]
 
@@ -76,7 +76,7 @@ def test_one_message_a_channel_with_a_receipt_for_each_notification(history: His
     assert all(m["text"] and m["blocks"] for m in slack.posted)
 
 
-def test_a_second_run_says_nothing_twice(history: History, slack: FakeSlack) -> None:
+def test_a_second_run_sends_nothing_twice(history: History, slack: FakeSlack) -> None:
     deliver(history, bot(slack), due())
     assert deliver(history, bot(slack), due(), due(notification_id="n2")).notifications == 1
     assert [len(m["blocks"]) for m in first_messages(slack)] == [2, 2]
@@ -94,7 +94,7 @@ def test_what_is_resolved_is_answered_in_the_thread(history: History, slack: Fak
     answer = slack.posted[-1]
     assert answer["thread_ts"] == first["ts"]
     assert "RESOLVED" in answer["text"]
-    # The first message says it too, and what is still broken.
+    # The first message shows it too, and what is still broken.
     assert first["text"] == "1 FAILED, 1 RESOLVED in shop (prod)"
     assert [b["text"]["text"].split("*")[1] for b in first["blocks"][1:]] == ["FAILED", "RESOLVED"]
 
@@ -133,13 +133,13 @@ def test_details_that_a_killed_sender_left_are_posted_by_the_next(
     posts = iter(range(lost))
 
     class Dying(SlackBot):
-        def post(self, payload: Payload, envelope_id: str) -> Posted:
+        def post(self, payload: Payload, envelope_id: str) -> PostedMessage:
             posted = super().post(payload, envelope_id)
             if next(posts) == lost - 1:
-                raise Killed
+                raise SimulatedKill
             return posted
 
-    with pytest.raises(Killed):
+    with pytest.raises(SimulatedKill):
         deliver(history, Dying(TOKEN, f"{slack.url}/api/"), *rows)
     expire()
     deliver(history, bot(slack), *rows)
@@ -229,7 +229,7 @@ def test_a_pause_beyond_the_lease_is_a_refusal_that_stays_due(history: History, 
 @pytest.mark.parametrize(
     "word", ["channel_not_found", "not_in_channel", "invalid_auth", "token_revoked", "is_archived", "missing_scope"]
 )
-def test_a_refusal_says_what_to_do_and_stays_due(history: History, slack: FakeSlack, word: str) -> None:
+def test_a_refusal_names_the_next_step_and_stays_due(history: History, slack: FakeSlack, word: str) -> None:
     slack.then("chat.postMessage", f"error:{word}")
     outcome = deliver(history, bot(slack), due())
     [failure] = outcome.failures
@@ -281,7 +281,7 @@ def test_a_thread_that_is_gone_is_answered_in_the_channel_and_stops_nothing(hist
     assert "RESOLVED" in str(first_messages(slack))
 
 
-class Killed(BaseException):
+class SimulatedKill(BaseException):
     """The process ends here."""
 
 
@@ -299,17 +299,17 @@ class KilledSink:
         self.find = inner.find
         self.update = inner.update
 
-    def post(self, payload: Payload, envelope_id: str) -> Posted:
+    def post(self, payload: Payload, envelope_id: str) -> PostedMessage:
         if self._after:
             self._inner.post(payload, envelope_id)
-        raise Killed
+        raise SimulatedKill
 
 
 @pytest.mark.parametrize("after", [False, True])
-def test_killed_around_the_post_nothing_is_lost_and_nothing_said_twice(
+def test_killed_around_the_post_nothing_is_lost_and_nothing_sent_twice(
     history: History, slack: FakeSlack, after: bool
 ) -> None:
-    with pytest.raises(Killed):
+    with pytest.raises(SimulatedKill):
         deliver(history, KilledSink(bot(slack), after), due())
     assert deliver(history, bot(slack), due()).messages == 0, "the lease still holds"
     expire()
@@ -319,16 +319,16 @@ def test_killed_around_the_post_nothing_is_lost_and_nothing_said_twice(
 
 
 @pytest.mark.parametrize("point", ["claim", "record"])
-def test_killed_at_a_write_nothing_is_lost_and_nothing_said_twice(
+def test_killed_at_a_write_nothing_is_lost_and_nothing_sent_twice(
     history: History, slack: FakeSlack, monkeypatch: pytest.MonkeyPatch, point: str
 ) -> None:
     with monkeypatch.context() as patch:
 
         def die(*_: object, **__: object) -> None:
-            raise Killed
+            raise SimulatedKill
 
         patch.setattr(Outbox, point, die)
-        with pytest.raises(Killed):
+        with pytest.raises(SimulatedKill):
             deliver(history, bot(slack), due())
     expire()
     deliver(history, bot(slack), due())
@@ -366,7 +366,7 @@ def test_a_slow_sender_that_was_done_in_time_is_not_repeated(history: History, s
 
 
 def test_two_finishers_of_one_message_post_it_once(history: History, slack: FakeSlack) -> None:
-    with pytest.raises(Killed):
+    with pytest.raises(SimulatedKill):
         deliver(history, KilledSink(bot(slack), after=False), due())
     # The dead sender's lease is over, those of the finishers are not.
     expire()
@@ -401,10 +401,10 @@ def test_a_webhook_that_is_gone_never_shows_its_url(history: History, slack: Fak
     assert "secret-of-the-webhook" not in str(failure)
 
 
-def test_printing_has_receipts_of_its_own(history: History, slack: FakeSlack) -> None:
+def test_printing_has_its_own_receipts(history: History, slack: FakeSlack) -> None:
     shown: list[str] = []
-    assert deliver(history, Printed(shown.append), due(sink="stdout")).messages == 1
-    assert deliver(history, Printed(shown.append), due(sink="stdout")).messages == 0
+    assert deliver(history, TerminalSink(shown.append), due(sink="stdout")).messages == 1
+    assert deliver(history, TerminalSink(shown.append), due(sink="stdout")).messages == 0
     assert len(shown) == 1
     assert deliver(history, bot(slack), due()).messages == 1
 

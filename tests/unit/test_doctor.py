@@ -1,14 +1,14 @@
-"""offdag doctor against a server in Slack's shape."""
+"""offdag doctor against a server with Slack's API."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from support.command import Ended, offdag
+from support.command import CommandResult, offdag
 from support.fake_slack import TOKEN, FakeSlack
 
 
-def doctor(home: Path, slack: FakeSlack, *arguments: str) -> Ended:
+def doctor(home: Path, slack: FakeSlack, *arguments: str) -> CommandResult:
     ended = offdag(home, "doctor", *arguments, env=slack.env)
     assert TOKEN not in ended.out + ended.err
     return ended
@@ -49,7 +49,7 @@ def test_without_slack_messages_are_printed(failure: Path) -> None:
     assert "messages are printed" in ended.out
 
 
-def test_who_is_told_of_a_node(failure: Path, slack: FakeSlack) -> None:
+def test_channels_of_a_node_are_listed(failure: Path, slack: FakeSlack) -> None:
     ended = doctor(failure, slack, "--node", "orders", "--no-message")
     rows = [line for line in ended.out.splitlines() if "orders" in line]
     assert len(rows) == 2, ended

@@ -50,7 +50,7 @@ def test_metadata_names_the_artifact() -> None:
         (b"[" * 100_000, Verdict.UNREADABLE, "is"),
     ],
 )
-def test_what_is_no_artifact_gets_a_verdict(content: bytes, verdict: Verdict, reason: str) -> None:
+def test_a_file_that_is_not_an_artifact_gets_a_verdict(content: bytes, verdict: Verdict, reason: str) -> None:
     with pytest.raises(UnreadableArtifact) as caught:
         parse_document(Path("run_results.json"), content)
     assert caught.value.verdict is verdict
@@ -64,7 +64,7 @@ def test_odd_schema_urls_of_real_files_are_understood(url: str) -> None:
     assert parse_document("x", json.dumps(document).encode()).kind is Kind.RUN_RESULTS
 
 
-def test_an_invocation_id_that_is_no_plain_id_never_names_a_file() -> None:
+def test_an_invocation_id_that_is_not_a_plain_id_never_names_a_file() -> None:
     document = artifacts.run_results([])
     document["metadata"]["invocation_id"] = "../../etc/passwd"
     assert parse_document("x", json.dumps(document).encode()).invocation_id.startswith("content-")

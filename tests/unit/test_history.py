@@ -58,7 +58,7 @@ def test_a_write_that_fails_leaves_nothing_behind(tmp_path: Path, monkeypatch: p
     assert [p for p in tmp_path.rglob("*") if p.is_file()] == []
 
 
-def test_of_several_creators_one_alone_succeeds(tmp_path: Path) -> None:
+def test_only_one_of_several_creators_succeeds(tmp_path: Path) -> None:
     store = Store(str(tmp_path))
     won: list[int] = []
     barrier = threading.Barrier(8)

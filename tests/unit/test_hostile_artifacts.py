@@ -1,4 +1,4 @@
-"""Whatever lies in a target folder, collecting gives a verdict and never an exception, and writes nothing outside the history."""
+"""Collecting any file in a target folder gives a verdict and never an exception, and writes nothing outside the history."""
 
 from __future__ import annotations
 

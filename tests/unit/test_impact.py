@@ -125,11 +125,11 @@ def test_ephemeral_models_are_seen_through(tmp_path: Path) -> None:
         ('select columns(\'a|b\') from "ci"."main"."orders"', "by model alone, since"),
         (
             'select gone from "ci"."main"."orders" a, "ci"."main"."orders" b',
-            "nothing tells which table has the column gone",
+            "it is unknown which table has the column gone",
         ),
     ],
 )
-def test_what_cannot_be_read_by_column_is_touched_as_a_whole_and_says_why(
+def test_what_cannot_be_read_by_column_is_touched_as_a_whole_with_the_reason(
     tmp_path: Path, code: str | None, why: str
 ) -> None:
     nodes = [
@@ -173,7 +173,7 @@ def test_deferred_code_reads_productions_relations(tmp_path: Path) -> None:
     assert found["model.p.m"].columns == {"amount": "from orders.amount"}
 
 
-def test_lineage_of_a_statement_that_is_no_query() -> None:
+def test_lineage_of_a_statement_that_is_not_a_query() -> None:
     with pytest.raises(NoLineage):
         query_lineage("create table t (a int)", "duckdb", {})
 
@@ -191,7 +191,7 @@ def of(db: str, macro: str = "1", table: str = "raw") -> list[dict[str, Any]]:
     [
         ({}, set()),
         ({"macro": "1 + 1"}, {"model.p.a", "model.p.b"}),
-        # Where a source lies somewhere else, its data may be other data.
+        # A source in another place may hold other data.
         ({"table": "other"}, {"model.p.a", "model.p.b"}),
     ],
 )
@@ -230,7 +230,7 @@ def test_a_seed_is_known_by_its_file_and_its_configuration(tmp_path: Path) -> No
     production = build(tmp_path / "prod", seed(sha))
     assert changed_nodes(production, build(tmp_path / "same", seed(sha, schema="other"))) == set()
     assert changed_nodes(production, build(tmp_path / "typed", seed(sha, column_types={"v": "int"}))) == {"seed.p.s"}
-    # dbt reads no large seed: its path stands for it.
+    # dbt does not read large seeds: the checksum is the path.
     large = build(tmp_path / "large", seed(path))
     assert changed_nodes(large, build(tmp_path / "again", seed(path))) == {"seed.p.s"}
 
@@ -238,7 +238,7 @@ def test_a_seed_is_known_by_its_file_and_its_configuration(tmp_path: Path) -> No
 def test_what_was_not_selected_is_not_compiled_and_goes_by_its_checksum(tmp_path: Path) -> None:
     production = build(tmp_path / "prod", of("prod"))
     nodes = of("ci")
-    # Selected and not compiled: nobody knows.
+    # Selected and not compiled: unknown.
     nodes[0]["compiled_code"] = None
     assert changed_nodes(production, build(tmp_path / "whole", nodes)) == {"model.p.a", "model.p.b"}
     assert changed_nodes(production, build(tmp_path / "ci", nodes, "model.p.b")) == set()

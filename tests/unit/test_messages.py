@@ -87,7 +87,7 @@ def test_a_storm_is_one_problem_that_names_the_common_cause() -> None:
 
 
 @pytest.mark.parametrize(
-    ("more", "said"),
+    ("more", "expected"),
     [
         ({}, None),
         ({"changed_node_count": 0, "is_own_code_changed": False}, "no code since the previous build"),
@@ -98,21 +98,21 @@ def test_a_storm_is_one_problem_that_names_the_common_cause() -> None:
         ({"changed_node_count": 1, "is_own_code_changed": False, "git_sha": "b" * 40}, "1 other node (bbbbbbbb)"),
     ],
 )
-def test_what_changed_is_said_where_it_is_known(more: dict[str, Any], said: str | None) -> None:
-    assert dict(build_message([due(**more)]).problems[0].facts).get("Changed") == said
+def test_what_changed_is_shown_where_it_is_known(more: dict[str, Any], expected: str | None) -> None:
+    assert dict(build_message([due(**more)]).problems[0].facts).get("Changed") == expected
 
 
-def test_details_mention_nobody_a_second_time() -> None:
+def test_details_do_not_mention_again() -> None:
     message = build_message([due(mention="U123")])
     assert "U123" in json.dumps(lines(message))
     assert "U123" not in json.dumps(details(message))
 
 
-def test_the_document_holds_what_the_message_says() -> None:
-    told = document(build_message([due()]))
-    assert told["problems"][0]["state"] == "FAILED"
-    assert told["problems"][0]["facts"]["what"] == "5 rows fail"
-    assert told["problems"][0]["signal_keys"] == ["k1"]
+def test_the_document_has_the_content_of_the_message() -> None:
+    content = document(build_message([due()]))
+    assert content["problems"][0]["state"] == "FAILED"
+    assert content["problems"][0]["facts"]["what"] == "5 rows fail"
+    assert content["problems"][0]["signal_keys"] == ["k1"]
 
 
 MISSING_RUN: dict[str, Any] = {

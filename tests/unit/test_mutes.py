@@ -49,12 +49,12 @@ def test_a_thing_a_node_or_a_kind(target: str, line: str) -> None:
         ("abcdef11", "2026-01-30", "is over"),
     ],
 )
-def test_what_cannot_be_muted_says_why(target: str, until: str, what: str) -> None:
+def test_a_refused_mute_names_the_reason(target: str, until: str, what: str) -> None:
     with pytest.raises(UsageError, match=what):
         mute(target, last_day(until, TODAY, target), "reason", INCIDENTS, KINDS)
 
 
-def test_a_line_is_appended_once_on_a_line_of_its_own(tmp_path: Path) -> None:
+def test_a_line_is_appended_once_on_its_own_line(tmp_path: Path) -> None:
     seed = tmp_path / "alert_mutes.csv"
     seed.write_text("signal_key,kind,node_id,muted_until,reason")
     assert append_mute(seed, "k,,,2026-02-01,r")

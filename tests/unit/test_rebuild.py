@@ -1,4 +1,4 @@
-"""The tables can be made again from the raw artifacts, and are then what they were."""
+"""The tables can be rebuilt from the raw artifacts, with the same rows."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def differing(history: History, write: bool = False) -> list[str]:
     return [table.table for table in rebuild(history, write, NOW) if not table.is_equal]
 
 
-def test_the_rebuilt_tables_are_those_that_are_there(history: History) -> None:
+def test_the_rebuilt_tables_equal_the_existing_ones(history: History) -> None:
     tables = {table.table: table for table in rebuild(history, write=False, now=NOW)}
     assert all(table.is_equal for table in tables.values()), tables
     assert tables["invocations"].existing == tables["invocations"].rebuilt == 27
@@ -71,7 +71,7 @@ def test_after_a_compaction_too(history: History) -> None:
 
 @pytest.mark.parametrize("table", ["node_results", "invocations", "nodes", "manifest_nodes", "catalog_columns"])
 @pytest.mark.parametrize("is_compacted", [False, True])
-def test_lost_files_are_found_and_put_right(history: History, table: str, is_compacted: bool) -> None:
+def test_lost_files_are_found_and_restored(history: History, table: str, is_compacted: bool) -> None:
     if is_compacted:
         for hours in (0, 1):
             compact(history, NOW + timedelta(hours=hours))

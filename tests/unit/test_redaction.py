@@ -101,7 +101,7 @@ def test_the_diagnosis_stays(text: str) -> None:
     assert redacted(text) == text
 
 
-def test_known_values_are_hidden_wherever_they_stand() -> None:
+def test_known_values_are_hidden_wherever_they_occur() -> None:
     environ = {
         "DBT_ENV_SECRET_X": "plain-words",
         "MY_TOKEN": "abc",

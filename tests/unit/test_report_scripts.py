@@ -6,7 +6,7 @@ from offdag.report.charts import VEGA_LITE
 from offdag.report.scripts import vega_scripts
 
 
-def test_the_scripts_are_bundled_once_and_read_ever_after(tmp_path: Path) -> None:
+def test_the_scripts_are_bundled_once_and_then_read(tmp_path: Path) -> None:
     text = vega_scripts(VEGA_LITE, tmp_path / "cache")
     assert "vegaEmbed" in text
     [kept] = (tmp_path / "cache").iterdir()
@@ -15,6 +15,6 @@ def test_the_scripts_are_bundled_once_and_read_ever_after(tmp_path: Path) -> Non
     assert vega_scripts(VEGA_LITE, tmp_path / "cache") == "kept"
 
 
-def test_where_nothing_can_be_kept_they_are_bundled_anew(tmp_path: Path) -> None:
+def test_without_a_cache_the_scripts_are_bundled_each_time(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     assert "vegaEmbed" in vega_scripts(VEGA_LITE, tmp_path / "file")

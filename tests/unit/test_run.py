@@ -85,7 +85,7 @@ def test_a_killed_dbt_is_128_plus_its_signal(project: Path, tmp_path: Path) -> N
     assert (job["exit_code"], job["signal"]) == (137, "SIGKILL")
 
 
-def test_signals_are_passed_on_and_what_is_there_is_collected(project: Path, tmp_path: Path) -> None:
+def test_signals_are_passed_on_and_existing_artifacts_are_collected(project: Path, tmp_path: Path) -> None:
     code = WRITES.format(document=results(), code=2).replace("sys.exit(2)", "")
     code += """
 import signal, time
@@ -148,7 +148,7 @@ def test_results_that_another_collector_took_show_that_dbt_started(project: Path
     assert job["invocation_id"] is not None
 
 
-def test_without_a_word_the_environment_is_the_target(project: Path, tmp_path: Path) -> None:
+def test_the_environment_defaults_to_the_target(project: Path, tmp_path: Path) -> None:
     command = child(project, "import sys; sys.exit(2)")
     offdag(tmp_path, "run", *command, "--target", "prod")
     assert [job["environment"] for job in jobs(tmp_path)] == ["prod"]

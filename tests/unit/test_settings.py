@@ -58,4 +58,4 @@ def test_ci_systems_are_recognised() -> None:
     assert Origin.from_environ(gitlab) == Origin("abc", "main", None, "https://g/1")
     assert Origin.from_environ({"AIRFLOW_CTX_DAG_ID": "nightly"}).actor == "airflow:nightly"
     assert Origin.from_environ({}) == Origin()
-    assert Origin.from_environ({**github, "OFFDAG_GIT_SHA": "told"}).git_sha == "told"
+    assert Origin.from_environ({**github, "OFFDAG_GIT_SHA": "named"}).git_sha == "named"

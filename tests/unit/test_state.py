@@ -95,7 +95,7 @@ def test_a_manifest_that_an_older_offdag_noted_is_kept_again(history: History, t
 
 
 @pytest.mark.parametrize("environment", ["prod", "ci"])
-def test_without_a_build_there_is_no_state_and_what_was_there_is_gone(
+def test_without_a_build_there_is_no_state_and_the_old_one_is_removed(
     history: History, tmp_path: Path, environment: str
 ) -> None:
     collect(history, tmp_path / "1", "other", manifest=manifest("x"), run_results=results())
@@ -173,7 +173,7 @@ def test_nothing_is_removed_that_offdag_did_not_write(
     (out / "notes.txt").write_text("mine")
     copy = with_database(State(out, None), production, LockWait("state", 5.0)).database
     assert State.of(out).database == copy
-    # A marker that points elsewhere is no reason to remove what lies there.
+    # A marker that points elsewhere must not remove files there.
     (out / "state.json").write_text('{"database": "../data/p_prod.duckdb"}')
     write_state(history, "p", "prod", out)
     assert shop.is_file()

@@ -1,4 +1,4 @@
-"""The summary, the annotations and the JUnit XML of a review: what people read, and what data must not do to it."""
+"""The summary, the annotations and the JUnit XML of a review: their content, and that text from data cannot change their form."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def node(name: str, kind: str = "model", *parents: str, **more: Any) -> dict[str
 
 
 def build(folder: Path, *results: dict[str, Any], nodes: tuple[dict[str, Any], ...] = ()) -> Build:
-    held = [
+    nodes_with_tests = [
         node("orders"),
         node("customers"),
         node("revenue"),
@@ -38,7 +38,7 @@ def build(folder: Path, *results: dict[str, Any], nodes: tuple[dict[str, Any], .
     ]
     artifacts.write(
         folder,
-        manifest=artifacts.manifest(held),
+        manifest=artifacts.manifest(nodes_with_tests),
         run_results=artifacts.run_results(list(results)),
     )
     return Build.read(folder)
@@ -80,7 +80,7 @@ def review(tmp_path: Path) -> Review:
         ),
         unchanged=("model.p.x",),
         not_compared={"model.p.revenue": "was not built: skipped"},
-        removed={"model.p.gone": "is no more in the project"},
+        removed={"model.p.gone": "is no longer in the project"},
         impact={
             "model.p.orders": Impact(columns={"amount": "differs in 1,500 rows", "id": "fails not_null_orders_id"}),
             "model.p.revenue": Impact(columns={"total": "from orders.amount"}, rows="reads rows of orders"),
@@ -95,14 +95,14 @@ def test_a_summary_reads_well(review: Review) -> None:
     check("ci/summary.md", summary("shop", 1, review))
 
 
-def test_without_results_it_says_so() -> None:
+def test_without_results_the_summary_shows_it() -> None:
     text = summary("shop", 2, None, ["Everything is built: there is no state of production yet."])
     assert "FAILED (exit code 2)" in text
     assert "dbt left no results" in text
     assert "there is no state of production yet" in text
 
 
-def test_without_production_it_says_so(tmp_path: Path) -> None:
+def test_without_production_the_summary_shows_it(tmp_path: Path) -> None:
     text = summary("shop", 0, Review(build(tmp_path, artifacts.result("model.p.orders"))))
     assert "passed" in text
     assert "there is no build of production yet" in text
@@ -113,7 +113,7 @@ def test_without_production_it_says_so(tmp_path: Path) -> None:
     assert "passed, REFUSED" in blind
 
 
-def test_text_from_data_breaks_out_of_nothing(tmp_path: Path) -> None:
+def test_text_from_data_cannot_break_out(tmp_path: Path) -> None:
     found = build(
         tmp_path,
         artifacts.result("model.p.evil", "error", message=HOSTILE),
@@ -133,7 +133,7 @@ def test_text_from_data_breaks_out_of_nothing(tmp_path: Path) -> None:
     )
     impact = {"model.p.evil": Impact(columns={HOSTILE: HOSTILE}, rows=HOSTILE)}
     text = summary(HOSTILE, 1, Review(found, found, (comparison,), impact=impact, remarks=(HOSTILE,)))
-    # Whatever stands outside of code spans and is not escaped.
+    # Everything outside of code spans that is not escaped.
     bare = re.sub(r"\\.", "", re.sub(r"`[^`\n]*`|<code>[^<\n]*</code>", "", text))
     assert "@here" not in bare
     assert "](http" not in bare
@@ -149,7 +149,7 @@ def test_text_from_data_breaks_out_of_nothing(tmp_path: Path) -> None:
     assert len(read_junit(tmp_path / "junit.xml").testcases) == 1
 
 
-def test_long_reviews_are_cut_where_it_shows(tmp_path: Path) -> None:
+def test_long_reviews_are_cut_visibly(tmp_path: Path) -> None:
     names = [f"model_{number}" for number in range(200)]
     found = build(
         tmp_path,
@@ -166,7 +166,7 @@ def test_long_reviews_are_cut_where_it_shows(tmp_path: Path) -> None:
     assert "Left out: the summary would be too long" in text
 
 
-def test_annotations_stand_at_the_file_of_the_tested_model(review: Review, tmp_path: Path) -> None:
+def test_annotations_are_at_the_file_of_the_tested_model(review: Review, tmp_path: Path) -> None:
     lines = list(workflow_commands(review.build, tmp_path / "shop", tmp_path))
     assert lines == [
         "::error file=shop/models/orders.sql,title=not_null_orders_id%3A fail::Got 3 results, configured to fail if != 0",

@@ -73,10 +73,10 @@ def test_a_message_arrives_once_as_a_document(tmp_path: Path, receiver: Receiver
     assert deliver(tmp_path, receiver).messages == 1
     assert deliver(tmp_path, receiver).messages == 0
     [(_, key, body)] = receiver.received
-    told = json.loads(body)
-    assert told["id"] == key != ""
-    assert told["channel"] == "#data-alerts"
-    assert told["message"]["problems"][0]["title"] == "test unique on orders.id fails"
+    content = json.loads(body)
+    assert content["id"] == key != ""
+    assert content["channel"] == "#data-alerts"
+    assert content["message"]["problems"][0]["title"] == "test unique on orders.id fails"
 
 
 def test_a_refusal_stays_due_and_never_shows_the_url(tmp_path: Path, receiver: Receiver) -> None:
@@ -92,7 +92,7 @@ def test_after_a_server_error_the_outcome_is_unknown(tmp_path: Path, receiver: R
     assert deliver(tmp_path, receiver).unknown == 1
 
 
-def test_the_webhook_stands_beside_slack(receiver: Receiver) -> None:
+def test_the_webhook_is_used_besides_slack(receiver: Receiver) -> None:
     both = {"OFFDAG_WEBHOOK_URL": receiver.url, "OFFDAG_SLACK_BOT_TOKEN": "xoxb-1"}
     assert [s.name for s in sinks_for(Settings.load({}, both), print)] == ["slack", "webhook"]
     assert [s.name for s in sinks_for(Settings.load({}, {}), print)] == ["stdout"]

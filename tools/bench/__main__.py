@@ -11,7 +11,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from bench import builds, collecting, diffing, loading, monitoring, startup
-from bench.measure import Cost, Failed
+from bench.measure import CommandFailure, Cost
 from bench.suite import Suite
 from bench.table import Numbers, put_table, table
 
@@ -72,7 +72,7 @@ def _round(suite: Suite, number: int, rounds: int, measured: dict[str, list[Cost
         print(f"round {number + 1} of {rounds}: {name}", file=sys.stderr, flush=True)
         try:
             cost = measure(number)
-        except Failed as failed:
+        except CommandFailure as failed:
             # The others are measured all the same; this one is not in the table.
             print(failed, file=sys.stderr)
             continue

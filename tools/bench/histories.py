@@ -35,7 +35,7 @@ def write_history(root: str, runs: int, nodes: int, days: int, newest: datetime,
 
 
 def write_build(root: str, nodes: int, number: int, at: datetime) -> None:
-    """Add one build to a history of builds of ``nodes`` nodes; ``number`` tells it from the others."""
+    """Add one build to a history of builds of ``nodes`` nodes; ``number`` distinguishes it from the others."""
     _write_run(History(root), _Project(_node_ids(nodes), random.Random(number)), number, at)
 
 
@@ -73,11 +73,11 @@ def _write_manifest(history: History, ids: list[str], at: datetime) -> None:
         )
         if parent:
             edges.append({"node_hash": f"hash-{unique_id}", "unique_id": unique_id, "parent_unique_id": parent})
-    held = [{"unique_id": row["unique_id"], "node_hash": row["node_hash"]} for row in rows]
+    manifest_nodes = [{"unique_id": row["unique_id"], "node_hash": row["node_hash"]} for row in rows]
     project = {"project": PROJECT}
     history.put("node_dependencies", at.date(), "bench", edges, project)
     history.put("nodes", at.date(), "bench", rows, project)
-    history.put("manifest_nodes", at.date(), "bench", held, {**project, "manifest_hash": "bench"})
+    history.put("manifest_nodes", at.date(), "bench", manifest_nodes, {**project, "manifest_hash": "bench"})
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""Loading a history into a Postgres server of its own, where there is one on this machine."""
+"""Loading a history into a private Postgres server, where Postgres is installed."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ class Cost:
     peak_mib: float
 
 
-class Failed(Exception):
+class CommandFailure(Exception):
     """A command ended with a code that is not fine; its output is the text."""
 
 
@@ -37,7 +37,7 @@ def cost_of(command: Sequence[str], folder: Path, env: Mapping[str, str], codes:
         codes: Exit codes that are fine.
 
     Raises:
-        Failed: It ended with another code.
+        CommandFailure: It ended with another code.
     """
     process = subprocess.Popen(
         list(command),
@@ -52,7 +52,7 @@ def cost_of(command: Sequence[str], folder: Path, env: Mapping[str, str], codes:
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode not in codes:
-        raise Failed(f"{' '.join(command)} ended with {process.returncode}\n{output}")
+        raise CommandFailure(f"{' '.join(command)} ended with {process.returncode}\n{output}")
     return Cost(usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
 
 

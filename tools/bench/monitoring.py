@@ -11,7 +11,7 @@ from bench.measure import Cost
 from bench.suite import Costs, Figure, Suite, Work, made, offdag, once
 
 _NEWEST = datetime(2026, 6, 30)
-# Node results: runs, nodes and days. A million and more are in 20,000 files a table, as nobody's compaction would leave them.
+# Node results: runs, nodes and days. A million and more are in 20,000 files a table, as without any compaction.
 _SIZES = {10_000: (200, 50, 7), 100_000: (2_000, 50, 70), 1_000_000: (20_000, 50, 700), 10_000_000: (20_000, 500, 700)}
 _ONCE_FROM = 10_000_000
 _BYTES_GOAL, _SLOPE_GOAL = 20.0, 1.5
@@ -73,12 +73,12 @@ def _report(home: Path, _number: int) -> Cost:
 
 def _bytes(home: Path, results: int, _costs: Costs) -> Figure:
     """Of what the history holds after compaction; the raw artifacts are not among it."""
-    size = sum(path.stat().st_size for path in _standing(home / "history"))
+    size = sum(path.stat().st_size for path in _live_files(home / "history"))
     return Figure(f"bytes on disk for each of {results:,} node results", size / results, "bytes", _BYTES_GOAL)
 
 
-def _standing(history: Path) -> list[Path]:
-    """The tables' files without those that were merged, which go at the next compaction."""
+def _live_files(history: Path) -> list[Path]:
+    """The tables' files without those that were merged, which the next compaction removes."""
     folders = {path.parent for path in history.glob("tables/*/*/merged-*.parquet")}
     files = history.glob("tables/*/*/*.parquet")
     return [p for p in files if p.parent not in folders or p.name.startswith("merged-")]

@@ -1,4 +1,4 @@
-"""A Postgres server of one's own on loopback, for benchmarks and tests, ended with them."""
+"""A private Postgres server on loopback for benchmarks and tests, which stops with them."""
 
 from __future__ import annotations
 

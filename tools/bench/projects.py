@@ -17,7 +17,7 @@ def write_project(folder: Path, models: int, loaded_at: datetime) -> None:
     """Write a dbt project with its profile and its loaded sources.
 
     Args:
-        folder: Made; the database lies in it as ``bench.duckdb``.
+        folder: Created; the database in it is ``bench.duckdb``.
         models: Number of models: the first layer reads the sources, each other one two models of the layer before.
         loaded_at: Naive UTC time at which the sources were loaded.
     """

@@ -74,5 +74,5 @@ def _import_times(home: Path, arguments: list[str]) -> dict[str, int]:
     """Microseconds of each module's own import."""
     env = {**os.environ, "OFFDAG_MONITOR_PROJECT_DIR": str(Path("monitor_project").absolute())}
     command = [sys.executable, "-X", "importtime", *arguments]
-    told = subprocess.run(command, cwd=home, env=env, capture_output=True, text=True, check=False).stderr
-    return {match[2]: int(match[1]) for match in _LINE.finditer(told)}
+    output = subprocess.run(command, cwd=home, env=env, capture_output=True, text=True, check=False).stderr
+    return {match[2]: int(match[1]) for match in _LINE.finditer(output)}

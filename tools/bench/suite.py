@@ -18,7 +18,7 @@ Work = Callable[[int], Cost | None]
 
 @dataclass(frozen=True)
 class Figure:
-    """A number that is no cost of one piece of work.
+    """A number that is not the cost of one piece of work.
 
     Attributes:
         name: What it tells.
@@ -70,7 +70,7 @@ def offdag(folder: Path, *arguments: str) -> Cost:
 
 
 def python(code: str, *arguments: object, folder: Path | None = None) -> Cost:
-    """Run a piece of Python in a process of its own: a child begins with its parent's memory, which would count as the child's peak."""
+    """Run a piece of Python in a separate process: a child begins with its parent's memory, which would count as the child's peak."""
     return cost_of([sys.executable, "-c", code, *map(str, arguments)], folder or Path.cwd(), {})
 
 

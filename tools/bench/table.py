@@ -37,6 +37,6 @@ def table(numbers: Numbers) -> str:
     for figure in numbers["figures"]:
         value, unit, goal = figure["value"], figure["unit"], figure["goal"]
         shown = f"{value:,.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
-        told = "" if goal is None else f"at most {goal:g}: {'kept' if value <= goal else 'missed'}"
-        lines.append(f"| {figure['name']} | {shown} {unit} | {told} |")
+        verdict = "" if goal is None else f"at most {goal:g}: {'kept' if value <= goal else 'missed'}"
+        lines.append(f"| {figure['name']} | {shown} {unit} | {verdict} |")
     return "\n".join(lines) + "\n"

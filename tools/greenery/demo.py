@@ -15,7 +15,14 @@ _HOME = Path(".offdag/demo")
 
 @dataclass(frozen=True)
 class Week:
-    """One act of the story: what is loaded, and what to look for."""
+    """One week of the demo.
+
+    Attributes:
+        number: From 1 to 4.
+        story: What to watch for.
+        generate: Arguments of the generator.
+        load: Arguments of the loader.
+    """
 
     number: int
     story: str
@@ -32,15 +39,15 @@ WEEKS = (
     ),
     Week(
         3,
-        "The load is mended, but Pothos and String of pearls run out of stock, and the events stopped loading a week ago.",
+        "The load is fixed, but Pothos and String of pearls run out of stock, and the events stopped loading a week ago.",
         load=("--stopped", "events"),
     ),
-    Week(4, "All is mended: stock has come, events load again."),
+    Week(4, "Everything has recovered: stock has arrived, events load again."),
 )
 
 
 def main() -> int:
-    """Tell the story; gives 0, or 1 where a step failed that should not."""
+    """Run the demo; returns 0, or 1 where a step failed that should not."""
     shutil.rmtree(_HOME, ignore_errors=True)
     environ = _environ()
     start = time.monotonic()
@@ -72,7 +79,7 @@ def main() -> int:
 
 
 def _environ() -> dict[str, str]:
-    """The demo has a history and databases of its own, and tells no real channel."""
+    """The demo has its own history and databases, and sends nothing to a real channel."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("OFFDAG_", "DBT_"))}
     home = _HOME.absolute()
     return kept | {

@@ -12,6 +12,8 @@ class Product:
     """One product with its counts of distinct sessions and its units sold.
 
     Attributes:
+        name: Name of the plant.
+        product_id: Key of the product.
         price: US dollars.
         week1_inventory: Units in stock at the first weekly count.
         viewed: Distinct sessions with a page view of it.
@@ -95,7 +97,7 @@ PROMO_ORDERS = 40
 REPEATED_PAGE_VIEWS = 26
 REPEATED_CART_ADDS = 1
 
-# The events lie in four days of one ISO week.
+# The events fall on four days of one ISO week.
 FIRST_DAY = date(2021, 2, 9)
 FIRST_EVENT = datetime(2021, 2, 9, 23, 55, 8)
 FIRST_ORDER = datetime(2021, 2, 10, 0, 0, 5)

@@ -83,7 +83,7 @@ class BadRows(Enum):
 def week_tables(
     week: int, as_of: date | None = None, scale: int = 1, seed: int = 1, bad_rows: Iterable[BadRows] = ()
 ) -> Tables:
-    """The raw tables as they stand after one week's inventory count.
+    """The raw tables after one week's inventory count.
 
     Args:
         week: 1 to 4; only the inventory differs between weeks.
@@ -113,7 +113,7 @@ def week_tables(
 
 
 def write_week(tables: Tables, folder: Path) -> dict[str, int]:
-    """Write one CSV file per table; gives the number of rows by table."""
+    """Write one CSV file per table; returns the number of rows by table."""
     folder.mkdir(parents=True, exist_ok=True)
     for table, rows in tables.items():
         with (folder / f"{table}.csv").open("w", newline="", encoding="utf-8") as file:

@@ -104,7 +104,7 @@ def _load_table(
         raise GreeneryError(
             f"{path.name} has a value of the wrong type: {str(error).splitlines()[0]}",
             str(path),
-            "mend the file, then load again",
+            "fix the file, then load again",
         ) from error
     row = connection.execute(f"select count(*) from raw.{_quoted(table)}").fetchone()
     return int(row[0]) if row else 0

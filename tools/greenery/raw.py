@@ -59,5 +59,5 @@ TABLES: Mapping[str, Mapping[str, str]] = {
     },
 }
 
-# Files of other systems may lack these; the loader then takes the time of loading and says so.
+# Files of other systems may lack these; the loader then takes the time of loading, with a remark.
 OPTIONAL_COLUMNS: Mapping[str, tuple[str, ...]] = {"products": ("counted_at",)}

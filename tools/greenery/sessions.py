@@ -1,4 +1,4 @@
-"""Who looked at, carted and ordered what, and when: the shop's sessions, solved from its published totals."""
+"""Who viewed, put into the cart and ordered what, and when: the shop's sessions, solved from its published totals."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from greenery import facts
 class Kind(Enum):
     """How far a session goes."""
 
-    VIEW = "only looks"
+    VIEW = "only views"
     CART = "fills a cart"
     CHECKOUT = "orders, not shipped yet"
     SHIPPED = "orders and is shipped"
@@ -41,10 +41,16 @@ class Session:
     """One visit, with the products it touched.
 
     Attributes:
+        kind: How far it goes.
         hour: Hours since the first day's midnight in which browsing ends, and the order is placed.
         shipping_hour: The same for the parcel; None where nothing is shipped.
         straddles: Browsing begins in the hour before.
-        begins_at: Where given, the instant of the first event; likewise ``ends_at`` of the order, ``ships_at`` of the parcel.
+        ordered: Indexes of ordered products.
+        carted: Indexes of products that were put into the cart.
+        viewed: Indexes of viewed products.
+        begins_at: Where given, the instant of the first event.
+        ends_at: Where given, the instant of the order.
+        ships_at: Where given, the instant at which the parcel leaves.
     """
 
     kind: Kind
@@ -61,7 +67,13 @@ class Session:
 
 @dataclass(frozen=True)
 class Click:
-    """One event: ``product`` is an index into facts.PRODUCTS, None for checkout and package_shipped."""
+    """One event.
+
+    Attributes:
+        event_type: Such as page_view.
+        created_at: Naive UTC.
+        product: Index into facts.PRODUCTS; None for checkout and package_shipped.
+    """
 
     event_type: str
     created_at: datetime
@@ -167,7 +179,7 @@ def _fill_with_products(sessions: list[Session], rng: random.Random) -> None:
 
 
 def _view_budget(sessions: list[Session]) -> list[tuple[list[Session], int]]:
-    """Split the views that lead to no cart: three for a session that only looks, the rest for all others."""
+    """Split the views that lead to no cart: three for a session that only views, the rest for all others."""
     looking = [s for s in sessions if s.kind is Kind.VIEW]
     others = [s for s in sessions if s.kind is not Kind.VIEW]
     total = sum(p.viewed - p.carted for p in facts.PRODUCTS)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime, timezone
 
-# Gives this moment, naive UTC; tests give another one.
+# Returns the current time, naive UTC; tests pass their own.
 Clock = Callable[[], datetime]
 
 
 def utc_now() -> datetime:
-    """This moment, naive UTC."""
+    """The current time, naive UTC."""
     return datetime.now(timezone.utc).replace(tzinfo=None)

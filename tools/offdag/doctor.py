@@ -16,7 +16,7 @@ from offdag.history.history import History
 from offdag.monitor.marts import open_marts
 from offdag.monitor.rows import NodeRoute
 from offdag.notify.message import Message
-from offdag.notify.sinks import Refused, Unknown
+from offdag.notify.sinks import Refusal, UnknownOutcome
 from offdag.settings import Settings
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class Check:
 
 
 def checks(settings: Settings, with_message: bool) -> Iterator[Check]:
-    """One check after the other; trouble with one stops none of the others."""
+    """All checks in order; a failed check of the history or the marts does not stop the others."""
     yield _history(settings)
     yield _marts(settings)
     if settings.slack_token:
@@ -105,7 +105,7 @@ def _slack(settings: Settings, with_message: bool) -> Iterator[Check]:
         if absent:
             yield Check("private channels", True, f"are not seen without {', '.join(absent)}")
         members = bot.memberships()
-    except (Refused, Unknown) as problem:
+    except (Refusal, UnknownOutcome) as problem:
         yield Check("Slack", False, str(problem), getattr(problem, "next_command", "offdag doctor"))
         return
     reached = []
@@ -133,14 +133,14 @@ def _slack(settings: Settings, with_message: bool) -> Iterator[Check]:
 
 
 def _message(bot: SlackBot, channel: str) -> Check:
-    """A message posted, found again by its metadata, and deleted."""
+    """Post a message, find it by its metadata, and delete it."""
     envelope_id, now = f"doctor-{uuid.uuid4().hex}", utc_now()
     payload = bot.payload(Message("A test of offdag doctor; it deletes this message itself", ()), channel, None)
     try:
         posted = bot.post(payload, envelope_id)
         found = bot.find(payload, envelope_id, now)
         bot.delete(posted)
-    except (Refused, Unknown) as problem:
+    except (Refusal, UnknownOutcome) as problem:
         return Check("test message", False, f"{channel}: {problem}", getattr(problem, "next_command", "offdag doctor"))
     if found != posted:
         return Check(

@@ -65,7 +65,7 @@ def copy_database(path: Path, copy: Path, wait: LockWait) -> None:
     """
     temporary = copy.with_name(f".{copy.name}.tmp")
     with open_read_only(path, wait):
-        # What was written after the last checkpoint. It comes first: closing the copied file ends this process's lock on it.
+        # The log of writes after the last checkpoint comes first: closing the copied file ends this process's lock on it.
         log = path.with_name(f"{path.name}.wal")
         if log.is_file():
             shutil.copyfile(log, copy.with_name(f"{copy.name}.wal"))
@@ -74,7 +74,7 @@ def copy_database(path: Path, copy: Path, wait: LockWait) -> None:
 
 
 def quoted(identifier: str) -> str:
-    """An identifier as DuckDB and Postgres read it, with any character in it."""
+    """An identifier quoted for DuckDB and Postgres; it may hold any character."""
     return '"' + identifier.replace('"', '""') + '"'
 
 

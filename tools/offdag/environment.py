@@ -9,8 +9,8 @@ def resolve_environment(named: str | None, carried: str | None = None, target: s
     """The environment of a run; the first that is known wins.
 
     Args:
-        named: By the user: ``--environment`` or OFFDAG_ENVIRONMENT.
-        carried: By the artifact: what ``offdag run`` handed to dbt.
+        named: Given by the user: ``--environment`` or OFFDAG_ENVIRONMENT.
+        carried: Found in the artifact: what ``offdag run`` handed to dbt.
         target: The dbt target, where a flag, DBT_TARGET or the artifact names it.
 
     Returns:

@@ -8,7 +8,7 @@
     +-- MonitorError          5  the monitor could not be built or read
         +-- DatabaseLocked    5  its database stayed locked
 
-Each error says what failed, where, and the next command to type. ``cli.main`` alone turns them into exit codes. An artifact that cannot
+Each error names what failed, where, and the next command to type. ``cli.main`` alone turns them into exit codes. An artifact that cannot
 be read is not an error: it gets a verdict, and ``collect`` ends with ExitCode.UNREADABLE after the rest of its work.
 """
 

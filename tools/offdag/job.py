@@ -71,7 +71,7 @@ def run_notify(settings: Settings, show: Callable[[str], None], is_json: bool = 
         is_json: Show them as JSON documents.
 
     Returns:
-        Whether everything was delivered, or is another sender's.
+        Whether everything was delivered, or is held by another sender.
 
     Raises:
         UsageError: The marts are too old to be announced.
@@ -132,7 +132,7 @@ def run_report(settings: Settings) -> None:
 
 @dataclass(frozen=True)
 class Job:
-    """A dbt command and what is around it.
+    """A dbt command and the steps around it.
 
     Attributes:
         project_dir: Folder in which dbt runs.
@@ -148,10 +148,10 @@ class Job:
 
 
 def run_job(settings: Settings, job: Job, show: Callable[[str], None]) -> int:
-    """Run a job, one at a time beside one monitor's database. Later steps run also after a failed build.
+    """Run a job; only one runs at a time with the same monitor database. Later steps run also after a failed build.
 
     Args:
-        settings: As for each step.
+        settings: Of all steps.
         job: What to run.
         show: Gets messages where no sink is set.
 
@@ -195,7 +195,7 @@ def _run_steps(settings: Settings, job: Job, show: Callable[[str], None], relay:
 
 @contextmanager
 def _lock(folder: Path, wait: float) -> Iterator[bool]:
-    """Whether this is the only job of a folder; a waiting one logs whom it waits for."""
+    """Whether this is the only job of a folder; a waiting one logs the process that it waits for."""
     from filelock import FileLock, Timeout
 
     lock, holder = FileLock(folder / "job.lock"), folder / "job.pid"
@@ -218,7 +218,7 @@ def _lock(folder: Path, wait: float) -> Iterator[bool]:
 
 
 def _step(name: str, run: Callable[[], object]) -> None:
-    """One step with its time; an error of one step is logged, and the next one runs."""
+    """Run a step and log its time; an error is logged, and the next step runs."""
     start = time.monotonic()
     try:
         run()

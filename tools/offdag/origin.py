@@ -11,10 +11,17 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Origin:
-    """The commit, branch, person, page and pull request of a job; None where unknown.
+    """The commit, branch, person, page and pull request of a job; each is None where unknown.
 
     Sources: the variables documented by GitHub Actions and GitLab CI, Airflow's task context variables, the login name under plain
     cron, and OFFDAG_GIT_SHA, OFFDAG_GIT_BRANCH, OFFDAG_ACTOR, OFFDAG_CI_URL, OFFDAG_PULL_REQUEST, which win.
+
+    Attributes:
+        git_sha: Commit.
+        git_branch: Branch.
+        actor: Person, or Airflow's DAG.
+        ci_url: Page of the job.
+        pull_request: Number of the pull request.
     """
 
     git_sha: str | None = None

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 # Globbing over the Parquet files breaks on these in the history's own path.
 _BREAKS_GLOBBING = re.compile(r"[*?\[\]']|(^|/)[^/=]+=[^/]*(/|$)")
 
-# fsspec opens them, and none of them keeps files that several processes write.
+# fsspec can open these, but they cannot hold files that several processes write.
 _NOT_STORES = frozenset(
     {"zip", "tar", "github", "memory", "http", "https", "data", "simplecache", "filecache", "reference"}
 )
@@ -77,7 +77,7 @@ class Settings:
 
     @property
     def now(self) -> datetime:
-        """``as_of``, or this moment: naive UTC."""
+        """``as_of``, or the current time: naive UTC."""
         return self.as_of or utc_now()
 
     def at(self, as_of: str) -> Settings:
@@ -228,7 +228,7 @@ def _checked_report(text: str) -> Path:
     path = Path(text)
     if not path.name or path.suffix == ".json":
         raise UsageError(
-            "the report is an HTML file, and its data lies beside it as .json",
+            "the report is an HTML file, and its data is written beside it as .json",
             f"--out / OFFDAG_REPORT = {text}",
             "offdag report --out report.html",
         )

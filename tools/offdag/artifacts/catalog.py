@@ -17,7 +17,7 @@ class Catalog:
     """The rows of one catalog.
 
     Attributes:
-        catalog_hash: Names what the warehouse held: the same for catalogs that differ only in metadata and statistics.
+        catalog_hash: Hash of the columns: the same for catalogs that differ only in metadata and statistics.
         columns: ``catalog_columns`` rows, one per column.
         tolerated: Relations that could not be read and are left out.
     """

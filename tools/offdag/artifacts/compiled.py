@@ -1,4 +1,4 @@
-"""manifest.json as a compiler left it: each node's code, relation, parents and key. For reviews; the history keeps none of it in tables."""
+"""manifest.json for reviews: each node with its compiled code, relation, parents and key. The history's tables do not hold the code."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from offdag.artifacts.document import NOT_JSON, Document
 from offdag.artifacts.manifest import manifest_sections
 from offdag.artifacts.values import Row, items, mapping, text
 
-# Where the relation lies is its database's matter, and the rest is for people and for tests.
+# Config that does not change a node's data: the location of its relation, documentation, settings of tests.
 _NO_DATA = (
     "database", "schema", "alias", "enabled", "tags", "meta", "docs", "group", "access", "description",
     "severity", "store_failures", "warn_if", "error_if", "freshness", "persist_docs", "grants",
@@ -24,17 +24,24 @@ class CompiledNode:
     """One node of a manifest.
 
     Attributes:
-        path: Of its file, relative to the project; None where the manifest does not tell.
-        relation_name: As it stands in compiled code; None for nodes without a relation, such as ephemeral models.
+        unique_id: dbt's id of the node.
+        name: Its name, with the version of a versioned model.
+        resource_type: Such as model.
+        path: Path of its file, relative to the project; None where the manifest has none.
+        materialization: Such as table; None where it has none.
+        database: Of its relation.
+        schema: Of its relation.
+        alias: Name of its relation.
+        relation_name: As written in compiled code; None for nodes without a relation, such as ephemeral models.
         code: Compiled code; None where dbt did not compile the node.
-        checksum: Of its file; None where dbt did not read it, as for large seeds.
-        config: What is configured, as JSON, without what does not change the data.
-        columns: Names that the project documents.
-        parents: unique_ids that it refers to.
-        key: Columns that name a row; empty where nothing tells them.
+        checksum: Checksum of its file; None where dbt did not read it, as for large seeds.
+        config: Configuration as JSON, without settings that do not change the data.
+        columns: Names of the documented columns.
+        parents: unique_ids of the nodes that it refers to.
+        key: Columns that identify a row; empty where unknown.
         key_origin: Where the key was found, such as ``unique test``.
-        attached_node: What a test tests.
-        column_name: Column that a test tests.
+        attached_node: unique_id of the node that a test checks.
+        column_name: Column that a test checks.
     """
 
     unique_id: str
@@ -58,7 +65,7 @@ class CompiledNode:
 
 
 class _Node(msgspec.Struct):
-    """Any type is let in here and checked where it is used."""
+    """Each field accepts any type and is checked where it is used."""
 
     name: Any = None
     version: Any = None
@@ -88,7 +95,7 @@ _node_decoder = msgspec.json.Decoder(_Node)
 
 
 def read_compiled(document: Document) -> dict[str, CompiledNode]:
-    """Every node of a manifest by unique_id; what cannot be read is left out.
+    """Every node of a manifest by unique_id; nodes that cannot be read are left out.
 
     Raises:
         UnreadableArtifact: The sections of the file are not what a manifest holds.
@@ -135,7 +142,7 @@ def _compiled(unique_id: str, node: _Node, tested_key: tuple[str, ...]) -> Compi
 
 
 def _key(node: _Node, config: Row, tested_key: tuple[str, ...]) -> tuple[tuple[str, ...], str | None]:
-    """The first that tells columns: what the project says for reviews, the contract, what dbt merges by, what a test proves."""
+    """The first key found: the project's meta for reviews, the primary key, the key that dbt merges by, a unique test."""
     meta = {**mapping(node.meta), **mapping(config.get("meta"))}
     found = {
         "meta.diff_key": _texts(meta.get("diff_key")),
@@ -159,7 +166,7 @@ def _primary_key(node: _Node) -> tuple[str, ...]:
 
 
 def _tested_keys(nodes: dict[str, _Node]) -> dict[str, tuple[str, ...]]:
-    """Columns that a test proves to be unique, by node: of several the fewest columns, then the first by name."""
+    """Columns that a test proves to be unique, by node; of several keys the shortest, then the first by name."""
     found: dict[str, list[tuple[str, ...]]] = {}
     for unique_id, node in nodes.items():
         test, kwargs = mapping(node.test_metadata), _kwargs(node)
@@ -170,7 +177,7 @@ def _tested_keys(nodes: dict[str, _Node]) -> dict[str, tuple[str, ...]]:
         else:
             continue
         attached = _attached(unique_id, node)
-        # A test of some rows proves nothing of the others.
+        # A test with a where clause proves nothing about the other rows.
         if columns and attached and not mapping(node.config).get("where"):
             found.setdefault(attached, []).append(columns)
     return {attached: min(keys, key=lambda key: (len(key), key)) for attached, keys in found.items()}

@@ -1,4 +1,4 @@
-"""One artifact file: its bytes, and what its metadata says before anything else is read."""
+"""One artifact file: its bytes and its metadata, which is read before anything else."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Kind(Enum):
 
 
 class Verdict(Enum):
-    """What became of an artifact that was found."""
+    """The result of collecting an artifact."""
 
     ACCEPTED = "accepted"
     DUPLICATE = "duplicate"
@@ -58,7 +58,14 @@ class UnreadableArtifact(Exception):
 
 
 class Parts(msgspec.Struct):
-    """The top of an artifact, still as bytes: what belongs to a run_results or sources file is found while looking for the metadata."""
+    """The top-level sections of an artifact, not decoded yet; empty where the file lacks them.
+
+    Attributes:
+        metadata: Of all artifacts.
+        results: Of run_results, sources and freshness files.
+        args: Of run_results.
+        elapsed_time: Of run_results, sources and freshness files.
+    """
 
     metadata: msgspec.Raw = msgspec.Raw()
     results: msgspec.Raw = msgspec.Raw()
@@ -71,17 +78,22 @@ class Document:
     """An artifact whose metadata could be read.
 
     Attributes:
-        name: Where it was found, for messages.
-        content: The whole file, as it was.
-        readable: The same for a JSON decoder.
+        name: Path or URL, for messages.
+        content: The whole file, unpacked and unchanged.
+        readable: The content for a JSON decoder, with lone surrogates replaced.
+        sha256: Hash of the content.
         kind: Which artifact it is, by its schema URL.
         version: Schema version, such as 6.
+        dbt_version: The dbt that wrote it.
         invocation_id: As written, where it is a plain id, else made from the content: safe in a file name.
         generated_at: Naive UTC.
         started_at: Naive UTC; None before dbt 1.10 and in 2.0's run_results.
         env: ``DBT_ENV_CUSTOM_ENV_*`` of the run, without the prefix.
+        project_name: Name of the root project; None before manifest v12, and for other artifacts.
+        project_id: MD5 of the project's name; None for artifacts without one.
+        adapter_type: Such as duckdb; None for artifacts without one.
         parts: The file's sections, not decoded yet.
-        replaced_count: Halves of surrogate pairs that stood alone in a text, which no encoding can hold, and were replaced by U+FFFD.
+        replaced_count: Number of lone surrogates, which no encoding can hold; each was replaced by U+FFFD.
     """
 
     name: str
@@ -103,7 +115,7 @@ class Document:
 
     @cached_property
     def content_hash(self) -> str:
-        """Hash of everything but the metadata and the times at which dbt parsed each node: the same while the project is."""
+        """Hash of everything but the metadata and the times at which dbt parsed each node: it changes only with the project."""
         digest = hashlib.sha256()
         before, _, after = self.content.partition(bytes(self.parts.metadata))
         for part in (before, after):
@@ -127,7 +139,7 @@ class _Metadata(msgspec.Struct):
     adapter_type: Any = None
 
 
-# What decoding raises on bytes that are no JSON, too deep, or no UTF-8.
+# Raised by decoding bytes that are not JSON, nested too deeply, or not UTF-8.
 NOT_JSON = (msgspec.MsgspecError, RecursionError, UnicodeDecodeError)
 
 # Real files hold https://schemas.getdbt.com/dbt/run-results/v6.json, but also ".../run-results/v12" and
@@ -135,7 +147,7 @@ NOT_JSON = (msgspec.MsgspecError, RecursionError, UnicodeDecodeError)
 _SCHEMA = re.compile(r"/(run-results|sources|freshness|manifest|catalog)/v(\d{1,9})(?:\.json|/|$)")
 _PLAIN_ID = re.compile(r"^[0-9A-Za-z][0-9A-Za-z_-]{7,63}$")
 _PARSED_AT = re.compile(rb'"created_at": ?[0-9.eE+-]+')
-# An escaped backslash, a pair, or a half that stands alone.
+# An escaped backslash, a surrogate pair, or a lone surrogate.
 _SURROGATES = re.compile(
     rb"\\\\|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(?P<lone>\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
 )
@@ -144,14 +156,14 @@ _metadata_decoder = msgspec.json.Decoder(_Metadata | None)
 
 
 def parse_document(name: str, content: bytes) -> Document:
-    """Read what an artifact's metadata says.
+    """Read an artifact's metadata.
 
     Args:
-        name: Where it was found.
+        name: Path or URL.
         content: The whole file.
 
     Raises:
-        UnreadableArtifact: It is no artifact that offdag knows, or cut short.
+        UnreadableArtifact: It is not an artifact that offdag knows, or it is cut short.
     """
     readable, replaced_count = _without_lone_surrogates(content)
     try:
@@ -160,13 +172,13 @@ def parse_document(name: str, content: bytes) -> Document:
     except NOT_JSON as error:
         raise UnreadableArtifact(Verdict.UNREADABLE, _why_not_json(content, error)) from error
     if metadata is None:
-        raise UnreadableArtifact(Verdict.UNSUPPORTED, "has no metadata: written by dbt before 0.19, or no artifact")
+        raise UnreadableArtifact(Verdict.UNSUPPORTED, "has no metadata: written by dbt before 0.19, or not an artifact")
     match = _SCHEMA.search(str(metadata.dbt_schema_version))
     if match is None:
         raise UnreadableArtifact(Verdict.UNSUPPORTED, f"unknown schema {str(metadata.dbt_schema_version)[:80]!r}")
     generated_at = parse_instant(metadata.generated_at)
     if generated_at is None:
-        raise UnreadableArtifact(Verdict.UNREADABLE, f"generated_at is no time: {str(metadata.generated_at)[:40]!r}")
+        raise UnreadableArtifact(Verdict.UNREADABLE, f"generated_at is not a time: {str(metadata.generated_at)[:40]!r}")
     sha256 = hashlib.sha256(content).hexdigest()
     written_id = metadata.invocation_id
     return Document(
@@ -192,7 +204,7 @@ def parse_document(name: str, content: bytes) -> Document:
 
 
 def _without_lone_surrogates(content: bytes) -> tuple[bytes, int]:
-    """The content with U+FFFD in place of escaped surrogates that stand alone, and how many there were."""
+    """The content with U+FFFD in place of lone escaped surrogates, and their number."""
     if b"\\ud" not in content and b"\\uD" not in content:
         return content, 0
     count = 0

@@ -22,8 +22,10 @@ class Manifest:
     """The rows of one manifest.
 
     Attributes:
-        manifest_hash: Names what the project held: the same for manifests that differ only in metadata and order.
-        project: The root project's name; None where the manifest does not tell it.
+        manifest_hash: Hash of the nodes: the same for manifests that differ only in metadata and order.
+        project: The root project's name; None where the manifest does not name it.
+        adapter_type: Such as duckdb.
+        invocation_id: The dbt command that wrote it.
         nodes: ``nodes`` rows: models, tests, seeds, snapshots, sources, exposures, unit tests and the rest.
         dependencies: ``node_dependencies`` rows.
         exposures: ``exposures`` rows.
@@ -41,7 +43,7 @@ class Manifest:
 
 
 class _Node(msgspec.Struct):
-    """The fields that are kept. Any type is let in here and checked where it is used, so one odd value spoils one field."""
+    """The fields that are kept. Each accepts any type and is checked where it is used, so one odd value affects one field."""
 
     unique_id: Any = None
     name: Any = None
@@ -75,7 +77,18 @@ class _Node(msgspec.Struct):
 
 
 class Sections(msgspec.Struct):
-    """The sections of a manifest that hold nodes, each node still as bytes, by unique_id."""
+    """The sections of a manifest that hold nodes, by unique_id; nodes are not decoded yet.
+
+    Attributes:
+        nodes: Models, tests, seeds, snapshots, analyses and operations.
+        sources: Source tables.
+        exposures: Exposures.
+        unit_tests: Unit tests.
+        groups: Groups, decoded.
+        metrics: Metrics.
+        semantic_models: Semantic models.
+        saved_queries: Saved queries.
+    """
 
     nodes: dict[str, msgspec.Raw] = {}
     sources: dict[str, msgspec.Raw] = {}

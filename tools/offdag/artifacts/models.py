@@ -34,10 +34,9 @@ def parser_module(kind: str, version: int) -> types.ModuleType:
 
 @functools.cache
 def msgspec_type(annotation: Any) -> Any:
-    """The msgspec type of a model's annotation, nested ones too; keys that the model does not know are passed over.
+    """The msgspec type of a model's annotation, nested ones too; keys that the model does not know are ignored.
 
-    Texts stay texts: what a status means is judged in SQL, where an unknown one is neither success nor failure, and instants come in more
-    forms than one.
+    Texts stay texts: SQL interprets statuses, where an unknown one is neither success nor failure, and instants have several forms.
     """
     if isinstance(annotation, type) and hasattr(annotation, "model_fields"):
         return _struct((annotation,))
@@ -49,13 +48,13 @@ def msgspec_type(annotation: Any) -> Any:
     if typing.get_origin(annotation) in _UNIONS:
         models = tuple(a for a in arguments if hasattr(a, "model_fields"))
         others = {msgspec_type(a): None for a in arguments if a not in models}
-        # Sources have one model for what was checked and one for what could not be; JSON does not tell which is meant.
+        # Checked sources have one model, sources that could not be checked another; the JSON does not name it.
         return functools.reduce(operator.or_, (*([_struct(models)] if models else []), *others))
     return typing.get_origin(annotation)[tuple(msgspec_type(a) for a in arguments)]
 
 
 def _struct(models: tuple[type[BaseModel], ...]) -> type[msgspec.Struct]:
-    """One struct with the fields of all models; a field that one of them can do without may be missing."""
+    """One struct with the fields of all models; a field that is optional in one of them is optional."""
     annotations: dict[str, list[Any]] = {}
     for model in models:
         for name, field in model.model_fields.items():

@@ -1,4 +1,4 @@
-"""run_results.json, sources.json and freshness.json to rows, through dbt-artifacts-parser's model of the version at hand."""
+"""run_results.json, sources.json and freshness.json to rows, through dbt-artifacts-parser's model of the file's version."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from offdag.artifacts.models import msgspec_type, parser_module
 from offdag.artifacts.timestamps import parse_instant
 from offdag.artifacts.values import Columns, Row, count, items, mapping, number, text, threshold_seconds
 
-# Commands whose results say something about the data. All others overwrite run_results.json too, and there every test reads
-# "success" after `docs generate`: they are recorded, and evidence of nothing.
+# Commands whose results are evidence about the data. Other commands overwrite run_results.json too: after `docs generate` every test
+# reads "success". Their results are only recorded.
 BUILD_COMMANDS = frozenset({"build", "run", "test", "seed", "snapshot", "clone", "retry"})
 
 _NEWEST = {Kind.RUN_RESULTS: 6, Kind.SOURCES: 3}
@@ -30,10 +30,11 @@ class Results:
     """The rows of one run_results, sources or freshness file.
 
     Attributes:
+        kind: run_results, sources or freshness.
         columns: Columns of ``node_results`` or ``source_freshness``, without those that name the invocation.
-        invocation: Columns of ``invocations`` that only the file knows.
-        tolerated: Results that broke dbt's own schema and were read as far as possible.
-        args: What dbt wrote into ``args``: flags and variables of the command; empty where there is nothing.
+        invocation: Columns of ``invocations`` that come from the file.
+        tolerated: Results that broke dbt's own schema and were read as far as possible, and replaced surrogates.
+        args: What dbt wrote into ``args``: flags and variables of the command; empty where it wrote none.
     """
 
     kind: Kind
@@ -70,7 +71,7 @@ def read_results(document: Document, redact: Callable[[str], str] = lambda text:
         found, tolerated = _decoded_results(document.kind, document.version, document.parts.results)
     except NOT_JSON as error:
         raise UnreadableArtifact(Verdict.UNREADABLE, "has no list of results") from error
-    # A result without an id, or a second one of an id, can't be kept: the last one of each id stands.
+    # A result without an id cannot be kept; of several with one id, the last is kept.
     kept = list({item.unique_id: item for item in found if text(item.unique_id)}.values())
     if not kept and (found or tolerated):
         raise UnreadableArtifact(Verdict.UNREADABLE, "none of its results can be read")
@@ -81,8 +82,8 @@ def read_results(document: Document, redact: Callable[[str], str] = lambda text:
     return Results(document.kind, columns, _invocation(document, args, len(kept)), tolerated, args)
 
 
-class _Loose(msgspec.Struct):
-    """A result that breaks dbt's schema, read as far as it goes: the fields of all versions, each of any type."""
+class _LooseResult(msgspec.Struct):
+    """A result that breaks dbt's schema, read as far as possible: the fields of all versions, each of any type."""
 
     unique_id: Any = None
     status: Any = None
@@ -112,11 +113,11 @@ def _list_decoder(kind: Kind, version: int) -> msgspec.json.Decoder[list[Any]]:
 
 
 _items_decoder = msgspec.json.Decoder(list[msgspec.Raw])
-_loose_decoder = msgspec.json.Decoder(_Loose)
+_loose_decoder = msgspec.json.Decoder(_LooseResult)
 
 
 def _decoded_results(kind: Kind, version: int, raw: msgspec.Raw) -> tuple[list[Any], int]:
-    """The results, and how many of them broke dbt's schema. A file that keeps it is read at once, any other result by result."""
+    """The results, and how many of them broke dbt's schema. A file that follows it is decoded in one call, any other result by result."""
     decoder = _list_decoder(kind, version)
     try:
         return decoder.decode(raw), 0
@@ -134,7 +135,7 @@ def _decoded_results(kind: Kind, version: int, raw: msgspec.Raw) -> tuple[list[A
 
 
 def _field(value: object, name: str) -> Any:
-    """A field of a struct, or of a mapping that broke the schema; None where there is none."""
+    """A field of a struct, or of a mapping that broke the schema; None where it is missing."""
     return value.get(name) if isinstance(value, dict) else getattr(value, name, None)
 
 
@@ -159,7 +160,7 @@ def _invocation(document: Document, args: Row, result_count: int) -> Row:
 
 
 def _is_retry(command_line: str | None) -> bool:
-    """Whether dbt's verb was retry; flags may stand before it."""
+    """Whether dbt's verb was retry; flags may precede it."""
     verb = next((word for word in (command_line or "").split()[1:] if word in BUILD_COMMANDS), None)
     return verb == "retry"
 
@@ -236,7 +237,7 @@ def _texts(found: list[Any], field: str) -> list[str | None]:
 
 
 def _jsons(values: list[Row]) -> list[str]:
-    """JSON of each; adapters answer the same for many nodes."""
+    """JSON of each; equal values, which are frequent, are encoded once."""
     written: dict[str, str] = {}
     return [written.get(key) or written.setdefault(key, _json(value)) for value in values for key in (repr(value),)]
 

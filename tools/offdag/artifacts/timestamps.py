@@ -11,12 +11,12 @@ _DBT_LENGTH = len("2026-01-31T06:00:00.123456Z")
 
 
 def parse_instant(text: object) -> datetime | None:
-    """Naive UTC of an ISO instant; None for what is none.
+    """Naive UTC of an ISO instant; None for anything else.
 
     dbt writes microseconds with Z, ``+00:00`` for freshness, and nanoseconds from 2.0 on (cut to microseconds).
     """
     if isinstance(text, str) and len(text) == _DBT_LENGTH and text[-1] == "Z":
-        # The form of nearly all instants, by the fast way.
+        # Nearly all instants have this form, and this is the fastest way to read it.
         try:
             return datetime.fromisoformat(text[:-1])
         except ValueError:

@@ -67,7 +67,7 @@ def job(settings: Settings, project_dir: Path, no_freshness: bool, wait: float, 
 @click.option(
     "--processes",
     type=click.IntRange(1),
-    help="At most this many at once, where there are hundreds of files. [one per core]",
+    help="Most processes, where there are hundreds of files. [one per core]",
 )
 @click.argument("paths", nargs=-1, required=True)
 def collect(settings: Settings, recursive: bool, processes: int | None, paths: tuple[str, ...]) -> int:

@@ -26,7 +26,7 @@ _log = logging.getLogger(__name__)
 )
 @FORMAT
 def verdicts(settings: Settings, limit: int, output: str) -> int:
-    """Show what became of each artifact that was found."""
+    """Show the verdict on each artifact that was found."""
     from offdag.history.history import History
 
     history = History.open_existing(settings.history)

@@ -18,7 +18,7 @@ FORMAT = click.option("--format", "output", type=click.Choice(["table", "json"])
 
 
 class _Stderr(logging.Handler):
-    """One line per record on stderr. A stderr that cannot be written changes nothing of what a verb does."""
+    """One line per record on stderr. A stderr that cannot be written does not stop a verb."""
 
     def emit(self, record: logging.LogRecord) -> None:
         with contextlib.suppress(OSError, ValueError):
@@ -28,7 +28,7 @@ class _Stderr(logging.Handler):
 
 
 def log_to_stderr() -> logging.Logger:
-    """Let offdag's log lines reach people; gives the logger of the command line."""
+    """Write offdag's log lines to stderr; returns the logger of the command line."""
     logger = logging.getLogger("offdag")
     if not any(isinstance(handler, _Stderr) for handler in logger.handlers):
         logger.addHandler(_Stderr())

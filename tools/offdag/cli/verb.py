@@ -45,7 +45,7 @@ def cli() -> None:
 
 
 def verb(example: str, *names: str) -> Callable[[Callable[..., int]], click.Command]:
-    """A command with the named common flags; its function gets Settings and its other flags, and gives an exit code."""
+    """A command with the named common flags; its function gets Settings and its other flags, and returns an exit code."""
 
     def decorate(function: Callable[..., int]) -> click.Command:
         own = {p.name for p in getattr(function, "__click_params__", [])}

@@ -74,10 +74,10 @@ def collect(
     on_files: Callable[[int], None] = lambda _: None,
     processes: int | None = None,
 ) -> Collection:
-    """The same for any number of artifacts, with several processes where there are many.
+    """Collect any number of artifacts, with several processes where there are many.
 
     Args:
-        history: Where to.
+        history: Gets the artifacts and their rows.
         files: As found by :func:`offdag.collect.places.find_artifacts`.
         context: What the caller knows.
         on_files: Gets the number of files that are done, chunk by chunk.
@@ -164,7 +164,7 @@ def _collect_files(
 
 @contextmanager
 def _without_gc() -> Iterator[None]:
-    """Artifacts are trees: reference counts free them, and walking them over and over costs a third of the time."""
+    """Without garbage collection: reference counts free artifacts, which are trees, and scanning them costs a third of the time."""
     was_on = gc.isenabled()
     gc.disable()
     try:

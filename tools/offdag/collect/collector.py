@@ -29,7 +29,7 @@ from offdag.history.raw import InvocationFolder, keep_artifact, keep_unreadable
 _REFUSED = (Verdict.UNREADABLE, Verdict.UNSUPPORTED)
 
 
-# How many of a project's newest manifests are compared with a new one: jobs and targets of one project have manifests of their own.
+# How many of a project's newest manifests are compared with a new one: jobs and targets of one project have their own manifests.
 _COMPARED_MANIFESTS = 5
 
 
@@ -57,7 +57,7 @@ class Manifests:
 
 @dataclass(frozen=True)
 class CollectedArtifact:
-    """What became of one artifact file.
+    """The result of collecting one artifact file.
 
     Attributes:
         verdict: ``artifact_verdicts`` row, without the time.
@@ -80,7 +80,7 @@ class Collector:
     """Collects file by file; manifests come first, since they name the project and the nodes of the others.
 
     Args:
-        history: Where to.
+        history: Gets the artifacts and their rows.
         context: What the caller knows.
         manifests: Found so far; the caller adds to it.
     """
@@ -100,7 +100,7 @@ class Collector:
         document = content = None
         try:
             if self._context.before and self._context.before.get(file) == file.fingerprint():
-                return self._verdict(file, Verdict.STALE, "was there before dbt started: it is from an earlier run")
+                return self._verdict(file, Verdict.STALE, "existed before dbt started: it is from an earlier run")
             content = file.read()
             document = parse_document(file.name, content)
             return self._keeper(document.kind)(file, document)
@@ -122,7 +122,7 @@ class Collector:
         # The same bytes may belong to two projects, where they do not name theirs.
         content_key = hashlib.sha256(f"{named or document.project_id}|{document.content_hash}".encode()).hexdigest()
         known = self._history.known("manifests", content_key)
-        # An older offdag did not note which raw manifest has the content.
+        # An older offdag did not record which raw manifest has the content.
         if known and "artifact" in known:
             ref = _ref(known, file, document)
             reason = "has the content of an earlier manifest"
@@ -135,7 +135,7 @@ class Collector:
         if not self._history.known("manifest_nodes", manifest.manifest_hash):
             new = self._new_nodes(manifest, project)
             for part in manifest_rows(document, manifest, project, new.__contains__):
-                # A file that a killed run left is complete: its rows are known now, and must not be replaced by none.
+                # A file that a killed run left is complete: its nodes are known now, and must not be replaced by no rows.
                 if part.table == "manifest_nodes" or not self._history.has(part.table, part.run_date, part.identity):
                     self._put(part)
             entry = [document.generated_at.date().isoformat(), manifest.manifest_hash]
@@ -217,7 +217,7 @@ class Collector:
     def _refused(
         self, file: ArtifactFile, problem: UnreadableArtifact, document: Document | None, content: bytes | None
     ) -> CollectedArtifact:
-        """Keep what cannot be read, for a version of offdag that can, and give its verdict."""
+        """Keep a file that cannot be read, for a later offdag, and return its verdict."""
         collected = self._verdict(file, problem.verdict, problem.reason, document)
         row = collected.verdict
         if content is not None:
@@ -237,7 +237,7 @@ class Collector:
         document: Document | None = None,
         **known: Any,
     ) -> CollectedArtifact:
-        """The verdict row from the file and its document; ``known`` are columns that its rows have settled."""
+        """The verdict row from the file and its document; ``known`` are columns that are already settled."""
         env = document.env if document else {}
         return CollectedArtifact(
             {
@@ -280,6 +280,6 @@ def _verdict_of(results: Results, is_partial: bool) -> tuple[Verdict, str]:
 
 
 def _project_around(folder: str) -> str | None:
-    """The name in the dbt_project.yml that a local folder lies below."""
+    """The name in the dbt_project.yml above a local folder."""
     around = None if "://" in folder else find_project(Path(folder))
     return around.name if around else None

@@ -1,4 +1,4 @@
-"""What is known of artifacts besides their content."""
+"""What is known about artifacts besides their content."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from offdag.origin import Origin
 
 @dataclass(frozen=True)
 class Context:
-    """What the caller knows of the artifacts and they may not hold themselves.
+    """What the caller knows about the artifacts, which they may not hold themselves.
 
     Attributes:
         project: Recorded for all; None to read it from the manifest or dbt_project.yml.
@@ -41,6 +41,12 @@ class ManifestRef:
     """A manifest whose rows are in the history.
 
     Attributes:
+        manifest_hash: Hash of its nodes.
+        project: Its project.
+        adapter_type: Such as duckdb.
+        invocation_id: The dbt command that wrote it.
+        generated_at: Naive UTC.
+        folder: Folder in which it was found.
         artifact: Name in the store of the raw manifest with its content, its own or an earlier one's.
     """
 
@@ -58,8 +64,12 @@ class RunContext:
     """What the collector decided about one invocation; kept beside the raw artifact, so that its rows can be rebuilt.
 
     Attributes:
+        project: Recorded with each row.
+        environment: Recorded with each row.
+        job_id: Groups the invocations of a job.
         is_partial: dbt was stopped before its end.
-        manifest_hash: Of the manifest that names the invocation's nodes; None where there was none.
+        adapter_type: Such as duckdb.
+        manifest_hash: Hash of the manifest that names the invocation's nodes; None where there was none.
         manifest_invocation_id: The dbt command that wrote that manifest, often another one.
         manifest_artifact: Name in the store of the raw manifest; None where there was none, or an older offdag collected it.
         manifest_generated_at: When that manifest was written, naive UTC.
@@ -80,7 +90,7 @@ class RunContext:
     def settle(
         cls, document: Document, target: str | None, manifest: ManifestRef | None, project: str, context: Context
     ) -> RunContext:
-        """The caller's knowledge wins over the artifact's; for the origin the artifact's wins."""
+        """Combine both sources: the caller's values win over the artifact's, except for the origin."""
         carried = {name: document.env.get(f"OFFDAG_{name.upper()}") for name in Origin.__dataclass_fields__}
         return cls(
             project=project,

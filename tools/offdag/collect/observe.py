@@ -43,7 +43,7 @@ class Observer:
         history: Gets the copies and a verdict for each table.
         invocation: Names the project, its artifacts, and the profile and target that lead to its database.
         environment: Recorded with each row.
-        wait: For a locked database.
+        wait: How long to wait for a locked database.
         job_id: Recorded with each verdict.
     """
 
@@ -54,10 +54,10 @@ class Observer:
     job_id: str | None = None
 
     def observe(self, tables: Iterable[ObservedTable]) -> list[Row]:
-        """Copy the tables of this project; lines of other projects are passed over.
+        """Copy the tables of this project; lines of other projects are ignored.
 
         Returns:
-            ``artifact_verdicts`` rows, one per table. What could not be copied leaves the last observation in place.
+            ``artifact_verdicts`` rows, one per table. For a table that could not be copied, the last observation stays.
         """
         mine = [table for table in tables if table.project == self.invocation.project_name]
         if not mine:
@@ -186,7 +186,7 @@ def observe_after_build(
     """Copy the tables that the monitor project's seed lists for a project, and log what could not be copied.
 
     Returns:
-        One line per table. A seed that cannot be used is logged, and gives none.
+        One line per table; none where the seed cannot be used, which is logged.
     """
     try:
         tables = read_observed_tables(settings.monitor_project_dir)
@@ -198,7 +198,7 @@ def observe_after_build(
 
 
 def log_observed(verdicts: list[Row], invocation: DbtInvocation) -> list[str]:
-    """Log what could not be copied; gives one line per table."""
+    """Log what could not be copied; returns one line per table."""
     for row in verdicts:
         if row["verdict"] == Verdict.UNREADABLE.value:
             what = f"{row['path']} was not observed: {row['reason']}"

@@ -16,7 +16,7 @@ from offdag.history.schemas import TYPE_WORDS, arrow_schema
 
 _log = logging.getLogger(__name__)
 
-# Columns that say where a row comes from, before those of the table itself.
+# Columns that record the origin of a row, before the table's own columns.
 _ORIGIN_COLUMNS = {
     "_project": "string",
     "_environment": "string",
@@ -30,11 +30,11 @@ class ObservedTable:
     """A line of the seed observed_tables.csv.
 
     Attributes:
-        name: Makes the history table ``observed_<name>``.
+        name: The history table is ``observed_<name>``.
         project: dbt project that holds the node.
         unique_id: The node.
         columns: Type word by column; only these are copied.
-        max_rows: More rows are cut, and the verdict says so.
+        max_rows: More rows are cut, and the verdict records it.
     """
 
     name: str
@@ -69,7 +69,7 @@ def read_observed_tables(monitor_project_dir: Path) -> list[ObservedTable]:
 
 
 def declare_observed_tables(history: History, monitor_project_dir: Path) -> None:
-    """Let the history know the observed tables, so that the monitor's models find them before their first rows.
+    """Declare the observed tables in the history, so that the monitor's models find them before their first rows.
 
     A line that cannot be used is logged: it stops observing, and nothing else.
     """

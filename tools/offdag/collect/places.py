@@ -51,7 +51,7 @@ class ArtifactFile:
 
     @property
     def is_manifest(self) -> bool:
-        """Whether its name, or for odd names its folder's, says that it is a manifest."""
+        """Whether its name, or for unusual names its folder's, marks it as a manifest."""
         return Kind.MANIFEST.value in (self.file_name if _ARCHIVED.search(self.file_name) else self.folder)
 
     @property
@@ -116,7 +116,7 @@ def _bounded(file: Any, is_packed: bool = False) -> bytes:
 
 
 def artifacts_in(folder: str) -> list[ArtifactFile]:
-    """The artifacts right in a target folder."""
+    """The artifacts directly in a target folder."""
     files = (f for f in _listed(folder, recursive=False) if f.file_name in _USUAL_NAMES)
     return sorted(files)
 
@@ -131,7 +131,7 @@ def find_artifacts(paths: Sequence[str], recursive: bool) -> list[ArtifactFile]:
 
     Args:
         paths: Target folders, files, or trees and object-store prefixes of them.
-        recursive: Look in the folders below each path, where artifacts may have any name that tells what they are.
+        recursive: Search the folders below each path, where artifacts may have any name that contains their kind.
 
     Raises:
         UsageError: A path does not exist, or its store cannot be opened.
@@ -185,7 +185,7 @@ def _is_file(path: str) -> bool:
 
 
 def _listed(folder: str, recursive: bool) -> Iterable[ArtifactFile]:
-    """Files in a folder or below it; hidden folders below it are passed over."""
+    """Files in a folder or below it; hidden folders below it are skipped."""
     if _is_url(folder):
         store, inner = _store(folder)
         scheme = folder.partition("://")[0]

@@ -22,7 +22,7 @@ from offdag.history.history import History, MergedFile
 from offdag.history.raw import kept_artifacts, read_artifact
 from offdag.history.retention import pruned_before
 
-# The column that names an artifact's rows, for each table that comes from artifacts; the other tables have no other source.
+# The column that identifies an artifact's rows, for each table that comes from artifacts; the other tables have no other source.
 _BY_RUN = dict.fromkeys(("invocations", "node_results", "source_freshness", "catalogs"), "invocation_id")
 _BY_CONTENT = {
     **dict.fromkeys(("nodes", "node_dependencies", "exposures"), "node_hash"),
@@ -107,7 +107,7 @@ def _parts(document: Document, context: RunContext, hashes: dict[str, set[str]])
 def _compare_by_run(
     history: History, scratch: History, table: str, key: str, write_at: datetime | None
 ) -> TableComparison:
-    """Date by date, since every row lies in the date of its own artifact."""
+    """Compare date by date, since every row belongs to the date of its artifact."""
     found = TableComparison(table)
     first_day = pruned_before(history) or date.min
     for day in sorted({*history.dates(table), *scratch.dates(table)}):
@@ -119,13 +119,13 @@ def _compare_by_run(
             kept = existing.filter(pc.invert(pc.is_in(existing[key], pc.unique(rebuilt[key]))))
             whole = pa.concat_tables([rebuilt, kept])
             merged = MergedFile(write_at, frozenset(whole[key].to_pylist()), frozenset(names))
-            # Only the files that were read go: a collector may have written others since.
+            # Only the files that were read are replaced: a collector may have written others since.
             history.replace_files(table, day, names, whole, merged)
     return found
 
 
 def _compare_by_content(history: History, scratch: History, table: str, key: str, write: bool) -> TableComparison:
-    """As a whole: content lies in the date at which it was first collected."""
+    """Compare the whole table: content belongs to the date on which it was first collected."""
     found = TableComparison(table)
     existing = history.read(table)
     if not _compare(found, existing, scratch.read(table)) and write:

@@ -1,4 +1,4 @@
-"""What an artifact becomes in the tables: the same rows whether it was just found or is read again from the history."""
+"""An artifact as rows of tables: the same rows for a new artifact and for one that is read again from the history."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class TableRows:
 
 
 def results_rows(document: Document, results: Results, context: RunContext) -> list[TableRows]:
-    """The rows of a run_results, sources or freshness file, in the order of writing: the invocation says that all is there."""
+    """The rows of a run_results, sources or freshness file, in the order of writing: the invocation marks them as complete."""
     run = {
         "project": context.project,
         "environment": context.environment,
@@ -76,9 +76,9 @@ def manifest_rows(
         is_new: Whether a node's content, by its hash, is not in the history yet.
     """
     day, identity = document.generated_at.date(), manifest.manifest_hash
-    held = [{"unique_id": row["unique_id"], "node_hash": row["node_hash"]} for row in manifest.nodes]
+    manifest_nodes = [{"unique_id": row["unique_id"], "node_hash": row["node_hash"]} for row in manifest.nodes]
     return [
-        # Nodes come after what belongs to them: a node that is not new has its edges in the history.
+        # Nodes come after their edges and exposures, so that a node that is not new has them in the history.
         *(
             TableRows(table, day, identity, _columns([r for r in rows if is_new(r["node_hash"])]), {"project": project})
             for table, rows in (
@@ -87,8 +87,10 @@ def manifest_rows(
                 ("nodes", manifest.nodes),
             )
         ),
-        # Last: it says that all of the manifest is there.
-        TableRows("manifest_nodes", day, identity, _columns(held), {"project": project, "manifest_hash": identity}),
+        # Last: it marks the manifest as complete.
+        TableRows(
+            "manifest_nodes", day, identity, _columns(manifest_nodes), {"project": project, "manifest_hash": identity}
+        ),
     ]
 
 

@@ -1,4 +1,4 @@
-"""A dbt command and what is collected of it: `offdag run`."""
+"""`offdag run`: a dbt command, and the collection of its artifacts."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ class CollectedRun:
 
     @property
     def left(self) -> list[CollectedArtifact]:
-        """What this command wrote; also what another collector took first, or what cannot be read, shows that it ran."""
+        """What this command wrote: artifacts that another collector took first, or that cannot be read, show too that it ran."""
         return [
             found
             for found in self.artifacts
@@ -125,7 +125,7 @@ class CollectedRun:
 def run_and_collect(
     settings: Settings, cwd: Path, command: Sequence[str], relay: SignalRelay, observes: bool = True
 ) -> RunOutcome:
-    """Run dbt, then collect whatever it left. Trouble with collecting is logged, and changes nothing of the outcome.
+    """Run dbt, then collect whatever it left. Trouble with collecting is logged, and does not change the outcome.
 
     Args:
         settings: Environment, job id and origin are handed to dbt by ``DBT_ENV_CUSTOM_ENV_OFFDAG_*``, which dbt copies into artifacts.
@@ -167,7 +167,7 @@ def run_and_collect(
 
 @contextmanager
 def _logged_trouble() -> Iterator[None]:
-    """A build's result counts, not the trouble of who watches it: every error becomes a log line."""
+    """Log every error: trouble with collecting must not change the result of a build."""
     try:
         yield
     except OffdagError as error:
@@ -177,7 +177,7 @@ def _logged_trouble() -> Iterator[None]:
 
 
 def _before_run(settings: Settings, start: RunStart) -> None:
-    """Record the start, and collect what an earlier run left and nobody collected: its collector may have been killed."""
+    """Record the start, and collect what an earlier run left uncollected: its collector may have been killed."""
     history = History(settings.history)
     lost = _lost_start(history, start)
     if lost and start.before:
@@ -261,7 +261,7 @@ NO_ENVIRONMENT = (
 
 
 def refusal_text(verdict: dict[str, Any]) -> str:
-    """What people read of an artifact that gave no rows, with the next command."""
+    """The warning about an artifact that gave no rows, with the next command."""
     what = f"{verdict['kind']} is {verdict['verdict']}: it {verdict['reason']}"
     return error_text(what, str(verdict["path"]), f"offdag collect {verdict['path']}")
 

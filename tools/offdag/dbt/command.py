@@ -1,6 +1,6 @@
 """One parse of a dbt command line: what it does, on which project, with which target and profile, and where it writes.
 
-Everything that asks for a target, a folder or a profile asks a ``DbtInvocation``. Flags are searched behind the word ``dbt`` alone: the
+All code gets targets, folders and profiles from a ``DbtInvocation``. Flags are searched only after the word ``dbt``: the
 ``-t`` of ``docker run -t`` is not dbt's.
 """
 
@@ -20,7 +20,7 @@ from offdag.errors import UsageError
 
 _log = logging.getLogger(__name__)
 
-# dbt, dbt Fusion, and what wraps it under a name of its own; `python -m dbt.cli.main` too.
+# dbt, dbt Fusion, and wrappers with their own names; `python -m dbt.cli.main` too.
 _DBT = re.compile(r"dbt(f|-fusion|-ol|\.cli\.main)?(\.exe)?")
 _SHELL_OPERATORS = frozenset({"&&", "||", ";", "|", "&", "&&;"})
 _VERBS = BUILD_COMMANDS | {
@@ -33,7 +33,7 @@ _SHARED_FLAGS = ("--target", "--target-path", "--log-path", "--profiles-dir", "-
 
 @dataclass(frozen=True)
 class DbtInvocation:
-    """What a dbt command does and where, as its flags, its variables and the project's files say it.
+    """What a dbt command does and where, according to its flags, its variables and the project's files.
 
     Attributes:
         verb: Such as build; None where the command line shows none.
@@ -41,7 +41,7 @@ class DbtInvocation:
         project_dir: Folder of the dbt project.
         target_path: Where dbt writes its artifacts.
         log_path: Folder of dbt.log.
-        profiles_dir: Where a flag, a variable or dbt itself said profiles.yml is; None for dbt's own search.
+        profiles_dir: Folder of profiles.yml that a flag, a variable or dbt itself names; None for dbt's own search.
         profile: Its name in profiles.yml; None where neither flag, variable nor project name one.
         environ: Variables that dbt reads.
         cwd: Folder in which the command runs.
@@ -59,7 +59,7 @@ class DbtInvocation:
 
     @classmethod
     def parse(cls, command: Sequence[str], cwd: Path, environ: Mapping[str, str]) -> DbtInvocation:
-        """Parse a command line that runs in a folder; an empty one tells what dbt would take without flags.
+        """Parse a command line that runs in a folder; an empty one gives what dbt would use without flags.
 
         A value that cannot be rendered is logged and left at dbt's default: dbt itself reports it.
         """
@@ -119,7 +119,7 @@ class DbtInvocation:
         """The profiles.yml that dbt reads.
 
         Raises:
-            UsageError: There is none.
+            UsageError: There is no such file.
         """
         folders = (
             [self.profiles_dir] if self.profiles_dir else [self.cwd, self.project_dir, Path("~/.dbt").expanduser()]
@@ -134,7 +134,7 @@ class DbtInvocation:
         """Some values of the profile's output for the target, with ``env_var`` rendered.
 
         Args:
-            keys: What is asked for: variables of other values, such as a password, need not be set. A value that is missing is left out.
+            keys: Names of the values. Variables of other values, such as a password, need not be set. Missing values are left out.
 
         Raises:
             UsageError: There is no such profile or output, or a variable that it needs is not set.
@@ -145,9 +145,9 @@ class DbtInvocation:
 
 
 def dbt_words(command: Sequence[str]) -> list[str]:
-    """The words behind ``dbt`` in a command line, up to a shell operator; none where it holds no dbt.
+    """The words after ``dbt`` in a command line, up to a shell operator; none where it holds no dbt.
 
-    A wrapper may stand before it (``uv run dbt ...``), and a shell's script may be one word (``sh -c 'dbt build'``).
+    A wrapper may precede it (``uv run dbt ...``), and a shell's script may be one word (``sh -c 'dbt build'``).
     """
     words = [part for word in command for part in (_split(word) if " " in word else [word])]
     start = next((i for i, word in enumerate(words) if _DBT.fullmatch(Path(word).name)), None)

@@ -67,7 +67,7 @@ def run_process(command: Sequence[str], cwd: Path, environ: Mapping[str, str], r
 
 @contextlib.contextmanager
 def one_run_at_a_time(target_path: Path, timeout: float) -> Iterator[None]:
-    """Keep two runs out of one target folder: each would take the other's artifacts for its own. Nothing is written in the folder."""
+    """Keep two runs out of one target folder: each would collect the other's artifacts as its own. Nothing is written in the folder."""
     from filelock import FileLock, Timeout
 
     name = hashlib.sha256(str(target_path.absolute()).encode()).hexdigest()[:16]
@@ -87,7 +87,7 @@ def one_run_at_a_time(target_path: Path, timeout: float) -> Iterator[None]:
 
 
 class _Terminal:
-    """The terminal that offdag was started from, lent to dbt as a shell does; nothing where there is none."""
+    """The terminal that offdag was started from, lent to dbt as a shell does; does nothing without one."""
 
     def __init__(self) -> None:
         self._file: int | None = None
@@ -99,7 +99,7 @@ class _Terminal:
                 os.close(file)
 
     def enter_group(self) -> None:
-        """Make the calling process a group of its own, in the foreground: runs between fork and exec."""
+        """Put the calling process into its own group, in the foreground: runs between fork and exec."""
         os.setpgid(0, 0)
         self._lend(os.getpid())
 
@@ -115,7 +115,7 @@ class _Terminal:
             os.killpg(pid, signal.SIGCONT)
 
     def take_back(self) -> None:
-        """Be the foreground again."""
+        """Become the foreground group again."""
         self._lend(os.getpgrp())
         if self._file is not None:
             os.close(self._file)

@@ -95,7 +95,7 @@ def profile_output(path: Path, profile: str | None, target: str | None, environ:
 
 
 def rendered(value: Any, environ: Mapping[str, str], path: Path) -> Any:
-    """A value of a YAML file with ``env_var`` rendered; each filter of dbt's for a type leaves it a text.
+    """A value of a YAML file with ``env_var`` rendered; dbt's type filters leave it as text.
 
     Raises:
         UsageError: It cannot be rendered, or a variable without a default is not set.

@@ -1,4 +1,4 @@
-"""Credentials and data values out of texts that dbt, databases and users write, before such a text is kept or shown.
+"""Removes credentials and data values from texts of dbt, databases and users before they are kept or shown.
 
 Every pattern is linear in the length of the text: a keyword is searched first, and what surrounds it is bounded.
 """
@@ -37,7 +37,7 @@ _SECRETS = (
     re.compile(r"()\beyJ[\w-]{8,}\.[\w-]{8,}(?:\.[\w-]*)?"),
     re.compile(r"(-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----)(?:(?!-----END)[\s\S]){1,8192}"),
 )
-# What databases quote of a row: BigQuery, Postgres and Redshift, Snowflake, DuckDB, Spark.
+# Values of a row that databases quote: BigQuery, Postgres and Redshift, Snowflake, DuckDB, Spark.
 _VALUES = (
     re.compile(r"(?i)(\bBad \w+ value: )[^\n]+"),
     re.compile(r"(?i)(\binvalid input (?:syntax|value) for (?:type |enum )?[\w ]{1,40}: )\"[^\"\n]*\""),
@@ -57,7 +57,7 @@ def redacted(text: str, secrets: Iterable[str] = ()) -> str:
 
     Args:
         text: Of an artifact, a log, a command line or a driver.
-        secrets: Values that must not appear, whatever stands around them; see :func:`secret_values`.
+        secrets: Values that must not appear, whatever surrounds them; see :func:`secret_values`.
     """
     for secret in secrets:
         text = text.replace(secret, HIDDEN)
@@ -67,7 +67,7 @@ def redacted(text: str, secrets: Iterable[str] = ()) -> str:
 
 
 def secret_values(environ: Mapping[str, str]) -> tuple[str, ...]:
-    """The values of variables whose names say that they are secret, the longest first; the very short ones are left out."""
+    """The values of variables whose names mark them as secret, the longest first; the very short ones are left out."""
     found = {
         value
         for name, value in environ.items()

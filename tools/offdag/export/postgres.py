@@ -55,16 +55,16 @@ class LoadSummary:
 def load(
     history: History, invocation: DbtInvocation, schema: str, on_date: Callable[[], None] = lambda: None
 ) -> LoadSummary:
-    """Copy to the tables of a schema what the history has, and remove what it no longer has.
+    """Copy the history to the tables of a schema, and remove what the history no longer has.
 
     Args:
         history: Each table gets its own name and the column run_date.
         invocation: Its profile and target lead to the server.
-        schema: Made where it is missing; nothing but offdag should write to it.
+        schema: Created where it is missing; nothing but offdag should write to it.
         on_date: Called after each date that was replaced.
 
     Returns:
-        What was done. Killed at any moment, a date is as it was before or as it is now, and loading again completes it.
+        What was done. A load that is killed leaves each date either old or new, and loading again completes it.
 
     Raises:
         UsageError: The target is not Postgres, or cannot be reached or written.
@@ -133,7 +133,7 @@ class _Server:
         with self.adapter.transaction():
             # The adapter has another cursor in each transaction.
             cursor = self.adapter.cursor
-            # Behind a long reader the lock would wait without end.
+            # Otherwise a long reader would block it without end.
             cursor.execute(f"set local lock_timeout = '{_LOCK_SECONDS}s'")
             cursor.execute(f"create table if not exists {relation} ()")
             for name, kind in missing.items():
@@ -149,7 +149,7 @@ class _Server:
         """Replace the rows of a date, in one transaction with its version; None for a date that the history no longer has."""
         frame = _without_nul(frame).append_column(_RUN_DATE, pa.repeat(pa.scalar(day, pa.date32()), frame.num_rows))
         buffer = io.BytesIO()
-        # Texts are quoted and nulls are not, so an empty text stays one.
+        # Texts are quoted and nulls are not, so an empty text does not become null.
         pa_csv.write_csv(frame, buffer, pa_csv.WriteOptions(include_header=False))
         buffer.seek(0)
         relation, loaded = self._relation(table), self._relation(_LOADED)

@@ -1,1 +1,1 @@
-"""The append-only files that are the truth: the only code that knows their paths and schemas and writes them."""
+"""The append-only history: the only code that knows the paths and schemas of its files and writes them."""

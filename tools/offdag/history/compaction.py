@@ -1,4 +1,4 @@
-"""Compaction: the small files of a closed day become one. Readers may see a row twice meanwhile, never not at all."""
+"""Compaction: the small files of a closed day become one. Readers may see a row twice meanwhile, but never miss one."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def compact(history: History, now: datetime, days: Iterable[date] | None = None)
 
 
 def compact_when_due(history: History, now: datetime, touched: Iterable[date] = ()) -> Compaction:
-    """The same, at most once an hour: all days the first time, then the last ones and those that a collector touched since.
+    """Compact at most once an hour: all days the first time, then the last ones and those that a collector touched since.
 
     Args:
         history: The history.

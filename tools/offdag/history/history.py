@@ -50,7 +50,7 @@ class MergedFile:
     Attributes:
         merged_at: When it was written, naive UTC.
         identities: Identities of the files whose rows it holds.
-        replaces: Names of the files, in its folder, that it holds the rows of: they can go.
+        replaces: Names of the files in its folder whose rows it holds: they can be deleted.
     """
 
     merged_at: datetime
@@ -59,7 +59,7 @@ class MergedFile:
 
 
 class History:
-    """Opens a history to write, and makes it where it is missing; :meth:`open_existing` opens one to read.
+    """Opens a history for writing, and creates it where it is missing; :meth:`open_existing` opens one for reading.
 
     Args:
         root: Local folder or fsspec URL.
@@ -80,10 +80,10 @@ class History:
 
     @classmethod
     def open_existing(cls, root: str) -> History:
-        """Open a history to read; nothing is made.
+        """Open a history for reading; nothing is created.
 
         Raises:
-            HistoryError: There is none, it cannot be read, or a newer offdag wrote it.
+            HistoryError: There is no history, it cannot be read, or a newer offdag wrote it.
         """
         history = cls.__new__(cls)
         history._open(root)
@@ -115,7 +115,7 @@ class History:
         return int(written)
 
     def declare(self, table: str, schema: pa.Schema) -> None:
-        """Make an observed table known: a file without rows holds its schema, so that readers find the table before its first rows.
+        """Declare an observed table: a file without rows holds its schema, so that readers find the table before its first rows.
 
         Args:
             table: Name that begins with ``observed_``.
@@ -181,7 +181,7 @@ class History:
         columns: Mapping[str, Sequence[object]],
         constants: Mapping[str, object] | None = None,
     ) -> None:
-        """The same for values by column; all columns are of one length, and missing ones are null."""
+        """Write one file from values by column; all columns are of one length, and missing ones are null."""
         schema, shared = self.schema(table), constants or {}
         length = len(next(iter(columns.values()), ()))
         arrays = [
@@ -193,11 +193,11 @@ class History:
         self.put_frame(table, run_date, identity, pa.table(arrays, schema=schema))
 
     def put_frame(self, table: str, run_date: date, identity: str, frame: pa.Table) -> None:
-        """The same for an Arrow table of the table's schema."""
+        """Write one file from an Arrow table of the table's schema."""
         self.store.write(_file_name(table, run_date, identity), _parquet_bytes(frame))
 
     def put_merged(self, table: str, run_date: date, frame: pa.Table, merged: MergedFile) -> None:
-        """Write a file that stands for others of its date; they stay until somebody deletes them."""
+        """Write a file that replaces others of its date; those stay until they are deleted."""
         digest = hashlib.sha256("|".join(sorted(merged.replaces)).encode()).hexdigest()[:32]
         noted = {
             _MERGED_AT: merged.merged_at.isoformat(),
@@ -209,7 +209,7 @@ class History:
         self.store.write(name, _parquet_bytes(frame, noted))
 
     def has(self, table: str, run_date: date, identity: str) -> bool:
-        """Whether the rows of that identity are there, in a file of their own or in a merged one."""
+        """Whether the rows of an identity exist, in their own file or in a merged one."""
         return self.store.exists(_file_name(table, run_date, identity)) or any(
             identity in merged.identities for merged in self.merged_files(table, run_date).values()
         )
@@ -222,13 +222,13 @@ class History:
 
     def live_files(self, table: str, run_date: date) -> list[str]:
         """Names of the files of a date that hold its rows once, sorted: without those whose rows are in a merged file."""
-        # One listing: a file that is merged meanwhile must not come with the merged one.
+        # One listing for both: a file that is merged meanwhile must not be returned with the merged one.
         names = self.store.names(date_folder(table, run_date))
         replaced = replaced_names(self._merged_among(table, run_date, names).values())
         return [n for n in names if n.endswith(".parquet") and not n.startswith(_SCHEMA_PREFIX) and n not in replaced]
 
     def merged_files(self, table: str, run_date: date) -> dict[str, MergedFile]:
-        """What compaction merged of a date, by file name."""
+        """The merged files of a date, by file name."""
         return self._merged_among(table, run_date, self.store.names(date_folder(table, run_date)))
 
     def _merged_among(self, table: str, run_date: date, names: Iterable[str]) -> dict[str, MergedFile]:
@@ -248,12 +248,12 @@ class History:
             self.store.delete(f"{date_folder(table, run_date)}/{name}")
 
     def known(self, kind: str, content_hash: str) -> Row | None:
-        """What was noted of a content whose rows are all in the tables; None where it was never seen."""
+        """The recorded facts of a content whose rows are all in the tables; None for a new content."""
         name = f"contents/{kind}/{path_part(content_hash)}.json"
         return dict(json.loads(self.store.read(name))) if self.store.exists(name) else None
 
     def note(self, kind: str, content_hash: str, facts: Row) -> None:
-        """Note a content, once its rows are all in the tables."""
+        """Record the facts of a content, once its rows are all in the tables."""
         content = json.dumps(facts, sort_keys=True).encode()
         self.store.write(f"contents/{kind}/{path_part(content_hash)}.json", content)
 
@@ -286,7 +286,7 @@ class History:
         )
 
     def node_hashes(self, run_date: date, manifest_hash: str) -> list[str]:
-        """Hashes of the nodes of one manifest; empty where its date was not noted rightly."""
+        """Hashes of the nodes of one manifest; empty where the recorded date is wrong."""
         table, name = "manifest_nodes", f"{manifest_hash}.parquet"
         if self.store.exists(f"{date_folder(table, run_date)}/{name}"):
             found = self.read_file(table, run_date, name, ["node_hash"])
@@ -316,7 +316,7 @@ class History:
         return (schema if columns is None else pa.schema([schema.field(c) for c in columns])).empty_table()
 
     def creates_exclusively(self) -> bool:
-        """Whether of two writers of one name one alone succeeds: without it a message could be sent twice.
+        """Whether only one of two writers of a name succeeds: otherwise a message could be sent twice.
 
         Raises:
             HistoryError: The store cannot be written.
@@ -329,12 +329,12 @@ class History:
 
 
 def replaced_names(merged: Iterable[MergedFile]) -> set[str]:
-    """Names of the files whose rows are in merged ones, and that are still there for their last readers, or gone."""
+    """Names of the files whose rows are in merged ones; they may still exist, for their last readers."""
     return {name for file in merged for name in file.replaces}
 
 
 def path_part(text: str) -> str:
-    """A text as one safe part of a path: no separators, no dots alone, nothing that globbing reads."""
+    """A text as one safe part of a path: no separators, no dots alone, no glob characters."""
     part = quote(text, safe=" ", errors="replace").replace(" ", "_").replace("~", "%7E").strip(".") or "%2E"
     if len(part) > _LONGEST_PART:
         part = f"{part[:_LONGEST_PART]}-{hashlib.sha256(text.encode(errors='replace')).hexdigest()[:12]}"
@@ -357,7 +357,7 @@ def _merged_of(content: bytes) -> MergedFile:
 
 
 def _own_names(identities: Iterable[str]) -> frozenset[str]:
-    """Names of the files, in their folder, that hold the rows of one identity each."""
+    """Names of the files that hold the rows of one identity each."""
     return frozenset(f"{identity}.parquet" for identity in identities)
 
 
@@ -371,7 +371,7 @@ def _schema_hash(schema: pa.Schema) -> str:
 
 def _parquet_bytes(frame: pa.Table, metadata: Mapping[str, str] | None = None) -> bytes:
     buffer = io.BytesIO()
-    # Times of a run lie close together: as differences they take half of the bytes.
+    # Times of a run are close together: as differences they take half of the bytes.
     times = [field.name for field in frame.schema if pa.types.is_timestamp(field.type)]
     with pq.ParquetWriter(
         buffer,

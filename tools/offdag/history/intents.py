@@ -3,7 +3,7 @@
     intents/<sink>/<channel>/<number>.json              one claim
     intents/<sink>/<channel>/checkpoint-<number>.json   what is known of all claims up to that number
 
-A reader opens the newest checkpoint and the claims behind it, so its work is proportional to what is new.
+A reader opens the newest checkpoint and the claims after it, so its work is proportional to what is new.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class IntentFiles:
         return (numbers[-1], self._store.read(self._checkpoint(channel, numbers[-1]))) if numbers else (0, None)
 
     def numbers_after(self, channel: str, number: int) -> list[int]:
-        """Numbers of the intents behind a number, in order."""
+        """Numbers of the intents after a number, in order."""
         return [n for n in _numbers(self._store.names(f"{self._root}/{channel}"), _ENTRY) if n > number]
 
     def read(self, channel: str, number: int) -> bytes:
@@ -56,7 +56,7 @@ class IntentFiles:
         return self._store.create(self._entry(channel, number), content)
 
     def write_checkpoint(self, channel: str, number: int, content: bytes) -> None:
-        """Write a checkpoint, then remove the older ones: whoever reads one of them finds the same and more behind it."""
+        """Write a checkpoint, and keep only the newest two: a reader may still open the older one."""
         self._store.write(self._checkpoint(channel, number), content)
         for older in _numbers(self._store.names(f"{self._root}/{channel}"), _CHECKPOINT)[:-2]:
             self._store.delete(self._checkpoint(channel, older))

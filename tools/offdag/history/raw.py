@@ -48,7 +48,7 @@ class RawArtifact:
     """One artifact that the history keeps.
 
     Attributes:
-        name: Of its file in the store.
+        name: Name of its file in the store.
         kind: Stem of the artifact's usual file name, such as run_results.
         context: What was known beside the artifact when it was collected.
         day: UTC date of the artifact's own generated_at.
@@ -66,16 +66,16 @@ def keep_artifact(
     """Keep an artifact byte for byte, compressed, and its context.
 
     Args:
-        history: Where.
+        history: Keeps it.
         folder: Groups what one dbt command left.
         kind: Such as run_results.
         content: The file.
-        context: JSON-able facts that :func:`kept_artifacts` gives back.
+        context: JSON-able facts that :func:`kept_artifacts` returns.
 
     Returns:
         Its name in the store.
     """
-    # The context comes first: an artifact that is there has its own.
+    # The context comes first, so that every artifact has one.
     history.store.write(f"{folder.name}/{kind}{_CONTEXT}", json.dumps(context, sort_keys=True).encode())
     return _keep(history, f"{folder.name}/{kind}{_COMPRESSED}", content)
 
@@ -105,7 +105,7 @@ def kept_artifacts(history: History) -> Iterator[RawArtifact]:
 
 
 def kept_artifact(history: History, folder: InvocationFolder, kind: str) -> RawArtifact | None:
-    """What one dbt command left of a kind; None where that is not kept."""
+    """The artifact of a kind that one dbt command left; None where it is not kept."""
     stem = f"{folder.name}/{kind}"
     if not history.store.exists(stem + _COMPRESSED):
         return None
@@ -124,7 +124,7 @@ def read_artifact(history: History, artifact: RawArtifact) -> bytes:
 
 
 def decompressed(content: bytes) -> bytes:
-    """The content of a zstd file, also of one that does not tell its size."""
+    """The content of a zstd file, also of one that does not record its size."""
     import zstandard
 
     with zstandard.ZstdDecompressor().stream_reader(io.BytesIO(content), read_across_frames=True) as reader:

@@ -1,4 +1,4 @@
-"""Retention: whole dates leave the history, only where asked."""
+"""Retention: whole dates are removed from the history, only on request."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def prune(history: History, before: date) -> Counter[str]:
     """Remove the runs of all dates before one.
 
     Args:
-        history: Whose files.
+        history: The history.
         before: First date that stays (UTC).
 
     Returns:
@@ -39,7 +39,7 @@ def prune(history: History, before: date) -> Counter[str]:
         HistoryError: A file cannot be removed. Pruning again completes it.
     """
     removed: Counter[str] = Counter()
-    # First: a rebuild must never miss what is about to go.
+    # First: a rebuild must not report rows as missing that are about to be removed.
     newest = max(before, pruned_before(history) or before)
     history.store.write(_STATE, json.dumps({"before": newest.isoformat()}).encode())
     for table in _DATED_TABLES:

@@ -40,7 +40,7 @@ class Store:
         return f"{self.root}/{name}"
 
     def exists(self, name: str) -> bool:
-        """Whether the file is there.
+        """Whether the file exists.
 
         Raises:
             HistoryError: The store cannot be asked.
@@ -61,7 +61,7 @@ class Store:
             return sorted(p[len(self.root) + 1 :] for p in self._fs.glob(self.path(pattern)))
 
     def names(self, folder: str) -> list[str]:
-        """Names of the files and folders right in a folder, sorted; none where there is no such folder.
+        """Names of the files and folders directly in a folder, sorted; none where there is no such folder.
 
         Raises:
             HistoryError: The folder cannot be listed.
@@ -149,7 +149,7 @@ class Store:
             yield
         except expected:
             raise
-        # The drivers of object stores raise errors of their own, of many kinds.
+        # The drivers of object stores raise many classes of errors.
         except Exception as error:
             if self._local and not isinstance(error, OSError):
                 raise
@@ -163,7 +163,7 @@ class Store:
 
 @contextmanager
 def _temporary(final: Path, content: bytes) -> Iterator[Path]:
-    """A file beside its final place that holds the content on disk, and is gone afterwards in any case."""
+    """A file beside its final place that holds the content on disk, and is always removed afterwards."""
     final.parent.mkdir(parents=True, exist_ok=True)
     # Never ends in .parquet: a reader's glob must not see it.
     temporary = final.parent / f".{final.name}.{uuid.uuid4().hex}.tmp"

@@ -34,7 +34,7 @@ _VANISHED = re.compile(
 
 
 def is_vanished_file_message(text: str) -> bool:
-    """Whether an error text says that a file of the history was removed while it was read, as compaction may do."""
+    """Whether an error text is about a file of the history that was removed while it was read, as compaction may do."""
     return bool(_VANISHED.search(text))
 
 
@@ -117,7 +117,7 @@ def _command(settings: Settings, project: Path, work: Path, all_tests: bool) -> 
 
 
 def _environ(settings: Settings, database: Path, as_of: datetime, all_tests: bool) -> dict[str, str]:
-    """The child's environment: DBT_* would send it to the monitored project, or its artifacts there; dbt needs no secret of offdag's."""
+    """The child's environment: without DBT_*, which could point to the monitored project, and without offdag's secrets."""
     inherited = {
         k: v for k, v in settings.environ.items() if not k.startswith(("DBT_", "OFFDAG_")) and v not in settings.secrets
     }

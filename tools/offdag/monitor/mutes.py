@@ -20,7 +20,7 @@ class Mute:
     """One line of the seed. One of key, kind and node is set.
 
     Attributes:
-        signal_key: One thing that is watched.
+        signal_key: Key of one signal.
         kind: A kind of signal.
         node_id: unique_id of a node.
         until: Last day (UTC, inclusive).
@@ -72,7 +72,7 @@ def last_day(text: str, today: date, target: str) -> date:
     """The last day of a mute, from an ISO date.
 
     Raises:
-        UsageError: It is not a date, or is over.
+        UsageError: It is not a date, or is in the past.
     """
     try:
         day = date.fromisoformat(text)

@@ -9,7 +9,7 @@ import msgspec
 
 
 class MartRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One row of a mart; columns that the struct does not name are passed over.
+    """One row of a mart; columns that the struct does not name are ignored.
 
     Attributes:
         mart: Name of the mart.
@@ -29,8 +29,39 @@ class MonitorRun(MartRow, frozen=True, kw_only=True):
 class DueNotification(MartRow, frozen=True, kw_only=True):
     """One notification that has to be sent to one channel of one sink.
 
-    Texts come from artifacts and are not escaped. Times are naive UTC; ``ended_at`` and ``closed_reason`` are None while the incident is
-    open, ``opened_message_*`` where its first message is unknown, ``changed_node_count`` where what changed is unknown.
+    Texts come from artifacts and are not escaped.
+
+    Attributes:
+        notification_id: Key of one notification: incident, event, sink and channel.
+        event: opened, reminder, resolved or closed.
+        sink: Where it is delivered: slack, webhook or stdout.
+        channel: Channel of the route, or the former channel in which the incident was announced.
+        mention: Slack user or group id to mention. None for no mention.
+        project: dbt project that was run; ``unknown`` if neither given nor found in the artifacts.
+        environment: Environment of the run, such as prod, as given to offdag; ``unknown`` if not given.
+        signal_key: Key of what a signal watches: its kind, and one node, product or environment.
+        kind: Kind of the signal.
+        severity: error or warning.
+        title: What is wrong, in one sentence of at most 120 characters.
+        detail: One more line, without values from the data. None if there is nothing to add.
+        node_id: dbt's unique_id of the node. None for signals without a node.
+        owner: Owner of what is watched. None without one.
+        evidence: The facts behind the signal, as JSON.
+        started_at: First bad observation of the incident (naive UTC).
+        last_bad_at: Time of the last bad observation (naive UTC).
+        ended_at: When it was resolved or closed (naive UTC). None while open.
+        closed_reason: removed, replaced (the same test has a new id) or unobserved. None unless closed.
+        bad_count: Number of bad observations.
+        is_first_report: Whether no successful monitor run has covered the project yet.
+        storm_cause: The error message that at least storm_least_incidents incidents of one run share. None for all others.
+        git_sha: Commit of the build with the first bad observation. None if unknown.
+        prior_git_sha: Commit of the previous build. None if unknown.
+        ci_url: CI page of the build with the first bad observation. None if unknown.
+        changed_node_count: Nodes that were added or changed since the previous build. None without a previous build.
+        is_own_code_changed: Whether its node changed since the previous build; for a test, the model that it tests.
+        compiled_path: File of its compiled query, relative to the project's folder. None without one.
+        opened_message_channel: Slack's id of the channel of the opening message. None without one.
+        opened_message_ts: Slack's id of the opening message. None without one.
     """
 
     mart: ClassVar[str] = "fct_notifications_due"
@@ -68,7 +99,25 @@ class DueNotification(MartRow, frozen=True, kw_only=True):
 
 
 class Incident(MartRow, frozen=True, kw_only=True):
-    """One incident: a problem from its first bad observation to its end. Times are naive UTC."""
+    """One incident: a problem from its first bad observation to its end.
+
+    Attributes:
+        incident_id: Key of the incident.
+        signal_key: Key of what a signal watches: its kind, and one node, product or environment.
+        incident_status: open, resolved (observed good again) or closed (see closed_reason).
+        kind: Kind of its signal.
+        severity: error or warning.
+        project: dbt project that was run; ``unknown`` if neither given nor found in the artifacts.
+        environment: Environment of the run, such as prod, as given to offdag; ``unknown`` if not given.
+        title: What is wrong, in one sentence of at most 120 characters.
+        detail: One more line, without values from the data. None if there is nothing to add.
+        node_id: dbt's unique_id of the node. None for signals without a node.
+        owner: Owner of what is watched. None without one.
+        started_at: Time of the first bad observation (naive UTC).
+        last_bad_at: Time of the last bad observation (naive UTC).
+        ended_at: When it was resolved or closed (naive UTC). None while open.
+        closed_reason: removed, replaced (the same test has a new id) or unobserved. None unless closed.
+    """
 
     mart: ClassVar[str] = "fct_incidents"
 
@@ -94,7 +143,19 @@ class Incident(MartRow, frozen=True, kw_only=True):
 
 
 class NodeRoute(MartRow, frozen=True, kw_only=True):
-    """One channel that is alerted of one node, by severity."""
+    """One channel that gets alerts of one node, by severity.
+
+    Attributes:
+        project: dbt project that was run; ``unknown`` if neither given nor found in the artifacts.
+        environment: Environment of the run, such as prod, as given to offdag; ``unknown`` if not given.
+        node_id: dbt's unique_id of the node.
+        node_name: Name of the node.
+        owner: Owner of the node; for a test without one, of the model that it tests. None without an owner.
+        severity: error or warning.
+        channel: Channel that an alert would be sent to.
+        mention: Slack user or group id to mention. None for no mention.
+        is_off: Whether meta.alerts of the node turns its alerts off.
+    """
 
     mart: ClassVar[str] = "dim_node_routes"
 
@@ -110,7 +171,14 @@ class NodeRoute(MartRow, frozen=True, kw_only=True):
 
 
 class IncidentContext(MartRow, frozen=True, kw_only=True):
-    """What is known around one incident: whether it is muted, until when and why."""
+    """What is known around one incident: whether it is muted, until when and why.
+
+    Attributes:
+        incident_id: Key of the incident.
+        is_muted: Whether it is muted now.
+        muted_until: Last day of the mute (UTC, inclusive). None unless muted.
+        mute_reason: Reason of the mute. None unless muted, or without a reason.
+    """
 
     mart: ClassVar[str] = "fct_incident_context"
 
@@ -121,7 +189,33 @@ class IncidentContext(MartRow, frozen=True, kw_only=True):
 
 
 class Invocation(MartRow, frozen=True, kw_only=True):
-    """One dbt invocation, or one run of a command that left no results. Counts are of nodes and tests."""
+    """One dbt invocation, or one run of a command that left no results. Counts are of nodes and tests.
+
+    Attributes:
+        project: dbt project that was run; ``unknown`` if neither given nor found in the artifacts.
+        environment: Environment of the run, such as prod, as given to offdag; ``unknown`` if not given.
+        run_id: invocation_id, or job_run_id if dbt left no results.
+        job_id: Id of the job that the command belongs to. None if not in the artifact.
+        command: dbt's command, or the full command line if it left no results.
+        is_build: Whether the command builds or tests nodes (build, run, test, seed, snapshot, clone, retry).
+        is_retry: Whether the command is dbt retry, which runs only nodes that failed or were skipped.
+        started_at: Start (naive UTC). None if dbt did not write it.
+        ended_at: End (naive UTC).
+        invocation_status: success, failure, interrupted, did not start, empty, unknown or other command.
+        elapsed_seconds: dbt's elapsed_time of the command in seconds, parsing not included.
+        dbt_version: Version of dbt. None without results.
+        git_sha: Commit of the monitored project. None if unknown.
+        git_branch: Branch of the monitored project. None if unknown.
+        pull_request: Number of the pull or merge request. None outside of one.
+        ci_url: URL of the CI job. None outside CI.
+        success_count: Results that succeeded.
+        failure_count: Results that failed.
+        warning_count: Tests or freshness checks that warned.
+        skipped_count: Nodes that were skipped.
+        no_op_count: Results of exposures and saved queries: nothing to run.
+        unknown_count: Results with a status that this version does not know.
+        result_count: Number of results in the artifact.
+    """
 
     mart: ClassVar[str] = "fct_invocations"
 
@@ -151,7 +245,21 @@ class Invocation(MartRow, frozen=True, kw_only=True):
 
 
 class NodeExecution(MartRow, frozen=True, kw_only=True):
-    """One result of one node in one of the newest builds; times are None for a node that was skipped."""
+    """One result of one node in one of the newest builds.
+
+    Attributes:
+        node_execution_id: Key of the row.
+        invocation_id: dbt's id of one command.
+        node_id: dbt's unique_id of the node.
+        resource_type: dbt's type of the node: model, test, seed, snapshot, source, exposure, unit_test, ...
+        outcome: success, failure, warning, skipped, no-op (nothing to run), or unknown (a status that this version does not know).
+        failure_count: Rows that a test returned; 0 if it passed, even with rows below its threshold.
+        execution_seconds: Seconds that dbt spent on the node. None if it did not run.
+        started_at: Start (naive UTC). None if dbt did not write it.
+        completed_at: End of execution (naive UTC). None for skipped nodes.
+        thread_id: dbt's thread name.
+        message: dbt's message. May contain data, so it is never shown in full.
+    """
 
     mart: ClassVar[str] = "fct_newest_executions"
 
@@ -169,7 +277,13 @@ class NodeExecution(MartRow, frozen=True, kw_only=True):
 
 
 class FailureImpact(MartRow, frozen=True, kw_only=True):
-    """What one failed execution took down."""
+    """What one failed execution took down.
+
+    Attributes:
+        node_execution_id: Key of the failed execution.
+        skipped_model_count: Models downstream that were skipped in the same run.
+        exposure_names: Exposures downstream with their owners, separated by commas. None without exposures.
+    """
 
     mart: ClassVar[str] = "fct_failure_impact"
 
@@ -179,7 +293,20 @@ class FailureImpact(MartRow, frozen=True, kw_only=True):
 
 
 class SourceCheck(MartRow, frozen=True, kw_only=True):
-    """One freshness check of one source. The age is None where the check failed, thresholds where there is none."""
+    """One freshness check of one source.
+
+    Attributes:
+        project: dbt project that was run; ``unknown`` if neither given nor found in the artifacts.
+        environment: Environment of the run, such as prod, as given to offdag; ``unknown`` if not given.
+        node_id: dbt's unique_id of the node.
+        freshness_status: dbt's status in lower case, such as pass, warn, error (stale) or runtime error (the query failed).
+        outcome: success, failure, warning, skipped, no-op (nothing to run), or unknown (a status that this version does not know).
+        is_empty: Whether the table had no rows.
+        age_seconds: Seconds from the last load to the check. None if the table is empty or the query failed.
+        warn_after_seconds: dbt's warn_after threshold in seconds. None without one.
+        error_after_seconds: dbt's error_after threshold in seconds. None without one.
+        observed_at: When freshness was checked, else the end of the command (naive UTC).
+    """
 
     mart: ClassVar[str] = "fct_source_freshness"
 
@@ -196,7 +323,18 @@ class SourceCheck(MartRow, frozen=True, kw_only=True):
 
 
 class StockCount(MartRow, frozen=True, kw_only=True):
-    """One count of one product's stock; the count before is None for its first."""
+    """One count of one product's stock.
+
+    Attributes:
+        product_id: Key of the product.
+        product_name: Name of the product.
+        counted_at: When the shop counted the stock (naive UTC).
+        inventory_count: Units in stock.
+        prior_inventory_count: Units at the previous count. None for a product's first count.
+        is_latest: Whether it is the product's newest count.
+        is_still_sold: Whether the product is in the latest observation of the snapshot.
+        last_observed_at: When the shop's snapshot was last observed (naive UTC).
+    """
 
     mart: ClassVar[str] = "fct_stock_counts"
 

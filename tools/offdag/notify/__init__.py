@@ -1,1 +1,1 @@
-"""Due notifications to messages, formats, and their delivery: said once, recorded each."""
+"""Due notifications to messages, formats, and their delivery: each is sent once and recorded."""

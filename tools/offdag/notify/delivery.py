@@ -27,7 +27,7 @@ from offdag.notify.outbox import (
     Receipt,
     channel_folder,
 )
-from offdag.notify.sinks import CannotLookUp, Payload, Posted, Refused, Sink, Unknown
+from offdag.notify.sinks import CannotLookUp, Payload, PostedMessage, Refusal, Sink, UnknownOutcome
 
 _log = logging.getLogger(__name__)
 
@@ -60,8 +60,8 @@ class Delivery:
 
     Args:
         history: Holds intents and receipts.
-        sink: Where to.
-        clock: Gives this moment.
+        sink: Gets the messages.
+        clock: Returns the current time.
         pause: Waits for some seconds.
     """
 
@@ -77,8 +77,8 @@ class Delivery:
         """The payloads that would be posted now; nothing is written."""
         payloads = []
         for channel, rows in self._by_channel(due).items():
-            held = self._outbox.held(channel_folder(channel))
-            fresh = [row for row in rows if row.notification_id not in held]
+            claimed = self._outbox.claimed_ids(channel_folder(channel))
+            fresh = [row for row in rows if row.notification_id not in claimed]
             for _, message, thread in self._envelopes(fresh):
                 payloads.append(self._sink.payload(message, channel, thread))
                 payloads += self._sink.details(message) if thread is None else []
@@ -106,7 +106,7 @@ class Delivery:
 
     def _envelopes(
         self, rows: Sequence[DueNotification], threadless: Set[str] = frozenset()
-    ) -> list[tuple[list[DueNotification], Message, Posted | None]]:
+    ) -> list[tuple[list[DueNotification], Message, PostedMessage | None]]:
         """Split a channel's rows into messages: one for all that is new, one for each thread that is answered."""
         threads: dict[tuple[str, str] | None, list[DueNotification]] = {}
         for row in rows:
@@ -114,18 +114,18 @@ class Delivery:
             answers = row.event != "opened" and self._sink.has_threads and row.notification_id not in threadless
             threads.setdefault((channel, ts) if answers and channel and ts else None, []).append(row)
         return [
-            (group, build_message(group), Posted(*key) if key else None)
+            (group, build_message(group), PostedMessage(*key) if key else None)
             for key, group in sorted(threads.items(), key=lambda item: item[0] or ("", ""))
         ]
 
     def _deliver_channel(self, channel: str, rows: Sequence[DueNotification], outcome: Outcome) -> None:
         folder = channel_folder(channel)
-        # Refused in a thread: posted in the channel instead. Refused there too: not tried again in this run.
+        # Refused in a thread: posted in the channel instead. Refused in the channel: not tried again in this run.
         threadless: set[str] = set()
         refused: set[str] = set()
         while True:
-            held = self._outbox.held(folder)
-            fresh = [r for r in rows if r.notification_id not in held | refused]
+            claimed = self._outbox.claimed_ids(folder)
+            fresh = [r for r in rows if r.notification_id not in claimed | refused]
             if not fresh:
                 outcome.pending += self._pending(folder, {row.notification_id for row in rows})
                 return
@@ -149,7 +149,7 @@ class Delivery:
         return sum(row.notification_id in ids for i in intents if self._outbox.receipt_of(i) is None for row in i.rows)
 
     def _finish(self, folder: str, still_due: Set[str], outcome: Outcome) -> None:
-        """Take over what senders left that were killed, or never got an answer."""
+        """Take over messages of senders that were killed, or never got an answer."""
         deferred: set[str] = set()
         while self._expired(folder, deferred):
             # Its sender may have been slow, and have finished since the log was read.
@@ -176,28 +176,28 @@ class Delivery:
         ]
 
     def _finish_one(self, intent: Intent, still_due: Set[str], outcome: Outcome) -> DeliveryError | None:
-        """Look up what another sender may have posted; post what did not arrive and is still true."""
+        """Look up what another sender may have posted; post what did not arrive and is still due."""
         rows = [row for row in intent.rows if row.event == DETAILS or row.notification_id in still_due]
         may_be_repeat = False
         try:
             found = self._sink.find(intent.payload, intent.envelope_id, intent.first_created_at)
         except CannotLookUp:
             found, may_be_repeat = None, True
-        except Unknown as problem:
+        except UnknownOutcome as problem:
             self._unknown(intent, problem, outcome)
             return None
         if found is not None:
             self._delivered(intent, found, outcome, intent.rows)
             return None
         if not rows:
-            self._outbox.record(intent, Receipt(SUPERSEDED, Posted()), self._clock(), "no longer true")
+            self._outbox.record(intent, Receipt(SUPERSEDED, PostedMessage()), self._clock(), "no longer true")
             return None
         payload = intent.payload if len(rows) == len(intent.rows) else self._payload_of(intent, rows)
         if not may_be_repeat:
             return self._send(intent, outcome, payload, rows)
         try:
             posted = self._sink.post(marked_as_repeat(payload), intent.envelope_id)
-        except (Refused, Unknown) as problem:
+        except (Refusal, UnknownOutcome) as problem:
             # A refusal now does not mean that the attempt before did not arrive.
             self._unknown(intent, problem, outcome)
         else:
@@ -208,11 +208,11 @@ class Delivery:
         """The content for some of an intent's rows, in the same place."""
         ts = intent.thread_ts
         return self._sink.payload(
-            build_message(rows), intent.channel, Posted(intent.payload["channel"], ts) if ts else None
+            build_message(rows), intent.channel, PostedMessage(intent.payload["channel"], ts) if ts else None
         )
 
     def _follow_up(self, folder: str, outcome: Outcome) -> None:
-        """Post the details of delivered messages in their threads, and let first messages show what has ended."""
+        """Post the details of delivered messages in their threads, and update first messages to show what has ended."""
         tried: set[str] = set()
         while True:
             due = next((d for d in self._due_details(folder) if d[0].detail_id(d[1]) not in tried), None)
@@ -227,7 +227,7 @@ class Delivery:
         for first, update_id, rows, posted in self._due_updates(folder):
             self._update(first, update_id, rows, posted, outcome)
 
-    def _due_details(self, folder: str) -> list[tuple[Intent, int, Posted]]:
+    def _due_details(self, folder: str) -> list[tuple[Intent, int, PostedMessage]]:
         """Details of delivered messages that were not claimed yet, or were refused in a way that may pass."""
         log = self._outbox.log(folder)
         found = []
@@ -243,7 +243,7 @@ class Delivery:
                     found.append((intent, number, receipt.posted))
         return found
 
-    def _due_updates(self, folder: str) -> list[tuple[Intent, str, list[DueNotification], Posted]]:
+    def _due_updates(self, folder: str) -> list[tuple[Intent, str, list[DueNotification], PostedMessage]]:
         """First messages that do not show yet what ended in their threads: message, id of the update, its rows, its place."""
         log = self._outbox.log(folder)
         threads = {
@@ -267,8 +267,8 @@ class Delivery:
                 due.append((intent, update_id, [_ended(row, ended) for row in intent.rows], posted))
         return due
 
-    def _first_message(self, folder: str, ts: str) -> tuple[Intent, Posted] | None:
-        """The message that a thread hangs on; None where it is too old, or not from this log."""
+    def _first_message(self, folder: str, ts: str) -> tuple[Intent, PostedMessage] | None:
+        """The first message of a thread; None where it is too old, or not from this log."""
         log = self._outbox.log(folder)
         for intent in log.intents.values():
             receipt = self._outbox.receipt_of(intent)
@@ -276,7 +276,7 @@ class Delivery:
                 return intent, receipt.posted
         for message in log.settled:
             if message.ts == ts and not message.thread_ts:
-                return self._outbox.read(folder, message.number), Posted(message.channel, message.ts)
+                return self._outbox.read(folder, message.number), PostedMessage(message.channel, message.ts)
         return None
 
     def _answers(self, folder: str, ts: str) -> list[DueNotification]:
@@ -291,16 +291,16 @@ class Delivery:
         return receipt is not None and receipt.is_delivered
 
     def _update(
-        self, first: Intent, update_id: str, rows: list[DueNotification], posted: Posted, outcome: Outcome
+        self, first: Intent, update_id: str, rows: list[DueNotification], posted: PostedMessage, outcome: Outcome
     ) -> None:
-        """Change a first message. It stays due until it is changed, or can never be; the thread has the news already."""
+        """Change a first message. The change stays due until it succeeds or is refused for good; the thread shows the end already."""
         try:
             self._sink.update(posted, build_message(rows), first.envelope_id)
-        except Refused as problem:
+        except Refusal as problem:
             receipt = Receipt(FAILED, posted, problem.is_final)
             self._outbox.record_update(first, update_id, receipt, self._clock(), problem.reason)
             _log.warning("the first message in %s still shows what has ended: %s", first.channel, problem.reason)
-        except Unknown as problem:
+        except UnknownOutcome as problem:
             _log.warning("the first message in %s may still show what has ended: %s", first.channel, problem)
         else:
             self._outbox.record_update(first, update_id, Receipt(DELIVERED, posted), self._clock(), None)
@@ -312,21 +312,25 @@ class Delivery:
         payload: Payload | None = None,
         rows: list[DueNotification] | None = None,
     ) -> DeliveryError | None:
-        """Post and record; gives the error where the sink refused it."""
+        """Post and record; returns the error where the sink refused it."""
         try:
             posted = self._post(intent, payload or intent.payload)
-        except Refused as problem:
-            self._outbox.record(intent, Receipt(FAILED, Posted(), problem.is_final), self._clock(), problem.reason)
+        except Refusal as problem:
+            self._outbox.record(
+                intent, Receipt(FAILED, PostedMessage(), problem.is_final), self._clock(), problem.reason
+            )
             return DeliveryError(
                 f"{self._sink.name} refused a message: {problem.reason}", intent.channel, problem.next_command
             )
-        except Unknown as problem:
+        except UnknownOutcome as problem:
             self._unknown(intent, problem, outcome)
         else:
             self._delivered(intent, posted, outcome, rows or intent.rows)
         return None
 
-    def _delivered(self, intent: Intent, posted: Posted, outcome: Outcome, rows: Sequence[DueNotification]) -> None:
+    def _delivered(
+        self, intent: Intent, posted: PostedMessage, outcome: Outcome, rows: Sequence[DueNotification]
+    ) -> None:
         self._outbox.record(intent, Receipt(DELIVERED, posted), self._clock(), rows=rows)
         notifications = [row for row in rows if row.event != DETAILS]
         outcome.messages += bool(notifications)
@@ -339,29 +343,29 @@ class Delivery:
             "%s", error_text(what, intent.channel, "offdag notify, in 15 minutes: it looks the message up first")
         )
 
-    def _post(self, intent: Intent, payload: Payload) -> Posted:
-        """Post once; after a lost answer look it up, twice, and post again only where it did not arrive.
+    def _post(self, intent: Intent, payload: Payload) -> PostedMessage:
+        """Post once; after a lost answer look the message up twice, and post again only where it did not arrive.
 
         Raises:
-            Refused: It did not arrive.
-            Unknown: It may have arrived.
+            Refusal: It did not arrive.
+            UnknownOutcome: It may have arrived.
         """
         if self._clock() >= intent.lease_until:
-            raise Unknown("the lease ended before it could be posted")
+            raise UnknownOutcome("the lease ended before it could be posted")
         try:
             return self._sink.post(payload, intent.envelope_id)
-        except Unknown:
+        except UnknownOutcome:
             for seconds in (0.0, _LATE_SECONDS):
                 self._pause(seconds)
                 found = self._sink.find(payload, intent.envelope_id, intent.first_created_at)
                 if found is not None:
                     return found
         if self._clock() >= intent.lease_until:
-            raise Unknown("the lease ended before it could be posted again")
+            raise UnknownOutcome("the lease ended before it could be posted again")
         return self._sink.post(payload, intent.envelope_id)
 
     def _checkpoint(self, folder: str) -> None:
-        """Fold what needs no more work; whatever is due for a settled thread comes with a new intent."""
+        """Write a checkpoint over intents that need no more work; whatever becomes due for a settled thread gets a new intent."""
         open_ids = {intent.detail_id(number) for intent, number, _ in self._due_details(folder)}
         open_updates = {intent.envelope_id for intent, *_ in self._due_updates(folder)}
         states = []
@@ -382,5 +386,5 @@ def _ended(row: DueNotification, ended: dict[str, DueNotification]) -> DueNotifi
 
 
 def _is_rate_limit(problem: DeliveryError) -> bool:
-    """Slack asks to wait: the answer stays due for its thread, and is not posted into the channel."""
+    """Whether Slack asked to wait: the answer stays due for its thread, and is not posted into the channel."""
     return "ratelimited" in problem.what

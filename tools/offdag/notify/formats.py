@@ -54,7 +54,7 @@ def details(message: Message) -> list[dict[str, Any]]:
 
 
 def document(message: Message) -> dict[str, Any]:
-    """The same as data for machines."""
+    """A message as data."""
     return {
         "heading": _printable(message.heading),
         "problems": [
@@ -70,7 +70,7 @@ def document(message: Message) -> dict[str, Any]:
 
 
 def plain_text(message: Message) -> str:
-    """The same for a terminal: control characters of data do not get through."""
+    """A message for a terminal, without control characters from data."""
     shown = [_printable(message.heading)]
     for problem in message.problems[:MOST_PROBLEMS]:
         shown.append(f"  {problem.state}  {_printable(problem.title)}")
@@ -80,7 +80,7 @@ def plain_text(message: Message) -> str:
 
 
 def marked_as_repeat(payload: dict[str, Any]) -> dict[str, Any]:
-    """A payload of any of these forms that says that it may have been sent before."""
+    """A payload of any of these forms, marked as a possible repeat."""
     if "blocks" in payload:
         return {**payload, "blocks": [*payload["blocks"], _remark(_REPEAT)]}
     if "message" in payload:

@@ -1,4 +1,4 @@
-"""The heartbeat: an outside service notices that it stops, which a scheduler that is dead cannot report."""
+"""The heartbeat: an outside service notices when it stops, which a dead scheduler cannot report."""
 
 from __future__ import annotations
 

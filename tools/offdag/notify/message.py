@@ -42,9 +42,9 @@ class Problem:
     Attributes:
         state: The word that comes first, such as FAILED or RESOLVED.
         title: A plain sentence.
-        brief: What follows on the line: how much fails, and what it took down. May be empty.
+        brief: The rest of the line: how much fails, and what it took down. May be empty.
         facts: Label and text, in order; empty ones are left out.
-        mention: Slack user or group id; None mentions nobody.
+        mention: Slack user or group id; None for no mention.
         signal_keys: The signals in it; several where they share one cause.
     """
 
@@ -175,7 +175,7 @@ def _impact(evidence: dict[str, Any]) -> str | None:
 
 
 def _change(row: DueNotification) -> str | None:
-    """What had changed in the run in which it began; None where that is unknown."""
+    """What changed in the run in which the incident began; None where that is unknown."""
     count = row.changed_node_count
     if count is None:
         return None

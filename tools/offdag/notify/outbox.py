@@ -1,8 +1,9 @@
 """The log of intents: which sender may post what, decided by exclusive creation of numbered files.
 
-A sender reads the log of a channel, leaves out what it holds already, and creates the next number; of several senders one alone succeeds,
-and the others read again. So no notification is in two live intents, however the sets that are due overlap. Taking over an expired intent
-is one more entry of the same envelope. Once everything up to a number is settled, a checkpoint replaces the reading of those entries.
+A sender reads the log of a channel, leaves out what is claimed already, and creates the next number; only one of several senders
+succeeds, and the others read again. So no notification is in two live intents, however the sets that are due overlap. Taking over an
+expired intent is one more entry of the same envelope. Once everything up to a number is settled, a checkpoint replaces the reading of
+those entries.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import msgspec
 from offdag.history.history import History, path_part
 from offdag.history.intents import IntentFiles
 from offdag.monitor.rows import DueNotification
-from offdag.notify.sinks import Payload, Posted
+from offdag.notify.sinks import Payload, PostedMessage
 
 # Far longer than sending can take: Slack's time-outs and rate-limit pauses add up to about five minutes.
 LEASE = timedelta(minutes=10)
@@ -40,7 +41,7 @@ class Intent(msgspec.Struct, frozen=True, kw_only=True):
         sink: Name of the sink.
         channel: As the route names it.
         payload: Frozen content.
-        rows: The notifications in it, as they were when it was claimed.
+        rows: Its notifications, as they were when it was claimed.
         first_created_at: When the envelope was first claimed: a lookup in Slack begins there (naive UTC).
         lease_until: End of the claim (naive UTC).
         details: Frozen contents of what follows in its thread.
@@ -68,7 +69,7 @@ class Intent(msgspec.Struct, frozen=True, kw_only=True):
         """The same claim by another sender."""
         return msgspec.structs.replace(self, lease_until=now + LEASE)
 
-    def follow_up(self, number: int, posted: Posted, now: datetime) -> Intent:
+    def follow_up(self, number: int, posted: PostedMessage, now: datetime) -> Intent:
         """The claim to post one of the details in the thread of this message; its id follows from this one's."""
         envelope_id = self.detail_id(number)
         place = {"channel": posted.channel, "thread_ts": posted.ts}
@@ -97,7 +98,7 @@ class Receipt:
     """
 
     outcome: str
-    posted: Posted
+    posted: PostedMessage
     is_final: bool = False
 
     @property
@@ -109,9 +110,9 @@ class SettledMessage(msgspec.Struct, frozen=True, kw_only=True):
     """What a checkpoint keeps of a delivered message.
 
     Attributes:
-        number: Of its newest intent.
+        number: Number of its newest intent.
         created_at: When it was first claimed, naive UTC.
-        notification_ids: What it delivered.
+        notification_ids: Notifications that it delivered.
         channel: Slack's id of the channel; None for other sinks.
         ts: Slack's id of the message.
         thread_ts: The message that it answers; None for a message in the channel.
@@ -130,11 +131,12 @@ class Log:
     """A channel's log.
 
     Attributes:
-        intents: The latest intent of each envelope behind the checkpoint.
+        intents: The latest intent of each envelope after the checkpoint.
         numbers: Number of that intent, by envelope.
+        first_numbers: Number of the first intent, by envelope.
         settled: What the checkpoint holds.
         checkpoint: Its number.
-        number: Of the last entry.
+        number: Number of the last entry.
     """
 
     intents: dict[str, Intent] = field(default_factory=dict)
@@ -145,14 +147,14 @@ class Log:
     number: int = 0
 
     def add(self, number: int, intent: Intent) -> None:
-        """Add the entry behind the last one."""
+        """Add the entry after the last one."""
         self.intents[intent.envelope_id] = intent
         self.numbers[intent.envelope_id] = self.number = number
         self.first_numbers.setdefault(intent.envelope_id, number)
 
 
 class Outbox:
-    """The intents and receipts of one sink. What was read is kept until another sender proves to be at work.
+    """The intents and receipts of one sink. What was read is cached until another sender turns out to be active.
 
     Args:
         history: Holds both.
@@ -171,7 +173,7 @@ class Outbox:
         return self._files.channels()
 
     def log(self, folder: str) -> Log:
-        """A channel's log: the newest checkpoint, and the intents behind it.
+        """A channel's log: the newest checkpoint, and the intents after it.
 
         Raises:
             HistoryError: An entry cannot be read.
@@ -188,7 +190,7 @@ class Outbox:
         return self._logs[folder]
 
     def read(self, folder: str, number: int) -> Intent:
-        """One entry of a log, also one behind which a checkpoint stands.
+        """One entry of a log, also one before the checkpoint.
 
         Raises:
             HistoryError: It cannot be read.
@@ -209,20 +211,20 @@ class Outbox:
         """The receipt of an update of a first message; None while it is due."""
         return self._receipts_of(first.first_created_at.date()).get(update_id)
 
-    def held(self, folder: str) -> set[str]:
-        """Notifications that no new claim may hold: delivered ones, and those of intents without an outcome."""
+    def claimed_ids(self, folder: str) -> set[str]:
+        """Notifications that no new intent may claim: delivered ones, and those of intents without an outcome."""
         log = self.log(folder)
-        held = {i for message in log.settled for i in message.notification_ids}
+        claimed = {i for message in log.settled for i in message.notification_ids}
         for intent in log.intents.values():
             receipt = self.receipt_of(intent)
             if receipt is None or receipt.is_delivered:
-                held |= {row.notification_id for row in intent.rows}
-        return held
+                claimed |= {row.notification_id for row in intent.rows}
+        return claimed
 
     def new_intent(
         self, folder: str, rows: Sequence[DueNotification], payload: Payload, details: list[Payload], now: datetime
     ) -> Intent:
-        """The next claim on rows of one channel that no other intent holds."""
+        """The next claim on rows of one channel that no other intent has claimed."""
         number = self.log(folder).number + 1
         key = f"{self._sink}|{folder}|{number}|" + "|".join(sorted(row.notification_id for row in rows))
         return Intent(
@@ -268,11 +270,11 @@ class Outbox:
         self._put(day, [row], self._shared(update_id, first.channel, receipt, now, reason))
 
     def write_checkpoint(self, folder: str, is_settled: Iterable[tuple[str, bool]], now: datetime) -> None:
-        """Let later readers begin behind the entries that need no more work, where there are enough of them.
+        """Write a checkpoint over the entries that need no more work, where there are enough of them.
 
         Args:
-            folder: The channel's.
-            is_settled: Each envelope behind the last checkpoint, and whether it needs no more work.
+            folder: The channel's log folder.
+            is_settled: Each envelope after the last checkpoint, and whether it needs no more work.
             now: Messages that are too old to be answered leave the checkpoint and the log.
         """
         log = self.log(folder)
@@ -303,7 +305,7 @@ class Outbox:
             columns = ["envelope_id", "sink", "outcome", "is_final", "message_channel", "message_ts"]
             self._receipts[day] = {
                 row["envelope_id"]: Receipt(
-                    row["outcome"], Posted(row["message_channel"], row["message_ts"]), bool(row["is_final"])
+                    row["outcome"], PostedMessage(row["message_channel"], row["message_ts"]), bool(row["is_final"])
                 )
                 for row in self._history.read_day("deliveries", day, columns).to_pylist()
                 if row["sink"] == self._sink

@@ -16,7 +16,7 @@ Payload = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Posted:
+class PostedMessage:
     """A message that arrived.
 
     Attributes:
@@ -28,7 +28,7 @@ class Posted:
     ts: str | None = None
 
 
-class Refused(Exception):
+class Refusal(Exception):
     """The message certainly did not arrive.
 
     Attributes:
@@ -47,11 +47,11 @@ class Refused(Exception):
         return self.reason
 
 
-class Unknown(Exception):
-    """It is not known whether the message arrived."""
+class UnknownOutcome(Exception):
+    """It is unknown whether the message arrived."""
 
 
-class CannotLookUp(Unknown):
+class CannotLookUp(UnknownOutcome):
     """The sink has no way to look up what was posted, now or later."""
 
 
@@ -59,14 +59,14 @@ class Sink(Protocol):
     """A place that messages go to.
 
     Attributes:
-        name: As in the marts.
+        name: Name of the sink in the marts.
         has_threads: Whether a message can be answered, and changed later.
     """
 
     name: str
     has_threads: bool
 
-    def payload(self, message: Message, channel: str, thread: Posted | None) -> Payload:
+    def payload(self, message: Message, channel: str, thread: PostedMessage | None) -> Payload:
         """The frozen content of a message."""
         ...
 
@@ -74,30 +74,30 @@ class Sink(Protocol):
         """The frozen content of what follows a message in its thread, without the thread's place."""
         ...
 
-    def post(self, payload: Payload, envelope_id: str) -> Posted:
+    def post(self, payload: Payload, envelope_id: str) -> PostedMessage:
         """Send it.
 
         Raises:
-            Refused: It did not arrive.
-            Unknown: It may have arrived.
+            Refusal: It did not arrive.
+            UnknownOutcome: It may have arrived.
         """
         ...
 
-    def find(self, payload: Payload, envelope_id: str, since: datetime) -> Posted | None:
+    def find(self, payload: Payload, envelope_id: str, since: datetime) -> PostedMessage | None:
         """Look up an envelope that may have been posted since an instant (naive UTC); None where it was not posted.
 
         Raises:
             CannotLookUp: The sink never can.
-            Unknown: It cannot now.
+            UnknownOutcome: It cannot now.
         """
         ...
 
-    def update(self, posted: Posted, message: Message, envelope_id: str) -> None:
+    def update(self, posted: PostedMessage, message: Message, envelope_id: str) -> None:
         """Replace the text of a posted message; doing it twice changes nothing.
 
         Raises:
-            Refused: It was not changed.
-            Unknown: It may have been changed.
+            Refusal: It was not changed.
+            UnknownOutcome: It may have been changed.
         """
         ...
 
@@ -110,14 +110,14 @@ class Threadless:
     def details(self, message: Message) -> list[Payload]:
         return []
 
-    def find(self, payload: Payload, envelope_id: str, since: datetime) -> Posted | None:
+    def find(self, payload: Payload, envelope_id: str, since: datetime) -> PostedMessage | None:
         raise CannotLookUp("this sink has no lookup")
 
-    def update(self, posted: Posted, message: Message, envelope_id: str) -> None:
-        raise Refused("this sink cannot change a message", "offdag incidents", is_final=True)
+    def update(self, posted: PostedMessage, message: Message, envelope_id: str) -> None:
+        raise Refusal("this sink cannot change a message", "offdag incidents", is_final=True)
 
 
-class Printed(Threadless):
+class TerminalSink(Threadless):
     """Prints messages where no other sink is set up. Its receipts do not count for Slack: a token that is set later announces what is open.
 
     Args:
@@ -131,13 +131,13 @@ class Printed(Threadless):
         self._show = show
         self._is_json = is_json
 
-    def payload(self, message: Message, channel: str, thread: Posted | None) -> Payload:
+    def payload(self, message: Message, channel: str, thread: PostedMessage | None) -> Payload:
         content = {"channel": channel, "message": document(message)}
         return content if self._is_json else {"channel": channel, "text": f"{channel}\n{plain_text(message)}"}
 
-    def post(self, payload: Payload, envelope_id: str) -> Posted:
+    def post(self, payload: Payload, envelope_id: str) -> PostedMessage:
         self._show(payload["text"] if "text" in payload else json.dumps({"id": envelope_id, **payload}))
-        return Posted()
+        return PostedMessage()
 
 
 def sinks_for(settings: Settings, show: Callable[[str], None], is_json: bool = False) -> list[Sink]:
@@ -155,4 +155,4 @@ def sinks_for(settings: Settings, show: Callable[[str], None], is_json: bool = F
         from offdag.notify.webhook import Webhook
 
         sinks.append(Webhook(settings.webhook, settings.webhook_answer, settings.proxy_for(settings.webhook)))
-    return sinks or [Printed(show, is_json)]
+    return sinks or [TerminalSink(show, is_json)]

@@ -19,7 +19,7 @@ from slack_sdk.web import SlackResponse
 
 from offdag.notify import formats
 from offdag.notify.message import Message
-from offdag.notify.sinks import CannotLookUp, Payload, Posted, Refused, Unknown
+from offdag.notify.sinks import CannotLookUp, Payload, PostedMessage, Refusal, UnknownOutcome
 
 # One request takes at most this long; with the retries of the rate-limit handler a message stays well within its lease.
 TIMEOUT_SECONDS = 15
@@ -30,7 +30,7 @@ _CHANNEL_ID = re.compile(r"^[CDG][A-Z0-9]{6,}$")
 # How far Slack's clock and the sender's may differ.
 _CLOCK_SECONDS = 3600
 
-# Answers after which Slack may have done the work all the same.
+# Errors after which Slack may still have carried out the call.
 _UNCERTAIN = frozenset({"internal_error", "fatal_error", "request_timeout", "service_unavailable", "team_added_to_org"})
 _ADVICE = {
     "channel_not_found": "create the channel, or correct seeds/alert_routes.csv",
@@ -97,11 +97,11 @@ def _handlers() -> list[RetryHandler]:
 
 
 class SlackBot:
-    """Posts with a bot token, in threads where there is one, and can look whether a message is there.
+    """Posts with a bot token, in threads where there is one, and can look messages up.
 
     Args:
         token: Bot token.
-        base_url: Slack's Web API, or a server in its shape.
+        base_url: Slack's Web API, or a server with the same API.
     """
 
     name = "slack"
@@ -111,26 +111,26 @@ class SlackBot:
         self._client = _Client(token=token, base_url=base_url, timeout=TIMEOUT_SECONDS, retry_handlers=_handlers())
         self._channel_ids: dict[str, str] | None = None
 
-    def payload(self, message: Message, channel: str, thread: Posted | None) -> Payload:
+    def payload(self, message: Message, channel: str, thread: PostedMessage | None) -> Payload:
         if thread is None:
             return {"channel": channel, **formats.lines(message), **formats.QUIET}
         place = {"channel": thread.channel, "thread_ts": thread.ts}
-        # A reminder in a thread alone would remind nobody.
+        # Members of the channel do not see a reply that is only in the thread.
         shown = {"reply_broadcast": True} if message.is_reminder else {}
         return {**place, **formats.whole(message), **formats.QUIET, **shown}
 
     def details(self, message: Message) -> list[Payload]:
         return [{**part, **formats.QUIET} for part in formats.details(message)]
 
-    def post(self, payload: Payload, envelope_id: str) -> Posted:
+    def post(self, payload: Payload, envelope_id: str) -> PostedMessage:
         answer = self._call("chat.postMessage", {**payload, "metadata": _metadata(envelope_id)})
-        return Posted(answer.get("channel"), answer.get("ts"))
+        return PostedMessage(answer.get("channel"), answer.get("ts"))
 
-    def update(self, posted: Posted, message: Message, envelope_id: str) -> None:
+    def update(self, posted: PostedMessage, message: Message, envelope_id: str) -> None:
         place = {"channel": posted.channel, "ts": posted.ts}
         self._call("chat.update", {**place, **formats.lines(message), "metadata": _metadata(envelope_id)})
 
-    def find(self, payload: Payload, envelope_id: str, since: datetime) -> Posted | None:
+    def find(self, payload: Payload, envelope_id: str, since: datetime) -> PostedMessage | None:
         oldest = since.replace(tzinfo=timezone.utc).timestamp() - _CLOCK_SECONDS
         try:
             channel = self._channel_id(str(payload["channel"]))
@@ -146,28 +146,28 @@ class SlackBot:
             for message in self._pages(method, arguments, "messages"):
                 payload_of = (message.get("metadata") or {}).get("event_payload") or {}
                 if payload_of.get("envelope_id") == envelope_id:
-                    return Posted(channel, message.get("ts"))
-        except Refused as problem:
+                    return PostedMessage(channel, message.get("ts"))
+        except Refusal as problem:
             word = problem.reason.split(" ", 1)[0]
-            kind = CannotLookUp if word in _NO_LOOKUP else Unknown
+            kind = CannotLookUp if word in _NO_LOOKUP else UnknownOutcome
             raise kind(f"cannot read {payload['channel']}: {problem.reason}") from problem
         return None
 
-    def delete(self, posted: Posted) -> None:
+    def delete(self, posted: PostedMessage) -> None:
         """Delete a message that the bot posted.
 
         Raises:
-            Refused: It was not deleted.
-            Unknown: It may have been.
+            Refusal: It was not deleted.
+            UnknownOutcome: It may have been.
         """
         self._call("chat.delete", {"channel": posted.channel, "ts": posted.ts})
 
     def identity(self) -> tuple[str, frozenset[str]]:
-        """Who the token is, and its scopes.
+        """User and team of the token, and its scopes.
 
         Raises:
-            Refused: The token is not accepted.
-            Unknown: Slack gave no answer.
+            Refusal: The token is not accepted.
+            UnknownOutcome: Slack gave no answer.
         """
         answer = self._answer("auth.test")
         header = next((v for k, v in answer.headers.items() if k.lower() == "x-oauth-scopes"), "")
@@ -178,8 +178,8 @@ class SlackBot:
         """Whether the bot is in each channel that it sees, by name.
 
         Raises:
-            Refused: It may not list channels.
-            Unknown: Slack gave no answer.
+            Refusal: It may not list channels.
+            UnknownOutcome: Slack gave no answer.
         """
         return {channel["name"]: bool(channel.get("is_member")) for channel in self._channels()}
 
@@ -191,7 +191,7 @@ class SlackBot:
         try:
             return self._channel_ids[channel.lstrip("#")]
         except KeyError:
-            raise Refused("channel_not_found", _ADVICE["channel_not_found"]) from None
+            raise Refusal("channel_not_found", _ADVICE["channel_not_found"]) from None
 
     def _channels(self) -> Iterator[dict[str, Any]]:
         arguments = {"types": "public_channel,private_channel", "limit": 500, "exclude_archived": True}
@@ -210,7 +210,7 @@ class SlackBot:
         given = {"json": arguments} if http_verb == "POST" else {"params": arguments}
         data = self._answer(method, http_verb=http_verb, **given).data
         if not isinstance(data, dict):
-            raise Unknown("Slack's answer is not JSON")
+            raise UnknownOutcome("Slack's answer is not JSON")
         return data
 
     def _answer(self, method: str, **given: Any) -> SlackResponse:
@@ -226,7 +226,7 @@ def _metadata(envelope_id: str) -> Payload:
     return {"event_type": _EVENT_TYPE, "event_payload": {"envelope_id": envelope_id}}
 
 
-def _judged(error: SlackApiError) -> Refused | Unknown:
+def _judged(error: SlackApiError) -> Refusal | UnknownOutcome:
     """The outcome that an answer shows; the token is never in it."""
     response = error.response
     status = response.get("status", 200) if isinstance(response, dict) else getattr(response, "status_code", 200)
@@ -242,12 +242,12 @@ def _judged(error: SlackApiError) -> Refused | Unknown:
         # An empty body or a page behind an accepted post says nothing of the message.
         return Unknown(f"Slack's answer has status {status} and is not JSON")
     needed = f" (needs {data['needed']})" if isinstance(data, dict) and data.get("needed") else ""
-    return Refused(reason + needed, _ADVICE.get(reason, "offdag doctor"), is_final=reason in _FINAL)
+    return Refusal(reason + needed, _ADVICE.get(reason, "offdag doctor"), is_final=reason in _FINAL)
 
 
-def _lost(error: Exception) -> Refused | Unknown:
-    """Where no connection was made nothing arrived; after that it may have arrived."""
+def _lost(error: Exception) -> Refusal | UnknownOutcome:
+    """A refusal where no connection was made; otherwise the message may have arrived."""
     cause = error.reason if isinstance(error, URLError) else error
     if isinstance(cause, (ConnectionRefusedError, socket.gaierror)):
-        return Refused("Slack cannot be reached", "offdag doctor")
-    return Unknown(f"the answer was lost ({type(cause).__name__})")
+        return Refusal("Slack cannot be reached", "offdag doctor")
+    return UnknownOutcome(f"the answer was lost ({type(cause).__name__})")

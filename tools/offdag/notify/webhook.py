@@ -7,13 +7,13 @@ import json
 from offdag.notify import formats
 from offdag.notify.http import Answer, AnswerLost, NotSent, post
 from offdag.notify.message import Message
-from offdag.notify.sinks import Payload, Posted, Refused, Threadless, Unknown
+from offdag.notify.sinks import Payload, PostedMessage, Refusal, Threadless, UnknownOutcome
 
 _RATE_LIMITED = 429
 
 
 class SlackWebhook(Threadless):
-    """Posts to an incoming webhook: into its own channel, without threads, and without looking up what was posted.
+    """Posts to an incoming webhook: into its own channel, without threads and lookups.
 
     Args:
         url: Incoming webhook; a secret.
@@ -26,23 +26,23 @@ class SlackWebhook(Threadless):
         self._url = url
         self._proxy = proxy
 
-    def payload(self, message: Message, channel: str, thread: Posted | None) -> Payload:
+    def payload(self, message: Message, channel: str, thread: PostedMessage | None) -> Payload:
         return {"channel": channel, **formats.whole(message), **formats.QUIET}
 
-    def post(self, payload: Payload, envelope_id: str) -> Posted:
+    def post(self, payload: Payload, envelope_id: str) -> PostedMessage:
         content = {name: value for name, value in payload.items() if name != "channel"}
         body = json.dumps(content, ensure_ascii=False).encode()
         answer = _answer(self._url, body, {"Content-Type": "application/json"}, self._proxy)
         variable = "OFFDAG_SLACK_WEBHOOK_URL"
         if answer.status == _RATE_LIMITED:
-            raise Refused("ratelimited", "sleep 60; offdag notify")
+            raise Refusal("ratelimited", "sleep 60; offdag notify")
         if answer.status != 200:
             reason = _word(answer.body) or f"the answer was {answer.status}"
-            raise Refused(reason, f"export {variable}=https://hooks.slack.com/...")
+            raise Refusal(reason, f"export {variable}=https://hooks.slack.com/...")
         # A page of a proxy or a login has status 200 too.
         if answer.body.strip() != "ok":
-            raise Unknown("the webhook's answer is not Slack's ok")
-        return Posted()
+            raise UnknownOutcome("the webhook's answer is not Slack's ok")
+        return PostedMessage()
 
 
 class Webhook(Threadless):
@@ -61,35 +61,35 @@ class Webhook(Threadless):
         self._expected = expected
         self._proxy = proxy
 
-    def payload(self, message: Message, channel: str, thread: Posted | None) -> Payload:
+    def payload(self, message: Message, channel: str, thread: PostedMessage | None) -> Payload:
         return {"channel": channel, "message": formats.document(message), "is_possible_repeat": False}
 
-    def post(self, payload: Payload, envelope_id: str) -> Posted:
+    def post(self, payload: Payload, envelope_id: str) -> PostedMessage:
         body = json.dumps({"id": envelope_id, **payload}, ensure_ascii=False).encode()
         headers = {"Content-Type": "application/json", "Idempotency-Key": envelope_id}
         answer = _answer(self._url, body, headers, self._proxy)
         if not 200 <= answer.status < 300:
-            raise Refused(f"the webhook answered {answer.status}", "export OFFDAG_WEBHOOK_URL=https://...")
+            raise Refusal(f"the webhook answered {answer.status}", "export OFFDAG_WEBHOOK_URL=https://...")
         if self._expected and self._expected not in answer.body:
-            raise Unknown("the webhook's answer does not contain OFFDAG_WEBHOOK_ANSWER")
-        return Posted()
+            raise UnknownOutcome("the webhook's answer does not contain OFFDAG_WEBHOOK_ANSWER")
+        return PostedMessage()
 
 
 def _answer(url: str, body: bytes, headers: dict[str, str], proxy: str | None) -> Answer:
-    """The answer, where it says what became of the message.
+    """The server's answer, where it shows whether the message arrived.
 
     Raises:
-        Refused: Nothing arrived.
-        Unknown: It may have arrived.
+        Refusal: Nothing arrived.
+        UnknownOutcome: It may have arrived.
     """
     try:
         answer = post(url, body, headers, proxy)
     except NotSent as error:
-        raise Refused(f"the webhook cannot be reached: {error}", "offdag doctor") from None
+        raise Refusal(f"the webhook cannot be reached: {error}", "offdag doctor") from None
     except AnswerLost as error:
-        raise Unknown(f"the webhook gave no answer: {error}") from None
+        raise UnknownOutcome(f"the webhook gave no answer: {error}") from None
     if answer.status >= 500:
-        raise Unknown(f"the webhook answered {answer.status}")
+        raise UnknownOutcome(f"the webhook answered {answer.status}")
     return answer
 
 

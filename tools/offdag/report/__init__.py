@@ -1,1 +1,1 @@
-"""Marts to charts to one page."""
+"""The report: charts of the marts on one page."""

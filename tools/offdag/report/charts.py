@@ -1,4 +1,4 @@
-"""Marts to Vega-Lite charts. Each function gives a chart, or None where there is nothing to show."""
+"""Marts to Vega-Lite charts. Each function returns a chart, or None where there is nothing to show."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _COLORS = {
 }
 _LATEST_RUNS = 60
 _LONGEST_NODES = 1000
-# The data is cut above where it is large; Altair's own limit would raise instead.
+# The functions below limit large data themselves; Altair's own limit would raise an error.
 alt.data_transformers.disable_max_rows()
 
 # The version that Altair's charts are written for, as vl-convert names it.

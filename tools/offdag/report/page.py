@@ -75,7 +75,7 @@ class ReportData:
         return 1 + sum(len(rows) for rows in vars(self).values() if isinstance(rows, list))
 
     def as_json(self, rendered_at: datetime) -> bytes:
-        """The same as a JSON document, rows by mart."""
+        """The data as a JSON document, rows by mart."""
         rows = {found[0].mart: found for found in vars(self).values() if isinstance(found, list) and found}
         document = {"rendered_at": rendered_at, MonitorRun.mart: [self.monitor_run], **rows}
         return msgspec.json.format(msgspec.json.encode(document), indent=1)
@@ -171,7 +171,7 @@ def _failures(data: ReportData, newest: list[Invocation]) -> list[Failure]:
 
 
 def _replace(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all: people may have it open."""
+    """Write a file whole or not at all: a reader may have it open."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         temporary.write_bytes(content)

@@ -13,7 +13,7 @@ def vega_scripts(vega_lite: str, folder: Path) -> str:
 
     Args:
         vega_lite: Version such as 5.20.
-        folder: Where the bundle is kept; where it cannot be written, it is made anew each time.
+        folder: Where the bundle is kept; if it cannot be written, each call bundles again.
     """
     kept = folder / f".vega-lite-{vega_lite}-vl-convert-{version('vl-convert-python')}.js"
     try:
@@ -25,7 +25,7 @@ def vega_scripts(vega_lite: str, folder: Path) -> str:
     text: str = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", vega_lite)
     with contextlib.suppress(OSError):
         folder.mkdir(parents=True, exist_ok=True)
-        # Whole or not at all: others may draw at the same time.
+        # Whole or not at all: other processes may render at the same time.
         temporary = kept.with_name(f"{kept.name}.{os.getpid()}.tmp")
         temporary.write_text(text, encoding="utf-8")
         temporary.replace(kept)

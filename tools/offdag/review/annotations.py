@@ -9,7 +9,7 @@ from pathlib import Path
 from offdag.artifacts.compiled import CompiledNode
 from offdag.review.build import Build
 
-# GitHub shows no more of a kind for one step.
+# GitHub's limit for each kind in one step.
 _MOST = 10
 
 

@@ -21,10 +21,13 @@ _LONGEST_MESSAGE = 300
 
 @dataclass(frozen=True)
 class Result:
-    """What became of one node.
+    """dbt's result for one node.
 
     Attributes:
+        unique_id: The node.
         status: dbt's own word.
+        message: dbt's or the database's message.
+        failures: Number of failing rows of a test.
         seconds: Time of execution; None where it is unknown.
     """
 
@@ -57,6 +60,8 @@ class Build:
         results: Those that ran or were skipped, by unique_id.
         command: dbt's own, such as build; None where it is unknown.
         environment: As ``offdag run`` handed it to dbt, else the target; ``unknown`` where neither is known.
+        adapter_type: Such as duckdb.
+        generated_at: End of the build, naive UTC.
         elapsed_seconds: As dbt measured it, without parsing.
     """
 

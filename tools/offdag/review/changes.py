@@ -14,7 +14,7 @@ def changed_nodes(production: Build, review: Build) -> set[str]:
     """unique_ids of the review's nodes that differ from production's in code or, at any distance, in inputs; new ones too.
 
     Code is compared as compiled, with each model, seed and snapshot by its id and each source by its relation: a changed macro
-    is a change, another schema is none, and another source table is one. Where production's last build does not tell, it is a change.
+    or another source table is a change, another schema is not. What production's last build leaves unknown counts as a change.
     """
     named = {**_by_relation(production.nodes.values()), **_by_relation(review.nodes.values())}
     pattern = re.compile("|".join(map(re.escape, sorted(named, key=len, reverse=True)))) if named else None
@@ -32,10 +32,10 @@ def changed_nodes(production: Build, review: Build) -> set[str]:
         if node.resource_type == "source":
             return before.relation_name != node.relation_name
         if unique_id not in review.results:
-            # It was not selected, so not compiled either: what reads it reads production's.
+            # It was not selected, so it was not compiled, and its children read production's.
             return before.checksum != node.checksum
         result = production.results.get(unique_id)
-        # Nobody knows which code made a table that production's last build did not make.
+        # The code of a table that production's last build did not make is unknown.
         if result is None or result.status != "success" or node.resource_type == "snapshot":
             return True
         if node.resource_type == "seed":

@@ -34,7 +34,7 @@ def slim_flags(
 
     Args:
         production: With its target.
-        review: With its target; the profile says whether production's tables can be read from its connection.
+        review: With its target; the profile shows whether production's tables can be read from its connection.
         state: Production's artifacts; None where there are none.
         command: The build; its own selection stays.
 

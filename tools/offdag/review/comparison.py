@@ -1,9 +1,9 @@
-"""One table against production's, by SQLMesh's TableDiff, with what it needs around it to be right.
+"""One table against production's, by SQLMesh's TableDiff, with the preparation that makes its result correct.
 
 TableDiff leaves out columns whose type changed, multiplies rows of a repeated key, drops rows of an empty one, takes keys of several
-columns for equal where their texts run together, rounds exact numbers, and fails on NaN and on upper-case keys. So it is given
-views: shared columns alone, under plain names, one column for the key, as text what it cannot compare; and a key that is not one is
-not used.
+columns for equal where their texts run together, rounds exact numbers, and fails on NaN and on upper-case keys. So it gets
+views with only the shared columns, under plain names, one column for the key, and as text the values that it cannot compare; a key
+with nulls or repeats is not used.
 """
 
 from __future__ import annotations
@@ -45,6 +45,7 @@ class Comparison:
     """What differs between production's table and the review's.
 
     Attributes:
+        unique_id: The node.
         key: Columns by which rows were matched; empty where whole rows were counted.
         before: Rows in production; None where they could not be counted.
         after: Rows in the review.
@@ -55,6 +56,7 @@ class Comparison:
         added_columns: Names and types.
         removed_columns: Names and types.
         retyped_columns: Type before and after, by name; their values are not compared.
+        samples: Some of the rows that differ.
         remarks: What a reader has to know to read the figures.
         problem: Why there are no figures; None where there are.
     """
@@ -89,16 +91,16 @@ def compare(
     """Compare one node's table with production's.
 
     Args:
-        databases: Where both lie.
+        databases: The connection that reads both.
         production: The node in production's manifest.
-        review: The same node in the review's; tells the key.
+        review: The same node in the review's, with the key.
         decimals: Places behind the point up to which floating-point numbers have to agree; other types have to be equal.
         samples: At most so many rows of each kind of change.
 
     Returns:
         The figures, or the problem that kept them from being found: one table's trouble never hides the others.
     """
-    # Drivers, SQLMesh and sqlglot raise errors of their own, of many kinds.
+    # Drivers, SQLMesh and sqlglot raise many classes of errors.
     try:
         return _compared(databases, production, review, decimals, samples)
     except Exception as error:
@@ -107,7 +109,7 @@ def compare(
 
 @dataclass(frozen=True)
 class _Pair:
-    """Both tables as TableDiff is given them.
+    """Both tables in the form that TableDiff gets.
 
     Attributes:
         before: View of production's table.
@@ -205,7 +207,7 @@ def _pair(
 
 
 def _aliases(columns: dict[str, str], key: tuple[str, ...]) -> tuple[str, ...]:
-    """Those of a key's columns that are shared; in another case only where that is no other column."""
+    """Those of a key's columns that are shared; a name in another case counts only where it is unambiguous."""
     exact = {name: alias for alias, name in columns.items()}
     folded: dict[str, list[str]] = {}
     for alias, name in columns.items():
@@ -234,14 +236,14 @@ def _plain(pair: _Pair, table: exp.Table, texts: set[str]) -> exp.Select:
             rounded = exp.func("floor", column * scale + exp.Literal.number("0.5")) / scale
             return exp.cast(exp.case().when(_too_large(column), column).else_(rounded), "text")
         if name in texts and pair.types[name].is_type(*exp.DataType.REAL_TYPES) and dialect == "postgres":
-            # A numeric of no size keeps the zeros that it was written with.
+            # A numeric without a precision keeps the zeros that it was written with.
             return exp.cast(exp.func("trim_scale", column), "text")
         return exp.cast(column, "text") if name in texts else column
 
     selected = {alias: plain(name) for alias, name in pair.columns.items()}
     if len(pair.key) > 1:
         parts = [exp.cast(selected[alias], "text") for alias in pair.key]
-        # With its length before it, no part runs into the next.
+        # The length before each part keeps parts from running together.
         pieces = [piece for part in parts for piece in (exp.func("length", part), exp.Literal.string(":"), part)]
         selected[_KEY] = exp.func("concat", *pieces)
     return exp.select(*(expression.as_(alias) for alias, expression in selected.items())).from_(table)
@@ -286,7 +288,7 @@ def _why_not(pair: _Pair, review: CompiledNode) -> str | None:
     from sqlglot import exp
 
     if not review.key:
-        return "the project tells no key: whole rows are counted, and a changed row is one removed and one added"
+        return "the project names no key: whole rows are counted, and a changed row is one removed and one added"
     named = f"the key ({', '.join(review.key)}; {review.key_origin})"
     if not pair.key:
         return f"{named} is not on both sides with one type: whole rows are counted"
@@ -309,15 +311,15 @@ def _by_key(pair: _Pair, found: Comparison) -> Comparison:
         pair.before.sql(adapter.dialect),
         pair.after.sql(adapter.dialect),
         on=[pair.key_column],
-        # One more row than none, since a limit of none is no limit.
+        # At least one row, since a limit of 0 is no limit.
         limit=max(pair.samples, 1),
         decimals=pair.decimals,
     )
     with warnings.catch_warnings():
-        # SQLMesh does what pandas 3 will not do any more.
+        # SQLMesh uses what pandas 3 removes.
         warnings.simplefilter("ignore", FutureWarning)
         diff = table_diff.row_diff(temp_schema=pair.databases.work_schema, skip_grain_check=True)
-    # Without a row on both sides there is no share.
+    # Where no row is on both sides there are no shares.
     shares = diff.column_stats["pct_match"].items() if diff.join_count else ()
     return replace(
         found,

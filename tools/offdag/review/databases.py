@@ -33,10 +33,11 @@ _WORK = "offdag_diff"
 
 @dataclass(frozen=True)
 class Databases:
-    """One connection that reads both sides, and a schema of its own to work in.
+    """One connection that reads both sides, and its own schema for views.
 
     Attributes:
-        work_schema: Gone when the connection is closed.
+        adapter: The connection.
+        work_schema: Removed before the connection is closed.
     """
 
     adapter: EngineAdapter
@@ -67,9 +68,9 @@ def both_sides(review: DbtInvocation, files: tuple[Path, Path] | None, wait: Loc
     """Open production and the review side by side.
 
     Args:
-        review: With its target, whose user makes the work schema.
+        review: With its target, whose user creates the work schema.
         files: Production's DuckDB file, or its copy, and the review's; None for a server.
-        wait: For a locked file.
+        wait: How long to wait for a locked file.
 
     Raises:
         UsageError: The databases cannot be opened side by side.
@@ -77,7 +78,7 @@ def both_sides(review: DbtInvocation, files: tuple[Path, Path] | None, wait: Loc
     schema = f"offdag_{uuid.uuid4().hex[:12]}"
     with ExitStack() as stack:
         stack.enter_context(_stops_raise())
-        # Drivers and SQLMesh raise errors of their own, of many kinds.
+        # Drivers and SQLMesh raise many classes of errors.
         try:
             opened = _duckdb(files, wait) if files else profile_adapter(review)
             adapter = stack.enter_context(opened)
@@ -99,7 +100,7 @@ def both_sides(review: DbtInvocation, files: tuple[Path, Path] | None, wait: Loc
 
 @contextmanager
 def _stops_raise() -> Iterator[None]:
-    """A cancelled job ends by a signal: it becomes an exception, so that what was made is removed."""
+    """A cancelled job ends by a signal: it becomes an exception, so that the work schema is removed."""
 
     def stop(number: int, _frame: object) -> None:
         sys.exit(128 + number)
@@ -129,7 +130,7 @@ def _duckdb(files: tuple[Path, Path], wait: LockWait) -> Iterator[EngineAdapter]
     from sqlmesh.core.engine_adapter import create_engine_adapter
 
     with tempfile.TemporaryDirectory(prefix="offdag-diff-") as folder:
-        # A name that is no table must not be looked up among Python's variables.
+        # Otherwise DuckDB searches Python's variables for an unknown table.
         connection = duckdb.connect(str(Path(folder) / f"{_WORK}.duckdb"), config={"python_enable_replacements": False})
         try:
             for name, file in catalogs.items():

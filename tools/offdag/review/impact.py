@@ -11,19 +11,19 @@ from offdag.review.lineage import ColumnOf, NoLineage, QueryLineage, Table, quer
 
 # sqlglot's name where it is not the adapter's.
 _DIALECTS = {"sqlserver": "tsql", "synapse": "tsql", "glue": "spark"}
-# They name what they use, and have no query of their own.
+# They name what they use, and have no query.
 _USING = ("exposure", "metric", "semantic_model", "saved_query")
 _NOT_FOLLOWED = ("test", "unit_test", "analysis")
 
 
 @dataclass
 class Impact:
-    """What of one node changed or can change.
+    """What changed or can change in one node.
 
     Attributes:
         columns: What happened to each column, or what it comes from, by its name in lower case.
-        rows: Why rows can come or go; None where nothing says so.
-        whole: Why every column counts as touched; None where columns can be told apart.
+        rows: Why rows can appear or disappear; None where they cannot.
+        whole: Why every column counts as touched; None where the columns are known.
     """
 
     columns: dict[str, str] = field(default_factory=dict)
@@ -44,14 +44,14 @@ def trace_impact(
     """Follow touched columns through the code of what is downstream.
 
     Args:
-        review: Tells nodes and their parents.
-        production: Its relations stand in deferred code, and its code for what the review did not compile; None where unknown.
+        review: Has the nodes and their parents.
+        production: Has the relations in deferred code, and the code of nodes that the review did not compile; None where unknown.
         starts: What changed or failed, by unique_id.
         columns_of: Names of a node's columns as the warehouse has them; empty where it has no such relation.
 
     Returns:
         The starts and what they touch, by unique_id, parents before children. Exposures, and nodes whose code cannot be
-        read column by column, are touched as a whole, and say why.
+        read column by column, are touched as a whole, with the reason.
     """
     return _Tracer(review, production, dict(starts), columns_of).trace()
 
@@ -109,7 +109,7 @@ class _Tracer:
         return lineage
 
     def _inputs(self, node: CompiledNode) -> Iterator[str]:
-        """What the node's code reads: its parents, and what stands behind those that are ephemeral."""
+        """What the node's code reads: its parents, and the parents of ephemeral ones."""
         pending = list(node.parents)
         while pending:
             parent = self._review.nodes.get(pending.pop())
@@ -132,7 +132,7 @@ class _Tracer:
             effect.rows = f"reads rows of {', '.join(coming)}"
 
     def _named(self, leaves: set[ColumnOf]) -> str:
-        """Those of the columns that are touched, as text; empty where none is."""
+        """The touched columns among some, as text."""
         found = set()
         for table, column in leaves:
             touched = self._touched.get(self._ids.get(table, ""))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 Table = tuple[str, str, str]
 ColumnOf = tuple[Table, str]
 
-# Parts of a query that decide which rows there are; windows stand apart from the columns that they are used for.
+# Parts of a query that decide which rows there are; windows are listed apart from the columns that use them.
 _DECIDING = ("where", "joins", "laterals", "group", "having", "qualify", "windows")
 
 
@@ -31,7 +31,7 @@ class QueryLineage:
 
     Attributes:
         columns: Columns of tables that each output column is made of, by the output column's name in lower case.
-        rows: Columns of tables that filters, joins, grouping, distinct, limits and set operations look at: they decide the rows.
+        rows: Columns of tables that filters, joins, grouping, distinct, limits and set operations use: they decide the rows.
         tables: Every table that is read.
     """
 
@@ -49,7 +49,7 @@ def query_lineage(code: str, dialect: str | None, columns: Mapping[Table, list[s
         columns: Names of each table's columns, as far as they are known: needed to resolve ``*`` and columns without a table.
 
     Raises:
-        NoLineage: It is no select statement that sqlglot reads, or a column's table cannot be told.
+        NoLineage: It is not a select statement that sqlglot reads, or a column's table is unknown.
     """
     import sqlglot
     from sqlglot import exp
@@ -70,7 +70,7 @@ def query_lineage(code: str, dialect: str | None, columns: Mapping[Table, list[s
         # Parts before the whole.
         scopes = traverse_scope(qualified)
         if not scopes or not isinstance(scopes[-1].expression, exp.Query):
-            raise NoLineage("it is no select statement")
+            raise NoLineage("it is not a select statement")
         _check_resolved(qualified, scopes)
         outputs = lineage(None, qualified, dialect=dialect, scope=scopes[-1], trim_selects=False, copy=False)
         found = {name: set(_leaves(node)) for name, node in outputs.items()}
@@ -105,7 +105,7 @@ def _check_resolved(query: exp.Expr, scopes: list[Scope]) -> None:
             # Elsewhere a name may be an output's.
             others = [column for column in scope.columns if column.name not in scope.expression.named_selects]
             for column in (c for c in (*outputs, *others) if not c.table):
-                raise NoLineage(f"nothing tells which table has the column {column.name}")
+                raise NoLineage(f"it is unknown which table has the column {column.name}")
 
 
 def _deciding(scope: Scope, dialect: str | None) -> Iterator[ColumnOf]:
@@ -118,7 +118,7 @@ def _deciding_columns(scope: Scope) -> Iterator[exp.Column]:
     from sqlglot import exp
 
     query = scope.expression
-    # A subquery that stands in a filter or a join decides with all that it reads.
+    # All columns that a subquery in a filter or a join reads decide.
     around = query.find_ancestor(exp.Where, exp.Having, exp.Qualify, exp.Join, exp.Select)
     in_filter = scope.is_subquery and not isinstance(around, (exp.Select, type(None)))
     if isinstance(query, exp.SetOperation):

@@ -60,7 +60,7 @@ class ReviewOptions:
 
 @dataclass(frozen=True)
 class ReviewResult:
-    """What a reviewed build came to.
+    """The result of a reviewed build.
 
     Attributes:
         outcome: How dbt ended.
@@ -77,7 +77,7 @@ class ReviewResult:
 
 @dataclass(frozen=True)
 class _KnownState:
-    """Production's state, as far as it could be had: the build comes first in any case.
+    """Production's state, as far as it could be read: the build runs in any case.
 
     Attributes:
         state: None where there is none.
@@ -133,7 +133,7 @@ def review_change(settings: Settings, options: ReviewOptions, show: Callable[[st
 
     Args:
         settings: The build is recorded under the review's target.
-        options: Of the command line.
+        options: From the command line.
         show: Gets GitHub's workflow commands.
 
     Raises:
@@ -148,7 +148,7 @@ def review_change(settings: Settings, options: ReviewOptions, show: Callable[[st
     request = _request(settings, options)
     command = build_command(options.command, options.target)
     options.out.mkdir(parents=True, exist_ok=True)
-    # From an earlier review, which must not pass for this one's.
+    # Files of an earlier review must not be mistaken for this one's.
     for name in ("summary.md", "junit.xml"):
         (options.out / name).unlink(missing_ok=True)
     known = _known_state(settings, request, options)

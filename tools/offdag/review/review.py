@@ -22,7 +22,7 @@ _log = logging.getLogger(__name__)
 
 _COMPARED = ("model", "seed")
 _RELATIONS = (*_COMPARED, "snapshot")
-# What tells one server from another in a dbt profile, whatever its type calls it.
+# Keys of a dbt profile that identify a server, for all types.
 _SERVER = ("type", "host", "server", "port", "account", "http_path", "endpoint", "dbname")
 
 
@@ -31,11 +31,11 @@ class Request:
     """What is compared, and how.
 
     Attributes:
-        production: With its target.
-        review: With its target.
+        production: Production's invocation, with its target.
+        review: The review's invocation, with its target.
         decimals: Places up to which floating-point numbers have to agree.
         samples: Most sample rows of a kind.
-        wait: For a locked file.
+        wait: How long to wait for a locked file.
     """
 
     production: DbtInvocation
@@ -50,11 +50,12 @@ class Review:
     """Everything that a summary shows, as data.
 
     Attributes:
-        production: None where the history has no build of it.
+        build: The build to review.
+        production: Production's last build; None where the history has none.
         comparisons: Of the built models and seeds that can differ.
         unchanged: Built, with the same code and the same inputs: not compared.
         not_compared: Why a changed node was not compared, by unique_id.
-        removed: What became of relations that production has and the project makes no more, by unique_id.
+        removed: Why relations of production are no longer made, by unique_id.
         impact: What is touched, by unique_id, the starts among them.
         remarks: What could not be done, and why.
         is_blind: Production could not be read, so what differs is unknown.
@@ -165,11 +166,11 @@ def _places(request: Request, state: State) -> tuple[tuple[Path, Path] | None, s
 
 
 def _same_server(request: Request) -> str | None:
-    """A remark where the profile does not tell that both targets are on one server."""
+    """A remark where the profile does not show that both targets are on one server."""
     try:
         theirs = request.production.connection(*_SERVER)
     except UsageError:
-        return f"The profile does not tell where {request.production.target} is: it is taken to be on the review's own server."
+        return f"The profile does not show where {request.production.target} is; it is assumed to be on the review's server."
     if theirs != request.review.connection(*_SERVER):
         raise UsageError(
             f"{request.production.target} and {request.review.target} are on different servers, or in different databases",
@@ -185,9 +186,9 @@ def _removed(build: Build, production: Build) -> dict[str, str]:
         if node.resource_type in _RELATIONS and node.relation_name:
             ours = build.nodes.get(unique_id)
             if ours is None:
-                lost[unique_id] = "is no more in the project"
+                lost[unique_id] = "is no longer in the project"
             elif not ours.relation_name:
-                lost[unique_id] = f"has no relation any more: it is {ours.materialization or 'not built'}"
+                lost[unique_id] = f"no longer has a relation: it is {ours.materialization or 'not built'}"
     return lost
 
 
@@ -202,19 +203,19 @@ def _not_compared(build: Build, production: Build, changed: set[str]) -> dict[st
         elif unique_id not in production.nodes:
             reasons[unique_id] = "is new: production does not have it"
         elif node.resource_type == "snapshot":
-            reasons[unique_id] = "is a snapshot: one built anew has no past to compare"
+            reasons[unique_id] = "is a snapshot: a new one has no past to compare"
     return reasons
 
 
 def _failing(build: Build) -> dict[str, Impact]:
-    """The columns that failed tests look at, and the nodes that were not built."""
+    """The columns that failed tests check, and the nodes that were not built."""
     found: dict[str, Impact] = {}
     for result in build.results.values():
         node = build.nodes.get(result.unique_id)
         if node is None or not result.is_failed:
             continue
         if node.resource_type in ("test", "unit_test"):
-            # A test of several nodes stands at none of them.
+            # A test of several nodes is not attached to one.
             for tested in [node.attached_node] if node.attached_node else node.parents:
                 effect = found.setdefault(tested, Impact())
                 if node.column_name and node.attached_node:
@@ -244,7 +245,7 @@ def _starts(
         if c.problem:
             effect.whole = "could not be compared"
         elif c.has_row_changes and not c.key:
-            effect.whole = "rows differ, and without a key nobody knows in which columns"
+            effect.whole = "rows differ; without a key it is unknown in which columns"
     for unique_id in not_compared:
         if unique_id in production.nodes and build.nodes[unique_id].resource_type != "snapshot":
             effect = starts.setdefault(unique_id, Impact())
@@ -254,7 +255,7 @@ def _starts(
 
 def _columns_of(databases: Databases | None, build: Build, production: Build) -> Callable[[str], list[str]]:
     def columns_of(unique_id: str) -> list[str]:
-        # What was not built here lies in production.
+        # What was not built here is in production.
         ours, theirs = build.nodes.get(unique_id), production.nodes.get(unique_id)
         nodes = [ours, theirs] if unique_id in build.results else [theirs, ours]
         found = (databases.columns(node) for node in nodes if databases and node and node.relation_name)

@@ -43,7 +43,7 @@ class State:
         """A folder that :func:`write_state` filled, here or on another machine.
 
         Raises:
-            UsageError: It is not one.
+            UsageError: It lacks an artifact.
         """
         for name in _FILES[:2]:
             if not (folder / name).is_file():
@@ -63,10 +63,10 @@ def write_state(history: History, project: str, environment: str, folder: Path) 
     """Write the artifacts of an environment's newest build, and of its newest freshness check, as dbt wrote them.
 
     Args:
-        history: Where they are kept.
+        history: Keeps them.
         project: dbt project.
         environment: Such as prod.
-        folder: Made where it is missing; what an earlier call wrote is removed.
+        folder: Created where it is missing; what an earlier call wrote is removed.
 
     Raises:
         NoBuild: The history has no complete `dbt build` or `dbt run` of the environment, or not its manifest.
@@ -100,7 +100,7 @@ def with_database(state: State, production: DbtInvocation, wait: LockWait) -> St
     Args:
         state: A folder that :func:`write_state` filled.
         production: Its profile and target lead to the file.
-        wait: For a writer.
+        wait: How long to wait for a writer.
 
     Returns:
         The state unchanged for other warehouses, and where there is no such file.
@@ -126,8 +126,8 @@ def with_database(state: State, production: DbtInvocation, wait: LockWait) -> St
 def _emptied(folder: Path) -> None:
     """Make the folder, and remove what an earlier call wrote; never anything else."""
     folder.mkdir(parents=True, exist_ok=True)
-    held = {path.name for path in folder.iterdir()}
-    if held and _MARKER not in held:
+    existing = {path.name for path in folder.iterdir()}
+    if existing and _MARKER not in existing:
         raise UsageError(
             "the folder holds files that offdag did not write", str(folder), "offdag state -e prod -o state"
         )

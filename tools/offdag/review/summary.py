@@ -27,21 +27,23 @@ def summary(
         project: Name of the dbt project.
         exit_code: dbt's own.
         review: What was found; None where dbt left no results.
-        remarks: Said beside those of the review.
-        is_refused: ``--fail-on`` does not allow what differs, or what nobody could compare.
+        remarks: Shown before those of the review.
+        is_refused: ``--fail-on`` does not allow what differs, or what could not be compared.
     """
     verdict = "passed" if exit_code == 0 else f"FAILED (exit code {exit_code})"
     if exit_code == 0 and is_refused:
         verdict = "passed, REFUSED for what differs from production or could not be compared"
     head = [_MARK, f"## dbt build of {_code(project)}: {verdict}", ""]
-    told = [f"- {_text(remark)}" for remark in (*remarks, *(review.remarks if review else ()))]
+    remark_lines = [f"- {_text(remark)}" for remark in (*remarks, *(review.remarks if review else ()))]
     if review is None:
-        return "\n".join([*head, "dbt left no results: it could not start, or could not read the project.", "", *told])
+        return "\n".join(
+            [*head, "dbt left no results: it could not start, or could not read the project.", "", *remark_lines]
+        )
     if review.unchanged:
-        told.append(
+        remark_lines.append(
             f"- Built with the same code and inputs as in production, and not compared: {len(review.unchanged)}"
         )
-    head += [*_counts(review), *told, ""]
+    head += [*_counts(review), *remark_lines, ""]
     sections = [
         _failed(review.build),
         _schema(review),
@@ -84,9 +86,9 @@ def _counts(review: Review) -> list[str]:
         if (before := production.results.get(unique_id)) and result.seconds and before.seconds
     ]
     if both:
-        here, there = (sum(seconds) for seconds in zip(*both, strict=True))
+        ours, theirs = (sum(seconds) for seconds in zip(*both, strict=True))
         lines.append(
-            f"- Duration: {here:.1f} s here, {there:.1f} s in production (nodes that ran on both sides: {len(both)})"
+            f"- Duration: {ours:.1f} s here, {theirs:.1f} s in production (nodes that ran on both sides: {len(both)})"
         )
     return lines
 
