@@ -119,7 +119,9 @@ def as_csv(rows: list[dict[str, Any]]) -> str:
 
 
 @pytest.mark.parametrize(("story", "mart"), [(story, mart) for story, marts in SUBJECTS.items() for mart in marts])
-def test_each_story_gives_the_rows_that_were_read_and_found_right(monitored: Monitored, story: str, mart: str) -> None:
+def test_each_story_gives_the_rows_that_were_read_and_found_right(
+    monitored: MonitoredHome, story: str, mart: str
+) -> None:
     found = [row for row in monitored.rows(mart) if row["project"] == story]
     assert len(found) <= MOST_ROWS
     rows = [{name: value for name, value in row.items() if name != "project"} for row in found]
@@ -138,11 +140,11 @@ def test_every_story_has_a_subject_and_no_file_is_left_over() -> None:
 
 
 @pytest.mark.parametrize("mart", SHOWN)
-def test_each_mart_has_rows_in_some_story(monitored: Monitored, mart: str) -> None:
+def test_each_mart_has_rows_in_some_story(monitored: MonitoredHome, mart: str) -> None:
     assert monitored.rows(mart)
 
 
-def test_every_kind_of_signal_is_in_some_story(monitored: Monitored) -> None:
+def test_every_kind_of_signal_is_in_some_story(monitored: MonitoredHome) -> None:
     kinds = {m.removeprefix("signal_") for m in MARTS if m.startswith("signal_")}
     assert {row["kind"] for row in monitored.rows("fct_incidents")} == kinds
 

@@ -447,7 +447,7 @@ def test_a_post_that_slack_accepts_late_is_not_repeated(history: History, slack:
     pauses: list[float] = []
 
     class Late(SlackBot):
-        def find(self, payload: Payload, envelope_id: str, since: datetime) -> Posted | None:
+        def find(self, payload: Payload, envelope_id: str, since: datetime) -> PostedMessage | None:
             return super().find(payload, envelope_id, since) if sum(pauses) else None
 
     slack.then("chat.postMessage", "drop")
@@ -471,7 +471,7 @@ def test_a_lookup_that_fails_for_a_moment_defers_and_posts_nothing_marked(histor
 
 
 def test_a_claim_that_is_over_is_not_posted(history: History, slack: FakeSlack) -> None:
-    with pytest.raises(Killed):
+    with pytest.raises(SimulatedKill):
         deliver(history, KilledSink(bot(slack), after=False), due())
     expire()
     # The incident ended meanwhile, and its opening was never sent: nothing is due.
@@ -484,7 +484,7 @@ def test_a_claim_that_is_over_is_not_posted(history: History, slack: FakeSlack) 
 
 def test_of_a_claim_only_what_is_still_true_is_posted(history: History, slack: FakeSlack) -> None:
     rows = [due(), due(notification_id="n2", signal_key="k2", title="test of orders fails")]
-    with pytest.raises(Killed):
+    with pytest.raises(SimulatedKill):
         deliver(history, KilledSink(bot(slack), after=False), *rows)
     expire()
     assert deliver(history, bot(slack), rows[1]).notifications == 1
@@ -514,7 +514,7 @@ def test_a_lease_that_ended_before_the_post_posts_nothing(history: History, slac
 
 
 def test_senders_whose_clocks_differ_do_not_take_over_a_living_lease(history: History, slack: FakeSlack) -> None:
-    with pytest.raises(Killed):
+    with pytest.raises(SimulatedKill):
         deliver(history, KilledSink(bot(slack), after=False), due())
     CLOCK.advance(minutes=12)
     assert deliver(history, bot(slack), due()).pending == 1

@@ -235,12 +235,12 @@ def _judged(error: SlackApiError) -> Refusal | UnknownOutcome:
     if status == 429:
         reason = "ratelimited"
     elif 300 <= status < 400:
-        return Refused(f"Slack's API redirects ({status})", "unset OFFDAG_SLACK_API_URL")
+        return Refusal(f"Slack's API redirects ({status})", "unset OFFDAG_SLACK_API_URL")
     elif status >= 500 or reason in _UNCERTAIN:
-        return Unknown(f"Slack answered {status} {reason}")
+        return UnknownOutcome(f"Slack answered {status} {reason}")
     elif not isinstance(data, dict) or reason.startswith(_NOT_JSON):
         # An empty body or a page behind an accepted post says nothing of the message.
-        return Unknown(f"Slack's answer has status {status} and is not JSON")
+        return UnknownOutcome(f"Slack's answer has status {status} and is not JSON")
     needed = f" (needs {data['needed']})" if isinstance(data, dict) and data.get("needed") else ""
     return Refusal(reason + needed, _ADVICE.get(reason, "offdag doctor"), is_final=reason in _FINAL)
 
