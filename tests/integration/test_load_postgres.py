@@ -132,7 +132,7 @@ def test_columns_of_a_newer_offdag_are_added(
 
 
 def test_other_targets_and_missing_servers_are_named(project: DbtInvocation, history: History, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="into Postgres alone, and the target is duckdb"):
+    with pytest.raises(UsageError, match="only be loaded into Postgres, and the target is duckdb"):
         load(history, replace(project, target="duck"), "x")
     broken = "p: {target: prod, outputs: {prod: {type: postgres, host: 127.0.0.1, port: 1, user: u, password: p, dbname: d, schema: s}}}"
     (tmp_path / "profiles.yml").write_text(broken)

@@ -60,7 +60,7 @@ def _instant(at: datetime) -> str:
 
 
 def write_manifests(folder: Path, nodes: int, at: datetime) -> None:
-    """Write a manifest of ``nodes`` nodes and about 5 kB each to ``first``, and to ``again`` one that differs in its metadata alone."""
+    """Write a manifest of ``nodes`` nodes and about 5 kB each to ``first``, and to ``again`` one that differs only in its metadata."""
     sections = {"nodes": {f"model.bench.model_{i:05}": _node(i) for i in range(nodes)}, "sources": {}, "exposures": {}}
     paths = folder / "first" / "manifest.json", folder / "again" / "manifest.json"
     for number, path in enumerate(paths):

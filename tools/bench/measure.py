@@ -33,7 +33,7 @@ def cost_of(command: Sequence[str], folder: Path, env: Mapping[str, str], codes:
     Args:
         command: Program and arguments.
         folder: Where it runs.
-        env: Variables beside those of this process.
+        env: Variables in addition to those of this process.
         codes: Exit codes that are fine.
 
     Raises:

@@ -21,7 +21,7 @@ class Figure:
     """A number that is not the cost of one piece of work.
 
     Attributes:
-        name: What it tells.
+        name: What it measures.
         value: From the medians of all rounds.
         unit: Such as bytes.
         goal: The most that it should be; None where nothing was asked for.
@@ -59,7 +59,7 @@ class Suite:
 
 
 def once(work: Work) -> Work:
-    """The same, in the first round alone: for what takes many minutes, or finds nothing to do again."""
+    """The work in the first round only: for what takes many minutes, or has nothing to do a second time."""
     return lambda number: work(number) if number == 0 else None
 
 

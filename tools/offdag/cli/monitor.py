@@ -77,7 +77,7 @@ def incidents(settings: Settings, show_all: bool, fail_on: str, output: str) -> 
 @verb("offdag report && open .offdag/report.html", "monitor_database", "lock_timeout")
 @click.option("--out", type=click.Path(path_type=Path), help="HTML file to write. [OFFDAG_REPORT; .offdag/report.html]")
 def report(settings: Settings, out: Path | None) -> int:
-    """Render the marts as one HTML file, with the same data as JSON beside it."""
+    """Render the marts as one HTML file, with the same data as JSON next to it."""
     from offdag.job import run_report
 
     run_report(settings.reporting_to(str(out)) if out else settings)

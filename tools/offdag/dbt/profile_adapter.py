@@ -25,7 +25,7 @@ def profile_adapter(invocation: DbtInvocation) -> Iterator[EngineAdapter]:
 
     context = DbtContext(
         project_root=invocation.project_dir,
-        # SQLMesh searches the project alone, so it gets the folder that was found.
+        # SQLMesh searches only the project, so it gets the folder that was found.
         profiles_dir=invocation.profiles_file.parent.absolute(),
         profile_name=invocation.profile,
     )

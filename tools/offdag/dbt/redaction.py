@@ -26,7 +26,7 @@ _SECRETS = (
     # password 'value', as in SQL; identified by 'value'
     re.compile(r"""(?i)(\b(?:password|identified\s+by)\s+)(?:"[^"\n]*"|'[^'\n]*')"""),
     re.compile(r"(?i)(\b(?:bearer|basic)\s+)[\w.~+/=-]{6,}"),
-    # user:password@, or a token alone, in a URL
+    # user:password@, or only a token, in a URL
     re.compile(r"""(://[^\s/:@"'<>]{0,128}:)(?!\d{1,5}/)[^\s"'<>]{1,256}(?=@)"""),
     re.compile(r"""(://)[^\s/:@"'<>]{1,256}(?=@)"""),
     # tokens that are known by their form: Slack, GitHub, AWS, JSON web tokens, keys in PEM

@@ -72,7 +72,7 @@ def load(
     kind = invocation.connection("type").get("type")
     if kind != "postgres":
         raise UsageError(
-            f"the history can be loaded into Postgres alone, and the target is {kind}",
+            f"the history can only be loaded into Postgres, and the target is {kind}",
             str(invocation.project_dir),
             "offdag monitor",
         )

@@ -65,7 +65,7 @@ class History:
         root: Local folder or fsspec URL.
 
     Attributes:
-        store: Its files; for the modules of this package alone.
+        store: Its files; only for the modules of this package.
 
     Raises:
         HistoryError: It cannot be read or written, or a newer offdag wrote it.

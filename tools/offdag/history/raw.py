@@ -50,7 +50,7 @@ class RawArtifact:
     Attributes:
         name: Name of its file in the store.
         kind: Stem of the artifact's usual file name, such as run_results.
-        context: What was known beside the artifact when it was collected.
+        context: What was known besides the artifact when it was collected.
         day: UTC date of the artifact's own generated_at.
     """
 

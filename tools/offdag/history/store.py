@@ -97,7 +97,7 @@ class Store:
                 temporary.replace(self.path(name))
 
     def create(self, name: str, content: bytes) -> bool:
-        """Put a new file in place whole; False where the name is taken. Of several writers one alone gets True.
+        """Put a new file in place whole; False where the name is taken. Only one of several writers gets True.
 
         Raises:
             HistoryError: It cannot be written.

@@ -171,7 +171,7 @@ class NodeRoute(MartRow, frozen=True, kw_only=True):
 
 
 class IncidentContext(MartRow, frozen=True, kw_only=True):
-    """What is known around one incident: whether it is muted, until when and why.
+    """What is known about one incident: whether it is muted, until when and why.
 
     Attributes:
         incident_id: Key of the incident.

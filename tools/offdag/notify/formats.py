@@ -10,7 +10,7 @@ from offdag.notify.message import Message, Problem
 # Slack's limits: docs.slack.dev, reference/block-kit/blocks; a message has at most 50 blocks.
 _HEADER_LENGTH = 150
 _TEXT_LENGTH = 3000
-# Problems that one message shows with their facts, each in two blocks, or by a line alone: fewer than 50 blocks. The rest is counted.
+# Problems that one message shows with their facts, each in two blocks, or only by a line: fewer than 50 blocks. The rest is counted.
 MOST_PROBLEMS = 20
 MOST_LINES = 15
 _LINE_LENGTH = 300

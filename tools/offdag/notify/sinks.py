@@ -141,7 +141,7 @@ class TerminalSink(Threadless):
 
 
 def sinks_for(settings: Settings, show: Callable[[str], None], is_json: bool = False) -> list[Sink]:
-    """Slack by its bot where there is a token, else by its webhook; any other webhook; the terminal where none of them is set."""
+    """Slack's bot where there is a token, else Slack's webhook; the other webhook where it is set; the terminal without any of them."""
     sinks: list[Sink] = []
     if settings.slack_token:
         from offdag.notify.slack import SlackBot

@@ -43,7 +43,7 @@ class Result:
 
     @property
     def brief(self) -> str:
-        """The message on one line, cut; of a unit test the first line alone, since the rest holds rows."""
+        """The message on one line, cut; of a unit test only the first line, since the rest holds rows."""
         text = (self.message or "no message").strip()
         if self.unique_id.startswith("unit_test."):
             text = text.partition("\n")[0]

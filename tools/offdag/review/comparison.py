@@ -94,7 +94,7 @@ def compare(
         databases: The connection that reads both.
         production: The node in production's manifest.
         review: The same node in the review's, with the key.
-        decimals: Places behind the point up to which floating-point numbers have to agree; other types have to be equal.
+        decimals: Decimal places to which floating-point numbers have to agree; other types have to be equal.
         samples: At most so many rows of each kind of change.
 
     Returns:
@@ -231,7 +231,7 @@ def _plain(pair: _Pair, table: exp.Table, texts: set[str]) -> exp.Select:
     def plain(name: str) -> exp.Expr:
         column = exp.column(name, quoted=True)
         if name in texts and pair.types[name].is_type(*exp.DataType.FLOAT_TYPES):
-            # Not every server has a function that rounds floats; the largest ones have no places behind the point.
+            # Not every server has a function that rounds floats; the largest ones have no decimal places.
             scale = 10**pair.decimals
             rounded = exp.func("floor", column * scale + exp.Literal.number("0.5")) / scale
             return exp.cast(exp.case().when(_too_large(column), column).else_(rounded), "text")
@@ -257,7 +257,7 @@ def _needs_text(kind: exp.DataType, decimals: int) -> bool:
         return False
     if kind.is_type(*exp.DataType.REAL_TYPES):
         size = [int(param.name) for param in kind.expressions]
-        # TableDiff casts to 38 digits, so many of them behind the point.
+        # TableDiff casts to 38 digits, with ``decimals`` of them after the point.
         return len(size) != 2 or size[1] > decimals or size[0] - size[1] + decimals > 38
     return kind.is_type(*exp.DataType.NESTED_TYPES, "json", "jsonb", "xml")
 

@@ -50,7 +50,7 @@ class Databases:
         return exp.table_(node.alias or node.name, db=node.schema, catalog=node.database, quoted=True)
 
     def columns(self, node: CompiledNode) -> list[str]:
-        """Names of a relation's columns; none where there is no such relation, whatever error the driver raises."""
+        """Names of a relation's columns; none where there is no such relation, with any error of the driver."""
         try:
             return list(self.adapter.columns(self.table(node)))
         except Exception:
@@ -125,7 +125,7 @@ def _duckdb(files: tuple[Path, Path], wait: LockWait) -> Iterator[EngineAdapter]
             )
         if not file.is_file():
             raise UsageError("there is no database", str(file), "dbt build --target ci")
-        # Waits for a lock and names its holder; the attachment alone would fail at once.
+        # Waits for a lock and names its holder; otherwise the attachment would fail at once.
         open_read_only(file, wait).close()
     from sqlmesh.core.engine_adapter import create_engine_adapter
 

@@ -30,7 +30,7 @@ class QueryLineage:
     """Where a query's data comes from.
 
     Attributes:
-        columns: Columns of tables that each output column is made of, by the output column's name in lower case.
+        columns: Columns of tables that each output column comes from, by the output column's name in lower case.
         rows: Columns of tables that filters, joins, grouping, distinct, limits and set operations use: they decide the rows.
         tables: Every table that is read.
     """
