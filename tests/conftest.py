@@ -14,11 +14,18 @@ from bench import postgres
 from support import artifacts
 from support.command import offdag
 from support.fake_slack import FakeSlack
+from support.receiver import Receiver
 
 
 @pytest.fixture
 def slack() -> Iterator[FakeSlack]:
     with FakeSlack() as server:
+        yield server
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with Receiver() as server:
         yield server
 
 

@@ -11,6 +11,7 @@ import pytest
 from offdag.history.history import History
 from support import artifacts
 from support.command import ROOT, offdag
+from support.receiver import SECRET, Receiver
 
 
 def collected(home: Path) -> Path:
@@ -110,3 +111,22 @@ def test_a_seed_in_another_encoding_is_a_check_that_failed(failure: Path, tmp_pa
     assert ended.code == 2, ended
     assert "BAD  routes: the routes cannot be read" in ended.out
     assert "Traceback" not in ended.err
+
+
+def test_the_key_that_incidents_show_is_enough(failure: Path) -> None:
+    shown = offdag(failure, "incidents", "--format", "json")
+    key = next(line.split('"')[3] for line in shown.out.splitlines() if '"key"' in line)
+    printed = offdag(failure, "mute", key, "--until", "2099-01-01", "--reason", "known")
+    assert printed.code == 0, printed
+    assert printed.out.startswith(key)
+    assert printed.out.strip().endswith(",,,2099-01-01,known")
+
+
+def test_the_heartbeat_follows_a_monitor_run(tmp_path: Path, receiver: Receiver) -> None:
+    env = {"OFFDAG_HEARTBEAT_URL": receiver.url}
+    assert offdag(tmp_path, "monitor", env=env).code == 0
+    gone = offdag(tmp_path, "monitor", "--monitor-project-dir", str(tmp_path / "nowhere"), env=env)
+    assert gone.code == 2
+    assert [path for path, _, _ in receiver.received] == [f"/{SECRET}", f"/{SECRET}/fail"]
+    assert receiver.received[0][2].startswith("monitored as of ")
+    assert SECRET not in gone.err

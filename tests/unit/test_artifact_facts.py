@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -340,15 +338,6 @@ def test_fact_26_compiled_code_is_in_no_table(history: History, version: str) ->
     assert "compiled_code" in json.dumps(recorded.document(version, "docs_generate", "run_results")) or version == "1.7"
     for name in history.tables():
         assert "select distinct customer" not in json.dumps(table(history, name), default=str), name
-
-
-def test_fact_28_only_the_module_of_the_version_is_imported() -> None:
-    script = (
-        "import sys; from offdag.artifacts.models import parser_module; parser_module('run_results', 6);"
-        "print(*(m for m in sys.modules if m.startswith('dbt_artifacts_parser.parsers.') and m[-1].isdigit()))"
-    )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["dbt_artifacts_parser.parsers.run_results.run_results_v6"]
 
 
 def test_fact_29_unknown_keys_are_ignored_at_every_depth(history: History, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import zstandard
 
 from offdag.artifacts.document import UnreadableArtifact, Verdict
 from offdag.collect import places
-from offdag.collect.collection import collect, collect_files
+from offdag.collect.collection import collect_files
 from offdag.collect.context import Context
 from offdag.collect.places import ArtifactFile, artifacts_in, find_artifacts
 from offdag.errors import DatabaseLocked, HistoryError, NoBuild, UsageError
@@ -145,18 +145,6 @@ def test_errors_survive_the_way_between_processes(kind: type[UsageError]) -> Non
     )
     problem = pickle.loads(pickle.dumps(UnreadableArtifact(Verdict.UNREADABLE, "reason")))
     assert (problem.verdict, problem.reason) == (Verdict.UNREADABLE, "reason")
-
-
-def test_a_history_that_fails_under_many_files_is_one_error(tmp_path: Path) -> None:
-    history = History(str(tmp_path / "history"))
-    for i in range(401):
-        folder = tmp_path / "tree" / str(i)
-        folder.mkdir(parents=True)
-        (folder / "run_results.json").write_bytes(results(f"run-{i:05}"))
-    # A file where a folder has to be.
-    (tmp_path / "history" / "tables" / "node_results" / f"run_date={artifacts.NOW.date()}").write_text("in the way")
-    with pytest.raises(HistoryError, match="cannot write the history"):
-        collect(history, find_artifacts([str(tmp_path / "tree")], True), Context("p", "prod"), processes=2)
 
 
 def test_a_new_manifest_reads_no_more_however_many_there_were(

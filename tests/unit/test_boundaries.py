@@ -136,3 +136,18 @@ def test_everything_that_is_imported_is_declared() -> None:
 
 def test_nothing_is_called_utils() -> None:
     assert not [m for m in MODULES if Path(m).stem in ("utils", "util", "helpers", "common", "misc")]
+
+
+def test_unit_tests_start_no_process() -> None:
+    for path in (ROOT / "tests" / "unit").glob("*.py"):
+        module = ast.parse(path.read_text())
+        names = {n.module for n in ast.walk(module) if isinstance(n, ast.ImportFrom)}
+        names |= {name.name for n in ast.walk(module) if isinstance(n, ast.Import) for name in n.names}
+        assert names.isdisjoint({"subprocess", "multiprocessing", "pty"}), path.name
+        from_command = {
+            name.name
+            for n in ast.walk(module)
+            if isinstance(n, ast.ImportFrom) and n.module == "support.command"
+            for name in n.names
+        }
+        assert from_command <= {"ROOT"}, path.name

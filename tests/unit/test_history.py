@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import threading
 from datetime import date
 from pathlib import Path
@@ -14,7 +12,6 @@ from offdag.errors import HistoryError
 from offdag.history.history import History, path_part
 from offdag.history.schemas import TABLES
 from offdag.history.store import Store
-from support.command import ROOT
 
 
 def test_a_new_history_has_a_file_without_rows_for_each_table(tmp_path: Path) -> None:
@@ -84,10 +81,3 @@ def test_no_text_of_an_artifact_leaves_its_folder(text: str) -> None:
     assert not set(part) & set("/\\*?[]'=\n")
     assert part not in (".", "..")
     assert (Path("/base") / part).resolve().parent == Path("/base")
-
-
-def test_collecting_imports_nothing_heavy() -> None:
-    heavy = ("pandas", "sqlmesh", "dbt", "altair", "duckdb")
-    code = f"import sys, offdag.cli, offdag.collect; print([m for m in {heavy} if m in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"

@@ -8,7 +8,6 @@ import pytest
 from offdag.errors import UsageError
 from offdag.monitor.mutes import append_mute, last_day, mute
 from offdag.monitor.rows import Incident
-from support.command import offdag
 
 
 def incident(signal_key: str, node_id: str | None = None) -> Incident:
@@ -60,12 +59,3 @@ def test_a_line_is_appended_once_on_its_own_line(tmp_path: Path) -> None:
     assert append_mute(seed, "k,,,2026-02-01,r")
     assert not append_mute(seed, "k,,,2026-02-01,r")
     assert seed.read_text() == "signal_key,kind,node_id,muted_until,reason\nk,,,2026-02-01,r\n"
-
-
-def test_the_key_that_incidents_show_is_enough(failure: Path) -> None:
-    shown = offdag(failure, "incidents", "--format", "json")
-    key = next(line.split('"')[3] for line in shown.out.splitlines() if '"key"' in line)
-    printed = offdag(failure, "mute", key, "--until", "2099-01-01", "--reason", "known")
-    assert printed.code == 0, printed
-    assert printed.out.startswith(key)
-    assert printed.out.strip().endswith(",,,2099-01-01,known")

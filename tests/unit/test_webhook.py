@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import json
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -18,50 +14,8 @@ from offdag.notify.heartbeat import call_heartbeat
 from offdag.notify.sinks import sinks_for
 from offdag.notify.webhook import SlackWebhook, Webhook
 from offdag.settings import Settings
-from support.command import offdag
 from support.notifications import due
-
-SECRET = "secret-of-the-url"
-
-
-class Receiver:
-    """Records what arrives, and answers with the next of ``statuses``, then 200, and ``body``."""
-
-    def __init__(self) -> None:
-        self.received: list[tuple[str, str, Any]] = []
-        self.statuses: list[int] = []
-        self.body = ""
-        receiver = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"])).decode()
-                receiver.received.append((self.path, self.headers.get("Idempotency-Key", ""), body))
-                self.send_response(receiver.statuses.pop(0) if receiver.statuses else 200)
-                self.send_header("Location", "/elsewhere")
-                self.send_header("Content-Length", str(len(receiver.body)))
-                self.end_headers()
-                self.wfile.write(receiver.body.encode())
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server.server_address[1]}/{SECRET}"
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    receiver = Receiver()
-    thread = threading.Thread(target=receiver.server.serve_forever, daemon=True)
-    thread.start()
-    yield receiver
-    receiver.server.shutdown()
-    receiver.server.server_close()
-    thread.join()
+from support.receiver import SECRET, Receiver
 
 
 def deliver(home: Path, receiver: Receiver) -> Outcome:
@@ -102,16 +56,6 @@ def test_a_url_of_another_kind_is_refused_and_not_shown() -> None:
     with pytest.raises(UsageError) as refused:
         Settings.load({}, {"OFFDAG_WEBHOOK_URL": f"file:///{SECRET}"})
     assert SECRET not in str(refused.value)
-
-
-def test_the_heartbeat_follows_a_monitor_run(tmp_path: Path, receiver: Receiver) -> None:
-    env = {"OFFDAG_HEARTBEAT_URL": receiver.url}
-    assert offdag(tmp_path, "monitor", env=env).code == 0
-    gone = offdag(tmp_path, "monitor", "--monitor-project-dir", str(tmp_path / "nowhere"), env=env)
-    assert gone.code == 2
-    assert [path for path, _, _ in receiver.received] == [f"/{SECRET}", f"/{SECRET}/fail"]
-    assert receiver.received[0][2].startswith("monitored as of ")
-    assert SECRET not in gone.err
 
 
 def test_a_heartbeat_that_fails_is_a_line_and_no_more(receiver: Receiver, caplog: pytest.LogCaptureFixture) -> None:

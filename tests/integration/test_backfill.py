@@ -8,11 +8,13 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
 import zstandard
 
 from offdag.collect.collection import Collection, collect
 from offdag.collect.context import Context
 from offdag.collect.places import find_artifacts
+from offdag.errors import HistoryError
 from offdag.history.history import History
 from support import artifacts
 
@@ -70,3 +72,17 @@ def test_many_files_are_collected_by_many_processes_to_the_same_end(tmp_path: Pa
             rows = [{(row[2], row[19]) for row in some} for some in rows]
         assert rows[0] == rows[1], table
     assert take(tmp_path / "many", archive, processes=2).counts == {"duplicate": 840}
+
+
+def test_a_history_that_fails_under_many_files_is_one_error(tmp_path: Path) -> None:
+    history = History(str(tmp_path / "history"))
+    for i in range(401):
+        folder = tmp_path / "tree" / str(i)
+        folder.mkdir(parents=True)
+        (folder / "run_results.json").write_text(
+            json.dumps(artifacts.run_results([artifacts.result("model.p.m")], invocation_id=f"run-{i:05}"))
+        )
+    # A file where a folder has to be.
+    (tmp_path / "history" / "tables" / "node_results" / f"run_date={artifacts.NOW.date()}").write_text("in the way")
+    with pytest.raises(HistoryError, match="cannot write the history"):
+        collect(history, find_artifacts([str(tmp_path / "tree")], True), Context("p", "prod"), processes=2)
