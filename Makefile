@@ -15,7 +15,7 @@ OFFDAG := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/offdag
 RUN := $(OFFDAG) run --environment $(ENVIRONMENT) --project-dir inventory_project --
 SQL := inventory_project/models inventory_project/analyses inventory_project/tests monitor_project/models monitor_project/tests
 
-.PHONY: help demo test build load monitor build-then-monitor ci schedule report docs lint format bench fixtures golden clean
+.PHONY: help demo test build load monitor build-then-monitor ci schedule report docs lint format bench sim fixtures golden clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -83,6 +83,9 @@ format: $(VENV)/.installed ## Sort imports and format the Python code
 
 bench: $(VENV)/.installed ## Measure offdag's CPU seconds and memory; BENCH_ARGS="builds --rounds 5", or --full for the largest sizes
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m bench $(BENCH_ARGS)
+
+sim: $(VENV)/.installed ## Kills, faults and damaged files from a seed (about 10 minutes); SIM_ARGS="deliveries --cases 50"
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m sim $(SIM_ARGS)
 
 fixtures: $(VENV)/.installed ## Record the artifacts of dbt 1.7 to 1.11 again, each version in a separate virtual environment (about 5 minutes)
 	@$(BIN)/python tests/fixtures/record.py

@@ -11,9 +11,9 @@ import pytest
 pytest.register_assert_rewrite("support.golden")
 
 from bench import postgres
+from sim.slack import FakeSlack
 from support import artifacts
 from support.command import offdag
-from support.fake_slack import FakeSlack
 from support.receiver import Receiver
 
 

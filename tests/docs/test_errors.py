@@ -13,9 +13,9 @@ import duckdb
 import pytest
 
 from offdag.history.history import History
+from sim.slack import FakeSlack
 from support import artifacts
 from support.command import ROOT, CommandResult, greenery, offdag
-from support.fake_slack import FakeSlack
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from sim.slack import TOKEN, FakeSlack
 from support.command import CommandResult, offdag
-from support.fake_slack import TOKEN, FakeSlack
 
 
 def doctor(home: Path, slack: FakeSlack, *arguments: str) -> CommandResult:

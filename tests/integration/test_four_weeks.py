@@ -16,9 +16,9 @@ from typing import Any
 import duckdb
 import pytest
 
+from sim.slack import FakeSlack
 from support import golden
 from support.command import ROOT, CommandResult, environ, greenery, offdag
-from support.fake_slack import FakeSlack
 from support.marts import marts
 
 pytestmark = pytest.mark.golden

@@ -101,7 +101,7 @@ def test_a_newline_in_a_path_makes_no_workflow_command(tmp_path: Path) -> None:
 
 
 def test_a_seed_in_another_encoding_is_a_check_that_failed(failure: Path, tmp_path: Path) -> None:
-    from support.fake_slack import FakeSlack
+    from sim.slack import FakeSlack
 
     project = tmp_path / "project"
     shutil.copytree(ROOT / "monitor_project", project, ignore=shutil.ignore_patterns("target", "logs"))

@@ -18,9 +18,9 @@ from offdag.notify.outbox import Outbox, channel_folder
 from offdag.notify.sinks import Payload, PostedMessage, Sink, TerminalSink
 from offdag.notify.slack import SlackBot
 from offdag.notify.webhook import SlackWebhook
-from support.clock import MovingClock
-from support.fake_slack import TOKEN, FakeSlack
-from support.notifications import due
+from sim.clock import MovingClock
+from sim.notifications import due
+from sim.slack import TOKEN, FakeSlack
 
 
 @pytest.fixture

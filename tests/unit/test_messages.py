@@ -10,8 +10,8 @@ from slack_sdk.models.blocks import Block
 
 from offdag.notify.formats import MOST_LINES, MOST_PROBLEMS, details, document, escape, lines, plain_text, whole
 from offdag.notify.message import build_message
+from sim.notifications import due
 from support import golden
-from support.notifications import due
 
 
 def test_the_state_comes_first_and_empty_facts_are_dropped() -> None:

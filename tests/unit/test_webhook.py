@@ -14,7 +14,7 @@ from offdag.notify.heartbeat import call_heartbeat
 from offdag.notify.sinks import sinks_for
 from offdag.notify.webhook import SlackWebhook, Webhook
 from offdag.settings import Settings
-from support.notifications import due
+from sim.notifications import due
 from support.receiver import SECRET, Receiver
 
 

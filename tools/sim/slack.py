@@ -6,11 +6,12 @@ import json
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlparse
 
-TOKEN = "xoxb-of-the-test"
+TOKEN = "xoxb-of-the-test"  # noqa: S105 - of a server on loopback
 
 
 class FakeSlack:
@@ -26,6 +27,8 @@ class FakeSlack:
         calls: (method, arguments) of all calls.
         scopes: What the token may do.
         strange_channels: Names of channels that the bot is not in.
+        choose: Gives the behaviour of a call of a method where none is queued; None for ok.
+        now: Slack's clock, in seconds since 1970.
     """
 
     def __init__(self, channels: tuple[str, ...] = ("data-alerts", "shop-stock")) -> None:
@@ -35,6 +38,8 @@ class FakeSlack:
         self.channels = {name: f"C{i:08d}" for i, name in enumerate(channels, start=1)}
         self.scopes = ["chat:write", "channels:read", "channels:history", "groups:read", "groups:history"]
         self.strange_channels: set[str] = set()
+        self.choose: Callable[[str], str] | None = None
+        self.now: Callable[[], float] = time.time
         self._lock = threading.Lock()
         slack = self
 
@@ -74,6 +79,14 @@ class FakeSlack:
         self._server.server_close()
         self._thread.join()
 
+    def reset(self) -> None:
+        """Forget all messages, calls and behaviours."""
+        self.behaviours.clear()
+        self.posted.clear()
+        self.calls.clear()
+        self.choose = None
+        self.now = time.time
+
     def then(self, method: str, *behaviours: str) -> None:
         """Choose what the next calls of a method do."""
         self.behaviours.setdefault(method, deque()).extend(behaviours)
@@ -89,7 +102,7 @@ class FakeSlack:
         with self._lock:
             self.calls.append((method, arguments))
             queue = self.behaviours.get(method)
-            behaviour = queue.popleft() if queue else "ok"
+            behaviour = queue.popleft() if queue else self.choose(method) if self.choose else "ok"
         token = (request.headers.get("Authorization") or "").removeprefix("Bearer ")
         if method != "webhook" and token != TOKEN:
             behaviour = "error:invalid_auth"
@@ -144,7 +157,7 @@ class FakeSlack:
         if method in ("chat.update", "chat.delete"):
             with self._lock:
                 place = (arguments["channel"], arguments["ts"])
-                [message] = [m for m in self.posted if (m["channel"], m["ts"]) == place] or [None]
+                message = next((m for m in self.posted if (m["channel"], m["ts"]) == place), None)
                 if message is None:
                     return {"ok": False, "error": "message_not_found"}
                 if method == "chat.delete":
@@ -167,7 +180,7 @@ class FakeSlack:
             if channel not in self.channels.values():
                 return {"ok": False, "error": "channel_not_found"}
             with self._lock:
-                ts = f"{time.time() + len(self.posted) * 1e-6:.6f}"
+                ts = f"{self.now() + len(self.posted) * 1e-6:.6f}"
                 self.posted.append({**arguments, "channel": channel, "ts": ts})
             return {"ok": True, "channel": channel, "ts": ts}
         return {"ok": True}
