@@ -371,6 +371,10 @@ def csv_database(place: Place) -> CommandResult:
     return greenery(place.home, "load", str(csv_folder(place)), "--database", str(database))
 
 
+# What a next line begins with: something to type, with remarks behind a #.
+COMMANDS = {"offdag", "dbt", "pip", "python", "export", "unset", "mv", "ls", "df", "file", "tail", "make", "sleep"}
+
+
 def test_every_row_has_a_scenario_and_every_scenario_a_row() -> None:
     assert sorted(row.id for row in rows()) == sorted(SCENARIOS)
 
@@ -383,6 +387,9 @@ def test_the_error_matches_its_row(row: Row, tmp_path: Path, failure: Path, slac
     assert "Traceback" not in ended.err
     assert "xoxb-of-the-test" not in ended.err + ended.out
     assert "secret-of-the-webhook" not in ended.err + ended.out
+    typed = re.search(r"^next:  (\S+)", ended.err, re.M)
+    assert typed is not None
+    assert typed[1] in COMMANDS, ended
     what, where, after = (ended.err.index(part) for part in ("error: ", "where: ", "next:  "))
     assert what < where < after
 

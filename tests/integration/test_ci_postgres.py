@@ -47,7 +47,7 @@ def test_schemas_of_one_server_are_deferred_to_and_compared(server: postgres.Pos
     assert "`total`" in text
     assert "the project names no key" in text
     assert "| `paid` | rows: 50 added, 50 removed | differs |" in text
-    assert "| `total` | all columns: rows differ, and without a key" in text
+    assert "| `total` | all columns: rows differ; without a key" in text
     connection = psycopg2.connect(host="127.0.0.1", port=server.port, user=server.user, dbname="postgres")
     with connection, connection.cursor() as cursor:
         cursor.execute(

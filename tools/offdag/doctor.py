@@ -99,7 +99,7 @@ def _slack(settings: Settings, with_message: bool) -> Iterator[Check]:
             "scopes",
             not missing,
             f"missing: {', '.join(missing)}" if missing else "all that are needed",
-            "offdag doctor, after the scopes were added to the Slack app and it was reinstalled" if missing else "",
+            "offdag doctor    # after adding the scopes to the Slack app and reinstalling it" if missing else "",
         )
         absent = [scope for scope in _PRIVATE_SCOPES if scope not in scopes]
         if absent:
@@ -124,10 +124,12 @@ def _slack(settings: Settings, with_message: bool) -> Iterator[Check]:
                 channel,
                 False,
                 "the bot sees no channel of this name",
-                "offdag doctor, after the channel was created or seeds/alert_routes.csv corrected",
+                "offdag doctor    # after creating the channel, or correcting seeds/alert_routes.csv",
             )
         else:
-            yield Check(channel, False, "the bot is not in it", f"/invite @offdag    (in Slack, in {channel})")
+            yield Check(
+                channel, False, "the bot is not in it", f"offdag doctor    # after /invite @offdag in {channel}"
+            )
     if with_message and reached:
         yield _message(bot, reached[0])
 
@@ -147,7 +149,7 @@ def _message(bot: SlackBot, channel: str) -> Check:
             "test message",
             False,
             f"{channel}: it was posted and cannot be found",
-            "offdag doctor, after channels:history was added to the Slack app",
+            "offdag doctor    # after adding channels:history to the Slack app",
         )
     return Check("test message", True, f"posted to {channel}, found by its metadata, deleted")
 

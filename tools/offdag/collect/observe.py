@@ -209,5 +209,5 @@ def log_observed(verdicts: list[Row], invocation: DbtInvocation) -> list[str]:
 
 def _unreadable_table(error: Exception, node: Row) -> UsageError:
     return UsageError(
-        f"the table cannot be read: {first_line(error)}", str(node["unique_id"]), "dbt build, then: offdag observe"
+        f"the table cannot be read: {first_line(error)}", str(node["unique_id"]), "offdag observe    # after dbt build"
     )

@@ -105,5 +105,5 @@ def _lines(monitor_project_dir: Path) -> Iterator[ObservedTable | UsageError]:
             yield UsageError(
                 f"a line of the observed tables cannot be used: {error}",
                 f"{path}, line {number}",
-                "offdag observe, after a line like: stock,shop,model.shop.stock,id:string|count:int64,10000,why",
+                "offdag observe    # after a line like: stock,shop,model.shop.stock,id:string|count:int64,10000,why",
             )

@@ -69,7 +69,7 @@ def build_monitor(settings: Settings, history: History, all_tests: bool) -> date
         raise UsageError(
             f"the monitor's database cannot be made: {error.strerror}",
             str(database),
-            "choose another --monitor-database",
+            "offdag monitor --monitor-database .offdag/monitor.duckdb",
         ) from error
     declare_observed_tables(history, project)
     work = database.parent / "monitor_target"

@@ -340,7 +340,7 @@ class Delivery:
         outcome.unknown += 1
         what = f"it is unknown whether a message arrived: {problem}"
         _log.warning(
-            "%s", error_text(what, intent.channel, "offdag notify, in 15 minutes: it looks the message up first")
+            "%s", error_text(what, intent.channel, "offdag notify    # in 15 minutes: it looks the message up first")
         )
 
     def _post(self, intent: Intent, payload: Payload) -> PostedMessage:

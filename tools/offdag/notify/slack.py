@@ -33,15 +33,15 @@ _CLOCK_SECONDS = 3600
 # Errors after which Slack may still have carried out the call.
 _UNCERTAIN = frozenset({"internal_error", "fatal_error", "request_timeout", "service_unavailable", "team_added_to_org"})
 _ADVICE = {
-    "channel_not_found": "create the channel, or correct seeds/alert_routes.csv",
-    "not_in_channel": "in Slack, type in the channel: /invite @offdag",
-    "is_archived": "unarchive the channel, or correct seeds/alert_routes.csv",
-    "invalid_auth": "export OFFDAG_SLACK_BOT_TOKEN=... with a valid bot token",
-    "not_authed": "export OFFDAG_SLACK_BOT_TOKEN=... with a valid bot token",
-    "account_inactive": "export OFFDAG_SLACK_BOT_TOKEN=... of an active app",
-    "token_revoked": "reinstall the Slack app, then export OFFDAG_SLACK_BOT_TOKEN=...",
-    "token_expired": "reinstall the Slack app, then export OFFDAG_SLACK_BOT_TOKEN=...",
-    "missing_scope": "add the scope to the Slack app, reinstall it, then: offdag notify",
+    "channel_not_found": "offdag doctor    # after creating the channel, or correcting seeds/alert_routes.csv",
+    "not_in_channel": "offdag notify    # after /invite @offdag in the channel",
+    "is_archived": "offdag notify    # after unarchiving the channel, or correcting seeds/alert_routes.csv",
+    "invalid_auth": "export OFFDAG_SLACK_BOT_TOKEN=xoxb-...",
+    "not_authed": "export OFFDAG_SLACK_BOT_TOKEN=xoxb-...",
+    "account_inactive": "export OFFDAG_SLACK_BOT_TOKEN=xoxb-...    # of an active app",
+    "token_revoked": "export OFFDAG_SLACK_BOT_TOKEN=xoxb-...    # after reinstalling the Slack app",
+    "token_expired": "export OFFDAG_SLACK_BOT_TOKEN=xoxb-...    # after reinstalling the Slack app",
+    "missing_scope": "offdag notify    # after adding the scope to the Slack app and reinstalling it",
     "ratelimited": "sleep 60; offdag notify",
 }
 # How slack-sdk begins its error for such an answer.

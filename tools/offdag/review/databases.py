@@ -121,7 +121,7 @@ def _duckdb(files: tuple[Path, Path], wait: LockWait) -> Iterator[EngineAdapter]
             raise UsageError(
                 f"both databases are called {file.stem}, and DuckDB cannot hold two catalogs of one name",
                 f"{catalogs[file.stem]} and {file}",
-                "give the files of the two targets different names in profiles.yml",
+                "dbt debug    # after giving the files of the two targets different names in profiles.yml",
             )
         if not file.is_file():
             raise UsageError("there is no database", str(file), "dbt build --target ci")

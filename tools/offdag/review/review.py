@@ -175,7 +175,7 @@ def _same_server(request: Request) -> str | None:
         raise UsageError(
             f"{request.production.target} and {request.review.target} are on different servers, or in different databases",
             "profiles.yml",
-            "give the review a schema in production's database, with rights to read production's",
+            "dbt debug --target ci    # with a schema in production's database, and rights to read production's",
         )
     return None
 
