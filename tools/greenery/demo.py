@@ -99,7 +99,7 @@ def _step(name: str, command: list[str], environ: dict[str, str], may_fail: bool
     print(f"    ({name}: {time.monotonic() - start:.1f} s)", flush=True)
     if code and not may_fail:
         sys.exit(
-            f"error: {name} ended with {code}\nwhere: {' '.join(command)}\nnext:  read the lines above, then: make demo"
+            f"error: {name} ended with {code}\nwhere: {' '.join(command)}\nnext:  make demo    # after reading the lines above"
         )
 
 

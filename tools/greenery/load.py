@@ -36,7 +36,9 @@ def load_folder(
     unknown = set(stopped) - set(raw.TABLES)
     if unknown:
         raise GreeneryError(
-            f"there is no raw table {', '.join(sorted(unknown))}", "--stopped", f"use one of: {', '.join(raw.TABLES)}"
+            f"there is no raw table {', '.join(sorted(unknown))}",
+            "--stopped",
+            f"python -m greenery load --help    # the tables are {', '.join(raw.TABLES)}",
         )
     columns = {table: _check_columns(folder, table) for table in raw.TABLES}
     remarks = [
@@ -53,7 +55,7 @@ def load_folder(
         raise GreeneryError(
             "the database cannot be opened: " + str(error).splitlines()[0],
             str(database),
-            "wait for its other user, then load again",
+            f"python -m greenery load --help    # after ending what uses {database.name}, or with another --database",
         ) from error
     with connection:
         connection.execute("begin")
@@ -80,7 +82,7 @@ def _check_columns(folder: Path, table: str) -> list[str]:
         raise GreeneryError(
             f"{path.name} lacks the column{'s' if len(missing) > 1 else ''} {', '.join(missing)}",
             f"{path}, line 1",
-            "add it to the file (README of the shop: the raw tables), then load again",
+            "python -m greenery load --help    # after adding it to the file",
         )
     return header
 
@@ -104,7 +106,7 @@ def _load_table(
         raise GreeneryError(
             f"{path.name} has a value of the wrong type: {str(error).splitlines()[0]}",
             str(path),
-            "fix the file, then load again",
+            "python -m greenery load --help    # after correcting the file",
         ) from error
     row = connection.execute(f"select count(*) from raw.{_quoted(table)}").fetchone()
     return int(row[0]) if row else 0
