@@ -21,8 +21,22 @@ from sim.clock import MovingClock
 from sim.notifications import due
 from sim.slack import TOKEN, FakeSlack
 
-_FAULTS = ("500", "500_after", "drop", "short", "empty", "page", "429:0", "error:internal_error", "error:fatal_error")
+_FAULTS = (
+    "500",
+    "500_after",
+    "drop",
+    "short",
+    "empty",
+    "page",
+    "list",
+    "429:0",
+    "429:3600",
+    "error:internal_error",
+    "error:fatal_error",
+    "error:ratelimited",
+)
 _FAULT_RATE = 0.2
+_SHARE_THAT_KNOWS_LESS = 0.5
 _CHANNELS = ("#data-alerts", "#shop-stock")
 _ROUNDS_TO_SETTLE = 8
 
@@ -129,7 +143,11 @@ def run_case(case: Case, slack: FakeSlack) -> CaseResult:
     for _ in range(rng.randint(2, 5)):
         world.move_on()
         rows = world.due()
-        senders = [rng.sample(rows, rng.randint(0, len(rows))) if i else rows for i in range(rng.randint(1, 3))]
+        # Some know less: their marts are older, or an incident is muted for a while.
+        senders = [
+            rng.sample(rows, rng.randint(0, len(rows))) if rng.random() < _SHARE_THAT_KNOWS_LESS else rows
+            for _ in range(rng.randint(1, 3))
+        ]
         _round(rng, senders, send, result)
         clock.advance(minutes=rng.choice((1, 12, 30)))
     slack.choose = None

@@ -21,7 +21,7 @@ class FakeSlack:
         behaviours: What the next calls of a method do, in order; then all is well. One of: ok, 500, 500_after (accepted all the same),
             drop (accepted, and the connection is closed without an answer), short (accepted, the answer is
             cut), slow (accepted, answered after a second), empty (accepted, 200 without a body), page (accepted, 200 with an
-            HTML page), redirect (302 to another path), 429
+            HTML page), list (accepted, 200 with JSON that is not an object), redirect (302 to another path), 429
             (with :<seconds> to wait), or error:<word>.
         posted: Messages that arrived, in order.
         calls: (method, arguments) of all calls.
@@ -137,7 +137,7 @@ class FakeSlack:
             return
         if behaviour == "slow":
             time.sleep(1)
-        answer = {"empty": "", "page": "<html>welcome</html>"}.get(behaviour, answer)
+        answer = {"empty": "", "page": "<html>welcome</html>", "list": '["proxy"]'}.get(behaviour, answer)
         headers = {"X-OAuth-Scopes": ",".join(self.scopes)} | ({"X-Cut": "1"} if behaviour == "short" else {})
         self._send(request, 200, answer, headers)
 

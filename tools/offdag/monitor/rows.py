@@ -86,7 +86,8 @@ class DueNotification(MartRow, frozen=True, kw_only=True):
     ended_at: datetime | None
     closed_reason: str | None
     bad_count: int
-    is_first_report: bool
+    # Intents of a version before 0.2 have it under another name.
+    is_first_report: bool = False
     storm_cause: str | None
     git_sha: str | None
     prior_git_sha: str | None

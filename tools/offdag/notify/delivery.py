@@ -7,11 +7,12 @@ import logging
 import time
 from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 import msgspec
 
 from offdag.clock import Clock, utc_now
-from offdag.errors import DeliveryError, error_text
+from offdag.errors import DeliveryError, HistoryError, OffdagError, error_text
 from offdag.history.history import History
 from offdag.monitor.rows import DueNotification
 from offdag.notify.formats import marked_as_repeat
@@ -22,6 +23,7 @@ from offdag.notify.outbox import (
     DETAILS,
     FAILED,
     SUPERSEDED,
+    UNKNOWN,
     Intent,
     Outbox,
     Receipt,
@@ -33,6 +35,8 @@ _log = logging.getLogger(__name__)
 
 # Slack may accept a post after its sender stopped waiting for the answer.
 _LATE_SECONDS = 5.0
+# Details and updates that Slack keeps refusing are given up after this.
+_RETRIED_FOR = timedelta(days=7)
 _ENDED = ("resolved", "closed")
 
 
@@ -43,16 +47,41 @@ class Outcome:
     Attributes:
         messages: Delivered messages.
         notifications: Notifications in them.
-        failures: One per message that the sink refused.
+        failures: One per message that the sink refused, and per channel whose intents cannot be read.
         unknown: Messages whose answer was lost; a later run looks them up.
         pending: Notifications that another sender holds.
     """
 
     messages: int = 0
     notifications: int = 0
-    failures: list[DeliveryError] = field(default_factory=list)
+    failures: list[OffdagError] = field(default_factory=list)
     unknown: int = 0
     pending: int = 0
+
+
+@dataclass(frozen=True)
+class _DueDetails:
+    """Details that are not in the thread of their message yet; ``is_repeat`` where an earlier attempt may be."""
+
+    message: Intent
+    number: int
+    attempt: int
+    place: PostedMessage
+    is_repeat: bool
+
+    @property
+    def envelope_id(self) -> str:
+        return self.message.detail_id(self.number, self.attempt)
+
+
+@dataclass(frozen=True)
+class _Update:
+    """What a first message has to show, by what ended in its thread."""
+
+    first: Intent
+    update_id: str
+    rows: list[DueNotification]
+    place: PostedMessage
 
 
 class Delivery:
@@ -87,14 +116,17 @@ class Delivery:
     def deliver(self, due: Sequence[DueNotification]) -> Outcome:
         """Post what is due, after finishing what earlier senders left. One channel's trouble does not stop the others."""
         outcome = Outcome()
-        mine = self._by_channel(due)
-        still_due = {row.notification_id for rows in mine.values() for row in rows}
-        for folder in self._outbox.channels():
-            self._finish(folder, still_due, outcome)
-        for channel, rows in mine.items():
-            self._deliver_channel(channel, rows, outcome)
-        for folder in self._outbox.channels():
-            self._checkpoint(folder)
+        rows = self._by_channel(due)
+        still_due = {row.notification_id for group in rows.values() for row in group}
+        names = {channel_folder(channel): channel for channel in rows}
+        for folder in sorted({*self._outbox.channels(), *names}):
+            try:
+                self._finish(folder, still_due, outcome)
+                if folder in names:
+                    self._deliver_channel(names[folder], rows[names[folder]], outcome)
+                self._checkpoint(folder)
+            except HistoryError as error:
+                outcome.failures.append(error)
         return outcome
 
     def _by_channel(self, due: Sequence[DueNotification]) -> dict[str, list[DueNotification]]:
@@ -131,6 +163,8 @@ class Delivery:
                 return
             group, message, thread = self._envelopes(fresh, threadless)[0]
             payload = self._sink.payload(message, channel, thread)
+            if not self._outbox.uncertain_ids(folder).isdisjoint(row.notification_id for row in group):
+                payload = marked_as_repeat(payload)
             details = self._sink.details(message) if thread is None else []
             intent = self._outbox.new_intent(folder, group, payload, details, self._clock())
             if not self._outbox.claim(folder, intent):
@@ -176,96 +210,81 @@ class Delivery:
         ]
 
     def _finish_one(self, intent: Intent, still_due: Set[str], outcome: Outcome) -> DeliveryError | None:
-        """Look up what another sender may have posted; post what did not arrive and is still due."""
-        rows = [row for row in intent.rows if row.event == DETAILS or row.notification_id in still_due]
-        may_be_repeat = False
+        """Look up what another sender may have posted. Where it did not arrive and is no longer all due, the rest gets a new message."""
         try:
             found = self._sink.find(intent.payload, intent.envelope_id, intent.first_created_at)
-        except CannotLookUp:
-            found, may_be_repeat = None, True
+        except CannotLookUp as problem:
+            self._outbox.record(intent, Receipt(UNKNOWN), self._clock(), str(problem))
+            return None
         except UnknownOutcome as problem:
             self._unknown(intent, problem, outcome)
             return None
         if found is not None:
-            self._delivered(intent, found, outcome, intent.rows)
+            self._delivered(intent, found, outcome)
             return None
-        if not rows:
-            self._outbox.record(intent, Receipt(SUPERSEDED, PostedMessage()), self._clock(), "no longer true")
-            return None
-        payload = intent.payload if len(rows) == len(intent.rows) else self._payload_of(intent, rows)
-        if not may_be_repeat:
-            return self._send(intent, outcome, payload, rows)
-        try:
-            posted = self._sink.post(marked_as_repeat(payload), intent.envelope_id)
-        except (Refusal, UnknownOutcome) as problem:
-            # A refusal now does not mean that the attempt before did not arrive.
-            self._unknown(intent, problem, outcome)
-        else:
-            self._delivered(intent, posted, outcome, rows)
+        if all(row.event == DETAILS or row.notification_id in still_due for row in intent.rows):
+            return self._send(intent, outcome)
+        self._outbox.record(intent, Receipt(SUPERSEDED), self._clock(), "no longer true")
         return None
-
-    def _payload_of(self, intent: Intent, rows: list[DueNotification]) -> Payload:
-        """The content for some of an intent's rows, in the same place."""
-        ts = intent.thread_ts
-        return self._sink.payload(
-            build_message(rows), intent.channel, PostedMessage(intent.payload["channel"], ts) if ts else None
-        )
 
     def _follow_up(self, folder: str, outcome: Outcome) -> None:
         """Post the details of delivered messages in their threads, and update first messages to show what has ended."""
-        tried: set[str] = set()
+        tried: set[tuple[str, int]] = set()
         while True:
-            due = next((d for d in self._due_details(folder) if d[0].detail_id(d[1]) not in tried), None)
+            due = next((d for d in self._due_details(folder) if (d.message.envelope_id, d.number) not in tried), None)
             if due is None:
                 break
-            intent, number, posted = due
-            tried.add(intent.detail_id(number))
-            details = intent.follow_up(number, posted, self._clock())
+            tried.add((due.message.envelope_id, due.number))
+            details = due.message.follow_up(due.number, due.attempt, due.place, self._clock())
+            if due.is_repeat:
+                details = msgspec.structs.replace(details, payload=marked_as_repeat(details.payload))
             if self._outbox.claim(folder, details):
                 problem = self._send(details, outcome)
                 outcome.failures += [problem] if problem else []
-        for first, update_id, rows, posted in self._due_updates(folder):
-            self._update(first, update_id, rows, posted, outcome)
+        for update in self._due_updates(folder):
+            self._update(folder, update)
 
-    def _due_details(self, folder: str) -> list[tuple[Intent, int, PostedMessage]]:
-        """Details of delivered messages that were not claimed yet, or were refused in a way that may pass."""
+    def _due_details(self, folder: str) -> list[_DueDetails]:
+        """Details of delivered messages that were not claimed yet, or whose last attempt was refused or may not have arrived."""
         log = self._outbox.log(folder)
         found = []
         for intent in log.intents.values():
             receipt = self._outbox.receipt_of(intent)
-            if receipt is None or not receipt.is_delivered:
+            if receipt is None or not receipt.is_delivered or self._is_old(intent):
                 continue
             for number in range(len(intent.details)):
-                details = log.intents.get(intent.detail_id(number))
-                outcome = self._outbox.receipt_of(details) if details else None
-                is_due = details is None or (outcome is not None and outcome.outcome == FAILED and not outcome.is_final)
-                if is_due:
-                    found.append((intent, number, receipt.posted))
+                last = log.last_attempt(intent, number)
+                outcome = self._outbox.receipt_of(last) if last else None
+                if last is None:
+                    found.append(_DueDetails(intent, number, 0, receipt.posted, is_repeat=False))
+                elif outcome is not None and not outcome.is_settled:
+                    attempt = log.attempts(intent, number)
+                    found.append(_DueDetails(intent, number, attempt, receipt.posted, outcome.outcome == UNKNOWN))
         return found
 
-    def _due_updates(self, folder: str) -> list[tuple[Intent, str, list[DueNotification], PostedMessage]]:
-        """First messages that do not show yet what ended in their threads: message, id of the update, its rows, its place."""
-        log = self._outbox.log(folder)
+    def _is_old(self, intent: Intent) -> bool:
+        return intent.first_created_at < self._clock() - _RETRIED_FOR
+
+    def _due_updates(self, folder: str) -> list[_Update]:
+        """First messages that do not show yet what ended in their threads lately."""
         threads = {
             intent.thread_ts
-            for intent in log.intents.values()
-            if intent.thread_ts and not intent.is_details and self._is_delivered(intent)
+            for intent in self._outbox.log(folder).intents.values()
+            if intent.thread_ts and not intent.is_details and self._is_delivered(intent) and not self._is_old(intent)
         }
-        due = []
-        for ts in sorted(filter(None, threads)):
-            first = self._first_message(folder, ts)
-            if first is None:
-                continue
-            intent, posted = first
-            ended = {row.signal_key: row for row in self._answers(folder, ts) if row.event in _ENDED}
-            if not ended:
-                continue
-            keys = "|".join(f"{key}:{row.ended_at}" for key, row in sorted(ended.items()))
-            update_id = f"{intent.envelope_id}-update-{hashlib.sha256(keys.encode()).hexdigest()[:12]}"
-            receipt = self._outbox.update_receipt(intent, update_id)
-            if receipt is None or (not receipt.is_delivered and not receipt.is_final):
-                due.append((intent, update_id, [_ended(row, ended) for row in intent.rows], posted))
-        return due
+        updates = (self._update_of(folder, ts) for ts in sorted(filter(None, threads)))
+        return [u for u in updates if u and not self._outbox.is_updated(u.first, u.update_id)]
+
+    def _update_of(self, folder: str, ts: str) -> _Update | None:
+        """What the first message of a thread has to show; None where nothing ended, or the message is not in the log."""
+        found = self._first_message(folder, ts)
+        ended = {row.signal_key: row for row in self._answers(folder, ts) if row.event in _ENDED}
+        if found is None or not ended:
+            return None
+        first, place = found
+        keys = "|".join(f"{key}:{row.ended_at}" for key, row in sorted(ended.items()))
+        update_id = f"{first.envelope_id}-update-{hashlib.sha256(keys.encode()).hexdigest()[:12]}"
+        return _Update(first, update_id, [_ended(row, ended) for row in first.rows], place)
 
     def _first_message(self, folder: str, ts: str) -> tuple[Intent, PostedMessage] | None:
         """The first message of a thread; None where it is too old, or not from this log."""
@@ -290,60 +309,64 @@ class Delivery:
         receipt = self._outbox.receipt_of(intent)
         return receipt is not None and receipt.is_delivered
 
-    def _update(
-        self, first: Intent, update_id: str, rows: list[DueNotification], posted: PostedMessage, outcome: Outcome
-    ) -> None:
+    def _update(self, folder: str, update: _Update) -> None:
         """Change a first message. The change stays due until it succeeds or is refused for good; the thread shows the end already."""
+        first = update.first
         try:
-            self._sink.update(posted, build_message(rows), first.envelope_id)
+            self._sink.update(update.place, build_message(update.rows), first.envelope_id)
         except Refusal as problem:
-            receipt = Receipt(FAILED, posted, problem.is_final)
-            self._outbox.record_update(first, update_id, receipt, self._clock(), problem.reason)
-            _log.warning("the first message in %s still shows what has ended: %s", first.channel, problem.reason)
+            _log.warning(
+                "the first message in %s still shows as open what has ended: %s", first.channel, problem.reason
+            )
+            if problem.is_final:
+                receipt = Receipt(FAILED, update.place, is_final=True)
+                self._outbox.record_update(first, update.update_id, receipt, self._clock(), problem.reason)
+            return
         except UnknownOutcome as problem:
-            _log.warning("the first message in %s may still show what has ended: %s", first.channel, problem)
-        else:
-            self._outbox.record_update(first, update_id, Receipt(DELIVERED, posted), self._clock(), None)
+            _log.warning("the first message in %s may still show as open what has ended: %s", first.channel, problem)
+            return
+        self._outbox.record_update(first, update.update_id, Receipt(DELIVERED, update.place), self._clock(), None)
+        # Another sender may have shown more in the meantime, and this update have replaced it.
+        self._outbox.forget(folder)
+        newest = self._update_of(folder, str(update.place.ts))
+        if newest is not None and newest.update_id != update.update_id:
+            self._update(folder, newest)
 
-    def _send(
-        self,
-        intent: Intent,
-        outcome: Outcome,
-        payload: Payload | None = None,
-        rows: list[DueNotification] | None = None,
-    ) -> DeliveryError | None:
+    def _send(self, intent: Intent, outcome: Outcome) -> DeliveryError | None:
         """Post and record; returns the error where the sink refused it."""
         try:
-            posted = self._post(intent, payload or intent.payload)
+            posted = self._post(intent)
         except Refusal as problem:
-            self._outbox.record(
-                intent, Receipt(FAILED, PostedMessage(), problem.is_final), self._clock(), problem.reason
-            )
+            receipt = Receipt(FAILED, is_final=problem.is_final)
+            self._outbox.record(intent, receipt, self._clock(), problem.reason)
             return DeliveryError(
                 f"{self._sink.name} refused a message: {problem.reason}", intent.channel, problem.next_command
             )
         except UnknownOutcome as problem:
             self._unknown(intent, problem, outcome)
         else:
-            self._delivered(intent, posted, outcome, rows or intent.rows)
+            self._delivered(intent, posted, outcome)
         return None
 
-    def _delivered(
-        self, intent: Intent, posted: PostedMessage, outcome: Outcome, rows: Sequence[DueNotification]
-    ) -> None:
-        self._outbox.record(intent, Receipt(DELIVERED, posted), self._clock(), rows=rows)
-        notifications = [row for row in rows if row.event != DETAILS]
-        outcome.messages += bool(notifications)
-        outcome.notifications += len(notifications)
+    def _delivered(self, intent: Intent, posted: PostedMessage, outcome: Outcome) -> None:
+        self._outbox.record(intent, Receipt(DELIVERED, posted), self._clock())
+        if not intent.is_details:
+            outcome.messages += 1
+            outcome.notifications += len(intent.rows)
 
     def _unknown(self, intent: Intent, problem: Exception, outcome: Outcome) -> None:
         outcome.unknown += 1
         what = f"it is unknown whether a message arrived: {problem}"
         _log.warning(
-            "%s", error_text(what, intent.channel, "offdag notify    # in 15 minutes: it looks the message up first")
+            "%s",
+            error_text(
+                what,
+                intent.channel,
+                "offdag notify    # in 15 minutes: it looks the message up, or marks it as a possible repeat",
+            ),
         )
 
-    def _post(self, intent: Intent, payload: Payload) -> PostedMessage:
+    def _post(self, intent: Intent) -> PostedMessage:
         """Post once; after a lost answer look the message up twice, and post again only where it did not arrive.
 
         Raises:
@@ -353,28 +376,38 @@ class Delivery:
         if self._clock() >= intent.lease_until:
             raise UnknownOutcome("the lease ended before it could be posted")
         try:
-            return self._sink.post(payload, intent.envelope_id)
+            return self._sink.post(intent.payload, intent.envelope_id)
         except UnknownOutcome:
             for seconds in (0.0, _LATE_SECONDS):
                 self._pause(seconds)
-                found = self._sink.find(payload, intent.envelope_id, intent.first_created_at)
+                found = self._sink.find(intent.payload, intent.envelope_id, intent.first_created_at)
                 if found is not None:
                     return found
         if self._clock() >= intent.lease_until:
             raise UnknownOutcome("the lease ended before it could be posted again")
-        return self._sink.post(payload, intent.envelope_id)
+        return self._sink.post(intent.payload, intent.envelope_id)
 
     def _checkpoint(self, folder: str) -> None:
         """Write a checkpoint over intents that need no more work; whatever becomes due for a settled thread gets a new intent."""
-        open_ids = {intent.detail_id(number) for intent, number, _ in self._due_details(folder)}
-        open_updates = {intent.envelope_id for intent, *_ in self._due_updates(folder)}
-        states = []
-        for envelope_id, intent in self._outbox.log(folder).intents.items():
-            has_open_details = any(intent.detail_id(n) in open_ids for n in range(len(intent.details)))
-            answers_open = intent.thread_ts is not None and bool(open_updates)
-            is_settled = self._outbox.receipt_of(intent) is not None and not has_open_details and not answers_open
-            states.append((envelope_id, is_settled))
+        open_updates = bool(self._due_updates(folder))
+        intents = self._outbox.log(folder).intents
+        states = [
+            (envelope_id, self._is_settled(folder, intent) and not (intent.thread_ts and open_updates))
+            for envelope_id, intent in intents.items()
+        ]
         self._outbox.write_checkpoint(folder, states, self._clock())
+
+    def _is_settled(self, folder: str, intent: Intent) -> bool:
+        """Whether an intent and its details have an outcome that nothing changes."""
+        receipt = self._outbox.receipt_of(intent)
+        if receipt is None:
+            return False
+        if self._is_old(intent) or not intent.details or not receipt.is_delivered:
+            return self._is_old(intent) or receipt.outcome != UNKNOWN
+        log = self._outbox.log(folder)
+        lasts = [log.last_attempt(intent, number) for number in range(len(intent.details))]
+        outcomes = [self._outbox.receipt_of(last) for last in lasts if last]
+        return len(outcomes) == len(lasts) and all(outcome and outcome.is_settled for outcome in outcomes)
 
 
 def _ended(row: DueNotification, ended: dict[str, DueNotification]) -> DueNotification:

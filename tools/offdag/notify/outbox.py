@@ -9,6 +9,7 @@ those entries.
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -19,7 +20,7 @@ import msgspec
 from offdag.history.history import History, path_part
 from offdag.history.intents import IntentFiles
 from offdag.monitor.rows import DueNotification
-from offdag.notify.sinks import Payload, PostedMessage
+from offdag.notify.sinks import NO_PLACE, Payload, PostedMessage
 
 # Far longer than sending can take: Slack's time-outs and rate-limit pauses add up to about five minutes.
 LEASE = timedelta(minutes=10)
@@ -29,7 +30,7 @@ CLOCK_DIFFERENCE = timedelta(minutes=5)
 _KEPT = timedelta(days=90)
 _CHECKPOINT_EVERY = 20
 
-DELIVERED, FAILED, SUPERSEDED = "delivered", "failed", "superseded"
+DELIVERED, FAILED, SUPERSEDED, UNKNOWN = "delivered", "failed", "superseded", "unknown"
 DETAILS, UPDATE = "details", "update"
 
 
@@ -69,9 +70,9 @@ class Intent(msgspec.Struct, frozen=True, kw_only=True):
         """The same claim by another sender."""
         return msgspec.structs.replace(self, lease_until=now + LEASE)
 
-    def follow_up(self, number: int, posted: PostedMessage, now: datetime) -> Intent:
+    def follow_up(self, number: int, attempt: int, posted: PostedMessage, now: datetime) -> Intent:
         """The claim to post one of the details in the thread of this message; its id follows from this one's."""
-        envelope_id = self.detail_id(number)
+        envelope_id = self.detail_id(number, attempt)
         place = {"channel": posted.channel, "thread_ts": posted.ts}
         return Intent(
             envelope_id=envelope_id,
@@ -83,8 +84,9 @@ class Intent(msgspec.Struct, frozen=True, kw_only=True):
             lease_until=now + LEASE,
         )
 
-    def detail_id(self, number: int) -> str:
-        return f"{self.envelope_id}-{number:02d}"
+    def detail_id(self, number: int, attempt: int) -> str:
+        """The envelope of an attempt: each has its own receipt."""
+        return f"{self.envelope_id}-{number:02d}" + (f"-{attempt}" if attempt else "")
 
 
 @dataclass(frozen=True)
@@ -92,18 +94,24 @@ class Receipt:
     """The outcome of an envelope.
 
     Attributes:
-        outcome: delivered, failed (refused, it is due again) or superseded (no longer true, not posted).
+        outcome: delivered, failed (refused, it is due again), superseded (it did not arrive, and is no longer all true) or unknown
+            (it may have arrived, and cannot be looked up: what is due of it is sent again, marked).
         posted: Its place, where the sink has one.
         is_final: A refusal that no later attempt changes.
     """
 
     outcome: str
-    posted: PostedMessage
+    posted: PostedMessage = NO_PLACE
     is_final: bool = False
 
     @property
     def is_delivered(self) -> bool:
         return self.outcome == DELIVERED
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether no later attempt follows."""
+        return self.is_delivered or self.is_final
 
 
 class SettledMessage(msgspec.Struct, frozen=True, kw_only=True):
@@ -151,6 +159,14 @@ class Log:
         self.intents[intent.envelope_id] = intent
         self.numbers[intent.envelope_id] = self.number = number
         self.first_numbers.setdefault(intent.envelope_id, number)
+
+    def attempts(self, intent: Intent, number: int) -> int:
+        """How often one of the details of a message was claimed."""
+        return next(n for n in itertools.count() if intent.detail_id(number, n) not in self.intents)
+
+    def last_attempt(self, intent: Intent, number: int) -> Intent | None:
+        """The last claim of one of the details of a message."""
+        return self.intents.get(intent.detail_id(number, max(self.attempts(intent, number) - 1, 0)))
 
 
 class Outbox:
@@ -207,9 +223,18 @@ class Outbox:
         """The receipt of an envelope; None while its outcome is unknown."""
         return self._receipts_of(intent.first_created_at.date()).get(intent.envelope_id)
 
-    def update_receipt(self, first: Intent, update_id: str) -> Receipt | None:
-        """The receipt of an update of a first message; None while it is due."""
-        return self._receipts_of(first.first_created_at.date()).get(update_id)
+    def is_updated(self, first: Intent, update_id: str) -> bool:
+        """Whether a first message shows an update, or never will."""
+        return update_id in self._receipts_of(first.first_created_at.date())
+
+    def uncertain_ids(self, folder: str) -> set[str]:
+        """Notifications that may have arrived already: what is sent of them now is marked."""
+        return {
+            row.notification_id
+            for intent in self.log(folder).intents.values()
+            if (receipt := self.receipt_of(intent)) and receipt.outcome == UNKNOWN
+            for row in intent.rows
+        }
 
     def claimed_ids(self, folder: str) -> set[str]:
         """Notifications that no new intent may claim: delivered ones, and those of intents without an outcome."""
@@ -248,19 +273,12 @@ class Outbox:
         log.add(log.number + 1, intent)
         return True
 
-    def record(
-        self,
-        intent: Intent,
-        receipt: Receipt,
-        now: datetime,
-        reason: str | None = None,
-        rows: Sequence[DueNotification] | None = None,
-    ) -> None:
-        """Record the outcome of an intent, for all of its notifications or for some."""
+    def record(self, intent: Intent, receipt: Receipt, now: datetime, reason: str | None = None) -> None:
+        """Record the outcome of an intent, for all of its notifications."""
         day = intent.first_created_at.date()
         self._receipts_of(day)[intent.envelope_id] = receipt
         shared = self._shared(intent.envelope_id, intent.channel, receipt, now, reason)
-        self._put(day, intent.rows if rows is None else rows, shared)
+        self._put(day, intent.rows, shared)
 
     def record_update(self, first: Intent, update_id: str, receipt: Receipt, now: datetime, reason: str | None) -> None:
         """Record that a first message shows what ended, or never will."""
@@ -275,7 +293,7 @@ class Outbox:
         Args:
             folder: The channel's log folder.
             is_settled: Each envelope after the last checkpoint, and whether it needs no more work.
-            now: Messages that are too old to be answered leave the checkpoint and the log.
+            now: Messages that are too old to be answered leave the checkpoint; their files stay.
         """
         log = self.log(folder)
         open_numbers = [log.first_numbers[envelope] for envelope, settled in is_settled if not settled]

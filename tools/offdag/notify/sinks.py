@@ -28,6 +28,9 @@ class PostedMessage:
     ts: str | None = None
 
 
+NO_PLACE = PostedMessage()
+
+
 class Refusal(Exception):
     """The message certainly did not arrive.
 

@@ -11,6 +11,7 @@ from typing import Any
 from urllib.error import URLError
 from urllib.request import HTTPRedirectHandler, HTTPSHandler, ProxyHandler, Request, build_opener
 
+import msgspec
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError, SlackClientError
 from slack_sdk.http_retry import HttpRequest, HttpResponse, RetryHandler, RetryState
@@ -70,6 +71,8 @@ class _Client(WebClient):
         with opener.open(req, timeout=self.timeout) as response:
             charset = response.headers.get_content_charset() or "utf-8"
             body = response.read().decode(charset, "replace")
+            # slack-sdk takes a page or an empty body for a refusal, and fails on other JSON; the post may have been accepted.
+            msgspec.json.decode(body, type=dict)
             return {"status": response.code, "headers": response.headers, "body": body}
 
 
