@@ -94,3 +94,11 @@ def test_the_lock_is_held_until_the_build_has_ended_whatever_signal_comes(tmp_pa
     _, err = third.communicate(timeout=120)
     assert third.returncode == 3, err
     assert "-- monitor: done in" in err
+
+
+def test_a_dbt_that_cannot_start_does_not_stop_the_monitor(tmp_path: Path, project: Path) -> None:
+    ended = job(tmp_path, "--project-dir", str(project), "--no-freshness", "--", str(project / "gone" / "dbt"), "build")
+    assert ended.code == 2, ended
+    assert "cannot start" in ended.err
+    assert "-- monitor: done in" in ended.err
+    assert "Traceback" not in ended.err

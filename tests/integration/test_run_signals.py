@@ -22,12 +22,15 @@ from support.command import ROOT, environ, offdag
 # A program in dbt's place: it writes results, says that it is ready, and ends as its second word says.
 DBT = """
 import json, os, pathlib, signal, sys, time
+ready = pathlib.Path(os.environ["READY"])
+how = os.environ["HOW"]
+if how == "early":
+    ready.write_text(str(os.getpid()))
+    time.sleep(60)
 target = pathlib.Path(os.environ["DBT_TARGET_PATH"]); target.mkdir(exist_ok=True)
 document = json.loads({document!r})
 document["metadata"]["invocation_id"] = os.environ.get("RUN", "run-00001")
 (target / "run_results.json").write_text(json.dumps(document))
-ready = pathlib.Path(os.environ["READY"])
-how = os.environ["HOW"]
 if how == "wait":
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP, signal.SIGUSR1):
         signal.signal(number, lambda received, _: (ready.with_suffix(".got").write_text(str(received)), sys.exit(2)))
@@ -151,6 +154,81 @@ def test_what_a_killed_offdag_left_is_collected_by_the_next_run(tmp_path: Path, 
         check=False,
     )
     assert "an earlier run left" not in third.stderr
+
+
+def test_what_a_killed_offdag_left_has_the_environment_of_its_artifact(tmp_path: Path, project: Path) -> None:
+    document = artifacts.run_results([artifacts.result("model.p.m")])
+    document["args"]["target"] = "staging"
+    (project / "dbt").write_text(DBT.format(document=json.dumps(document)))
+    without = [word for word in command(project) if word not in ("-e", "prod")]
+    first = subprocess.Popen(without, env=env(tmp_path, "end", RUN="run-00001"), cwd=ROOT, stderr=subprocess.DEVNULL)
+    wait_for(tmp_path / "ready")
+    first.kill()
+    first.wait(60)
+    (tmp_path / "ready.end").touch()
+    time.sleep(0.3)
+    subprocess.run(without, env=env(tmp_path, "end", RUN="run-00002"), cwd=ROOT, capture_output=True, check=False)
+    rows = History.open_existing(str(tmp_path / "history")).read("invocations").to_pylist()
+    assert {row["invocation_id"]: row["environment"] for row in rows} == {
+        "run-00001": "staging",
+        "run-00002": "staging",
+    }
+
+
+def test_artifacts_from_before_a_killed_run_are_not_its_own(tmp_path: Path, project: Path) -> None:
+    target = tmp_path / "shop_target"
+    target.mkdir()
+    by_hand = artifacts.run_results([artifacts.result("model.p.m")], invocation_id="by-hand")
+    (target / "run_results.json").write_text(json.dumps(by_hand))
+    first = subprocess.Popen(command(project), env=env(tmp_path, "early"), cwd=ROOT, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 30
+    while not (tmp_path / "ready").exists() or not (tmp_path / "ready").read_text():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    first.kill()
+    first.wait(60)
+    os.kill(int((tmp_path / "ready").read_text()), signal.SIGKILL)
+    (tmp_path / "ready.end").touch()
+    subprocess.run(command(project), env=env(tmp_path, "end"), cwd=ROOT, capture_output=True, check=False)
+    assert results(tmp_path) == ["run-00001"]
+
+
+def test_a_signal_that_was_ignored_at_the_start_stays_so(tmp_path: Path, project: Path) -> None:
+    """As under nohup."""
+    process = subprocess.Popen(
+        command(project),
+        env=env(tmp_path, "end", CODE="0"),
+        cwd=ROOT,
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN),  # noqa: PLW1509 - no other thread runs here
+    )
+    wait_for(tmp_path / "ready")
+    process.send_signal(signal.SIGHUP)
+    time.sleep(0.3)
+    (tmp_path / "ready.end").touch()
+    assert process.wait(60) == 0
+
+
+def test_a_wait_for_another_run_ends_with_a_signal(tmp_path: Path, project: Path) -> None:
+    first = start(tmp_path, project, "end")
+    second = subprocess.Popen(command(project), env=env(tmp_path, "end"), cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    assert second.stderr is not None
+    line = second.stderr.readline()
+    assert "another offdag run uses" in line
+    second.send_signal(signal.SIGINT)
+    _, err = second.communicate(timeout=10)
+    assert (second.returncode, "until SIGINT" in err) == (2, True), err
+    (tmp_path / "ready.end").touch()
+    first.communicate(timeout=60)
+
+
+def test_a_link_to_nothing_stops_no_run(tmp_path: Path, project: Path) -> None:
+    (project / "target").mkdir()
+    (project / "target" / "manifest.json").symlink_to("gone.json")
+    (tmp_path / "ready.end").touch()
+    ended = subprocess.run(
+        command(project), env=env(tmp_path, "end"), cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert (ended.returncode, "Traceback" in ended.stderr) == (1, False), ended
 
 
 def test_a_second_run_in_one_target_folder_waits_or_is_refused(tmp_path: Path, project: Path) -> None:

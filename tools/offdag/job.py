@@ -179,7 +179,12 @@ def _run_steps(settings: Settings, job: Job, show: Callable[[str], None], relay:
     if relay.stopped_by:
         _log.warning("job stopped by %s before the build", relay.stopped_by)
         return 128 + signal.Signals[relay.stopped_by].value
-    code = run_and_collect(settings, job.project_dir, job.command, relay).exit_code
+    code, refusal = 0, None
+    try:
+        code = run_and_collect(settings, job.project_dir, job.command, relay).exit_code
+    except OffdagError as error:
+        # dbt could not start: the monitor still has to find what is missing.
+        refusal = error
     steps: dict[str, Callable[[], object]] = {
         "monitor": lambda: run_monitor(settings),
         "notify": lambda: run_notify(settings, show),
@@ -190,6 +195,8 @@ def _run_steps(settings: Settings, job: Job, show: Callable[[str], None], relay:
             _log.warning("job stopped by %s: %s is left to the next run", relay.stopped_by, name)
         else:
             _step(name, step)
+    if refusal is not None:
+        raise refusal
     return code
 
 
@@ -225,6 +232,10 @@ def _step(name: str, run: Callable[[], object]) -> None:
     except OffdagError as error:
         _log.error("%s", error)
         _log.error("-- %s: failed with exit code %d after %.0f s", name, error.exit_code, time.monotonic() - start)
+        return
+    except Exception:
+        # A defect in one step must not hide dbt's exit code, or stop the alerts.
+        _log.exception("-- %s: failed because of a defect in offdag", name)
         return
     _log.info("-- %s: done in %.0f s", name, time.monotonic() - start)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import io
 import logging
@@ -123,7 +124,12 @@ def artifacts_in(folder: str) -> list[ArtifactFile]:
 
 def fingerprints(folder: Path) -> dict[ArtifactFile, Fingerprint]:
     """Identify the artifacts of a target folder as they are now."""
-    return {file: file.fingerprint() for file in artifacts_in(str(folder))}
+    found = {}
+    for file in artifacts_in(str(folder)):
+        # A link to nothing, or a file that was removed meanwhile, is no artifact.
+        with contextlib.suppress(OSError):
+            found[file] = file.fingerprint()
+    return found
 
 
 def find_artifacts(paths: Sequence[str], recursive: bool) -> list[ArtifactFile]:

@@ -144,7 +144,7 @@ def run_and_collect(
             str(invocation.project.file),
             "offdag run --project-dir inventory_project -- dbt build",
         )
-    with one_run_at_a_time(invocation.target_path, settings.lock_timeout):
+    with one_run_at_a_time(invocation.target_path, settings.lock_timeout, relay):
         start = RunStart(
             job_run_id=uuid.uuid4().hex,
             job_id=settings.job_id or uuid.uuid4().hex,
@@ -180,11 +180,15 @@ def _before_run(settings: Settings, start: RunStart) -> None:
     """Record the start, and collect what an earlier run left uncollected: its collector may have been killed."""
     history = History(settings.history)
     lost = _lost_start(history, start)
-    if lost and start.before:
-        context = Context(project=start.project, environment=lost["environment"], secrets=_secrets(settings))
-        found = [f for f in collect_files(history, list(start.before), context) if f.invocation]
-        history.note("recovered_runs", lost["job_run_id"], {"artifacts": len(found)})
+    if lost:
+        environment = None if lost["environment"] == UNKNOWN else lost["environment"]
+        context = Context(project=start.project, environment=environment, secrets=_secrets(settings))
+        # What was there before that run belongs to another one.
+        since = lost["started_at"].replace(tzinfo=timezone.utc).timestamp() * 1e9
+        files = [file for file, (written_at, *_) in start.before.items() if written_at >= since]
+        found = [f for f in collect_files(history, files, context) if f.invocation]
         if found:
+            history.note("recovered_runs", lost["job_run_id"], {"artifacts": len(found)})
             _log.info("collected %d artifacts that an earlier run left in %s", len(found), start.invocation.target_path)
     history.put(
         "job_starts",
@@ -207,7 +211,7 @@ def _before_run(settings: Settings, start: RunStart) -> None:
 
 
 def _lost_start(history: History, start: RunStart) -> dict[str, Any] | None:
-    """The newest ``job_starts`` row of the last two days in this target folder that never ended and was not recovered."""
+    """The newest ``job_starts`` row in this target folder that never ended and was not recovered, of the last two dates that have any."""
     folder = str(start.invocation.target_path.absolute())
     ended = {i for day in history.dates("job_runs")[-3:] for i in history.identities("job_runs", day)}
     for day in reversed(history.dates("job_starts")[-2:]):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import logging
 import os
 import signal
 import subprocess
@@ -14,6 +15,8 @@ from pathlib import Path
 
 from offdag.dbt.signals import SignalRelay
 from offdag.errors import UsageError
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,7 @@ def run_process(command: Sequence[str], cwd: Path, environ: Mapping[str, str], r
             preexec_fn=terminal.enter_group,  # noqa: PLW1509 - no other thread runs here
         )
     except OSError as error:
+        terminal.take_back()
         raise UsageError(
             f"cannot start {command[0]}: {error.strerror}", str(cwd), "pip install dbt-core dbt-duckdb"
         ) from error
@@ -66,17 +70,26 @@ def run_process(command: Sequence[str], cwd: Path, environ: Mapping[str, str], r
 
 
 @contextlib.contextmanager
-def one_run_at_a_time(target_path: Path, timeout: float) -> Iterator[None]:
-    """Keep two runs out of one target folder: each would collect the other's artifacts as its own. Nothing is written in the folder."""
+def one_run_at_a_time(target_path: Path, timeout: float, relay: SignalRelay) -> Iterator[None]:
+    """Keep two runs out of one target folder: each would collect the other's artifacts as its own. Nothing is written in the folder.
+
+    Raises:
+        UsageError: Another run used it for the whole timeout, or a signal ended the wait.
+    """
     from filelock import FileLock, Timeout
 
     name = hashlib.sha256(str(target_path.absolute()).encode()).hexdigest()[:16]
     lock = FileLock(Path(tempfile.gettempdir()) / f"offdag-{os.getuid()}-{name}.lock")
     try:
-        lock.acquire(timeout=timeout)
+        lock.acquire(timeout=0)
     except Timeout:
+        _log.info("another offdag run uses %s: waiting up to %.0f s", target_path, timeout)
+    try:
+        lock.acquire(timeout=timeout, cancel_check=lambda: relay.stopped_by is not None)
+    except Timeout:
+        waited = f"until {relay.stopped_by}" if relay.stopped_by else f"for {timeout:.0f} s"
         raise UsageError(
-            f"another offdag run has used the target folder for {timeout:.0f} s",
+            f"another offdag run has used the target folder {waited}",
             str(target_path),
             "offdag run -- dbt build --target-path target_2",
         ) from None
@@ -110,8 +123,11 @@ class _Terminal:
             if not os.WIFSTOPPED(status):
                 return os.waitstatus_to_exitcode(status)
             self._lend(os.getpgrp())
-            os.kill(os.getpid(), signal.SIGSTOP)
-            self._lend(pid)
+            # The whole group: the shell waits for make or a pipe's other programs too.
+            os.killpg(os.getpgrp(), signal.SIGSTOP)
+            # After bg the terminal belongs to the shell.
+            if self._is_foreground():
+                self._lend(pid)
             os.killpg(pid, signal.SIGCONT)
 
     def take_back(self) -> None:
@@ -120,6 +136,9 @@ class _Terminal:
         if self._file is not None:
             os.close(self._file)
             self._file = None
+
+    def _is_foreground(self) -> bool:
+        return self._file is not None and os.tcgetpgrp(self._file) == os.getpgrp()
 
     def _lend(self, group: int) -> None:
         if self._file is None:

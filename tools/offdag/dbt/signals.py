@@ -36,7 +36,9 @@ class SignalRelay:
     def __enter__(self) -> SignalRelay:
         # Python lets only the main thread have handlers.
         with contextlib.suppress(ValueError):
-            self._previous = {number: signal.signal(number, self._receive) for number in _PASSED}
+            # Under nohup, or in a shell's background, dbt inherits that a signal is ignored.
+            heard = [number for number in _PASSED if signal.getsignal(number) is not signal.SIG_IGN]
+            self._previous = {number: signal.signal(number, self._receive) for number in heard}
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
@@ -63,5 +65,6 @@ class SignalRelay:
 
     def _pass_on(self, number: int) -> None:
         if self._group is not None:
-            with contextlib.suppress(ProcessLookupError):
+            # Not allowed for a program of another user, as below sudo: it decides on its own when to end.
+            with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._group, number)
