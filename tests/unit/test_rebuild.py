@@ -112,6 +112,36 @@ def test_what_a_collector_writes_meanwhile_stays(history: History, monkeypatch: 
     assert {"late-0001", "build-0000", "build-0001"} <= set(ids)
 
 
+def test_what_was_hidden_at_collection_stays_hidden(history: History, tmp_path: Path) -> None:
+    """Also where the rebuilding machine does not know the secret."""
+    at = artifacts.NOW
+    message = "password=hunter2 was refused, and so was plainwords"
+    target = artifacts.write(
+        tmp_path / "target-secret",
+        run_results=artifacts.run_results([artifacts.result("model.p.m", "error", at=at, message=message)], at),
+    )
+    files = find_artifacts([str(target)], recursive=False)
+    collect_files(history, files, Context(environment="prod", secrets=("plainwords",)))
+    assert differing(history) == []
+    history.store.delete("tables/invocations/run_date=2026-01-31/build-0001.parquet")
+    rebuild(history, write=True, now=NOW)
+    texts = [text for text in history.read("node_results")["message"].to_pylist() if text and "refused" in text]
+    assert texts == ["password=*** was refused, and so was ***"]
+
+
+def test_what_a_compaction_merged_does_not_come_back(history: History) -> None:
+    day = artifacts.NOW.date()
+    compact(history, NOW)
+    history.put("invocations", day, "of-elsewhere", [{"project": "p", "invocation_id": "of-elsewhere"}])
+    compact(history, NOW + timedelta(minutes=10))
+    names = history.store.names("tables/invocations/run_date=2026-01-31")
+    assert len([name for name in names if name.startswith("merged")]) == 2
+    rows = history.read("invocations").num_rows
+    history.put("invocations", day, "of-elsewhere-2", [{"project": "p", "invocation_id": "of-elsewhere-2"}])
+    rebuild(history, write=True, now=NOW + timedelta(minutes=20))
+    assert history.read("invocations").num_rows == rows + 1
+
+
 def test_a_pruned_history_is_equal_to_what_is_rebuilt(history: History) -> None:
     before = history.read("invocations").num_rows
     prune(history, artifacts.NOW.date() + timedelta(days=1))

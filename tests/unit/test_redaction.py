@@ -49,6 +49,14 @@ SECRET = "hunter2Xy9"
         f"bearer {SECRET}",
         f"create user x password '{SECRET}'",
         f'alter user x identified by "{SECRET}"',
+        f"alter user x identified by {SECRET}",
+        f"DB_PASS={SECRET}",
+        f"db_pass: '{SECRET}'",
+        f"dbt build --pass {SECRET}",
+        f'password: "{SECRET} cut',
+        f"Driver=x;PWD={{a;{SECRET}}}",
+        f"https://host/x?sig={SECRET}",
+        f"https://host/x?X-Goog-Signature={SECRET}",
         f"xoxb-{SECRET}",
         f"https://hooks.slack.com/services/T0/B0/{SECRET}",
         f"ghp_{SECRET}abcdefghij",
@@ -70,6 +78,7 @@ def test_a_credential_is_hidden_in_every_form(text: str) -> None:
         f"Key (email)=({SECRET}) already exists.",
         f"Failing row contains ({SECRET}, null).",
         f"Numeric value '{SECRET}' is not recognized",
+        f"Numeric value 'O'{SECRET}' is not recognized",
         f"Could not convert string '{SECRET}' to INT32",
         f'Duplicate key "id: {SECRET}" violates primary key constraint',
         f'The value \'{SECRET}\' of the type "STRING" cannot be cast to "INT"',
@@ -95,6 +104,9 @@ def test_a_value_of_a_row_is_hidden(text: str) -> None:
         "http://127.0.0.1:8080/a@b",
         "could not connect to host:5432",
         "the secret ingredient is missing",
+        "No matching signature for operator = for argument types: INT64, STRING. Supported signature: ANY = ANY",
+        "Failure in test not_null_tokens: 5 rows",
+        "access_token = 5 is ambiguous",
     ],
 )
 def test_the_diagnosis_stays(text: str) -> None:
@@ -107,9 +119,13 @@ def test_known_values_are_hidden_wherever_they_occur() -> None:
         "MY_TOKEN": "abc",
         "SNOWFLAKE_PASSWORD": "another one",
         "HOME": "/home",
+        "DB_PASS": "hunter2",
+        "TOKEN_TYPE": "bearer-token",
+        "SECRETS_ENV": "production",
+        "IS_TOKEN": "true",
     }
-    secrets = secret_values(environ)
-    assert secrets == ("another one", "plain-words")
+    secrets = secret_values(environ, "xoxb")
+    assert secrets == ("another one", "plain-words", "hunter2", "xoxb")
     assert redacted("plain-words and another one in /home", secrets) == "*** and *** in /home"
 
 

@@ -59,3 +59,18 @@ def test_ci_systems_are_recognised() -> None:
     assert Origin.from_environ({"AIRFLOW_CTX_DAG_ID": "nightly"}).actor == "airflow:nightly"
     assert Origin.from_environ({}) == Origin()
     assert Origin.from_environ({**github, "OFFDAG_GIT_SHA": "named"}).git_sha == "named"
+
+
+@pytest.mark.parametrize(
+    "url", ["s3://KEY:SECRET@bucket/h", "s3://KEY@bucket/h", "abfss://c:SECRET@a.dfs.core.windows.net/h"]
+)
+def test_credentials_in_the_historys_url_are_refused_and_not_shown(url: str) -> None:
+    with pytest.raises(UsageError) as refused:
+        Settings.load({"history": url}, {})
+    assert "SECRET" not in str(refused.value)
+    assert "KEY" not in str(refused.value)
+
+
+def test_a_container_in_an_azure_url_is_no_credential() -> None:
+    url = "abfss://container@account.dfs.core.windows.net/history"
+    assert Settings.load({"history": url}, {}).history == url

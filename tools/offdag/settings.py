@@ -180,7 +180,8 @@ def _checked_history(given: str | None) -> str:
     where, example = "--history / OFFDAG_HISTORY", "export OFFDAG_HISTORY=.offdag/history"
     if not given:
         raise UsageError("the history's path is empty", where, example)
-    if re.match(r"\w+://[^/@]*@", given):
+    # abfss://container@account.dfs.core.windows.net/ names no credential; key:secret@bucket does.
+    if re.match(r"\w+://[^/@]*:[^/@]*@", given) or re.match(r"(?i)(s3|gs|gcs|https?)://[^/@]*@", given):
         # The value is a secret, so it is not shown.
         raise UsageError("the history's URL holds credentials: give them by the store's own variables", where, example)
     history = given.removeprefix("file://")

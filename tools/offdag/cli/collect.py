@@ -84,7 +84,7 @@ def collect(settings: Settings, recursive: bool, processes: int | None, paths: t
     if not files:
         raise UsageError("there are no artifacts", ", ".join(paths), f"offdag collect --recursive {paths[0]}")
     history = History(settings.history)
-    secrets = (*settings.secrets, *secret_values(settings.environ))
+    secrets = secret_values(settings.environ, *settings.secrets)
     context = Context(settings.project, settings.environment, settings.job_id, secrets=secrets)
     with click.progressbar(length=len(files), label="collecting", file=sys.stderr, hidden=len(files) < 5) as bar:
         collection = collect_artifacts(history, files, context, bar.update, processes)

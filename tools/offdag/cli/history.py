@@ -86,12 +86,14 @@ def compact(settings: Settings) -> int:
 def rebuild(settings: Settings, write: bool, output: str) -> int:
     """Rebuild the tables from the raw artifacts, and show whether the existing ones are equal."""
     from offdag.collect.rebuild import rebuild as rebuild_history
+    from offdag.dbt.redaction import secret_values
     from offdag.history.history import History
 
+    secrets = secret_values(settings.environ, *settings.secrets)
     history = History(settings.history) if write else History.open_existing(settings.history)
     # How many artifacts there are is not known before they are listed.
     with click.progressbar(length=0, label="rebuilding", file=sys.stderr, show_eta=False, show_pos=True) as bar:
-        tables = rebuild_history(history, write, utc_now(), lambda: bar.update(1))
+        tables = rebuild_history(history, write, utc_now(), secrets, lambda: bar.update(1))
     columns = ["table", "existing", "rebuilt", "missing", "extra"]
     print_rows([vars(table) for table in tables], columns, output, "no tables")
     unequal = [table.table for table in tables if not table.is_equal]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -18,7 +18,8 @@ from offdag.artifacts.manifest import read_manifest
 from offdag.artifacts.results import read_results
 from offdag.collect.context import RunContext
 from offdag.collect.rows import TableRows, catalog_rows, manifest_rows, results_rows
-from offdag.history.history import History, MergedFile
+from offdag.dbt.redaction import HIDDEN, redacted
+from offdag.history.history import History, MergedFile, replaced_names
 from offdag.history.raw import kept_artifacts, read_artifact
 from offdag.history.retention import pruned_before
 
@@ -29,6 +30,8 @@ _BY_CONTENT = {
     "manifest_nodes": "manifest_hash",
     "catalog_columns": "catalog_hash",
 }
+# The column of texts that come from databases.
+_TEXT = "message"
 
 
 @dataclass
@@ -55,7 +58,11 @@ class TableComparison:
 
 
 def rebuild(
-    history: History, write: bool, now: datetime, on_artifact: Callable[[], None] = lambda: None
+    history: History,
+    write: bool,
+    now: datetime,
+    secrets: Sequence[str] = (),
+    on_artifact: Callable[[], None] = lambda: None,
 ) -> list[TableComparison]:
     """Rebuild every table that comes from artifacts, and compare. Dates that were pruned are left out.
 
@@ -63,6 +70,7 @@ def rebuild(
         history: Holds raw artifacts and tables.
         write: Put the rebuilt rows in place of those that differ. Rows without a raw artifact, and files written meanwhile, stay.
         now: Naive UTC.
+        secrets: Values that no text may hold; what a collector on another machine hid stays hidden.
         on_artifact: Called after each artifact.
 
     Raises:
@@ -70,23 +78,25 @@ def rebuild(
     """
     with tempfile.TemporaryDirectory(prefix="offdag-rebuild-") as folder:
         scratch = History(folder)
-        _fill(history, scratch, on_artifact)
+        _fill(history, scratch, secrets, on_artifact)
         return [
             *(_compare_by_run(history, scratch, table, key, now if write else None) for table, key in _BY_RUN.items()),
             *(_compare_by_content(history, scratch, table, key, write) for table, key in _BY_CONTENT.items()),
         ]
 
 
-def _fill(history: History, scratch: History, on_artifact: Callable[[], None]) -> None:
+def _fill(history: History, scratch: History, secrets: Sequence[str], on_artifact: Callable[[], None]) -> None:
     hashes: dict[str, set[str]] = {"node": set(), "manifest": set(), "catalog": set()}
     for artifact in kept_artifacts(history):
         document = parse_document(artifact.name, read_artifact(history, artifact))
-        for part in _parts(document, RunContext.from_json(artifact.context), hashes):
+        for part in _parts(document, RunContext.from_json(artifact.context), hashes, secrets):
             scratch.put_columns(part.table, part.run_date, part.identity, part.columns, part.constants)
         on_artifact()
 
 
-def _parts(document: Document, context: RunContext, hashes: dict[str, set[str]]) -> list[TableRows]:
+def _parts(
+    document: Document, context: RunContext, hashes: dict[str, set[str]], secrets: Sequence[str]
+) -> list[TableRows]:
     if document.kind is Kind.MANIFEST:
         manifest = read_manifest(document, context.project)
         if manifest.manifest_hash in hashes["manifest"]:
@@ -101,7 +111,7 @@ def _parts(document: Document, context: RunContext, hashes: dict[str, set[str]])
         is_new = key not in hashes["catalog"]
         hashes["catalog"].add(key)
         return catalog_rows(document, catalog, context, is_new)
-    return results_rows(document, read_results(document), context)
+    return results_rows(document, read_results(document, lambda text: redacted(text, secrets)), context)
 
 
 def _compare_by_run(
@@ -114,11 +124,14 @@ def _compare_by_run(
         if day < first_day:
             continue
         names = history.live_files(table, day)
-        existing, rebuilt = history.read_files(table, day, names), scratch.read_day(table, day)
+        existing = history.read_files(table, day, names)
+        rebuilt = _with_hidden_texts(scratch.read_day(table, day), existing)
         if not _compare(found, existing, rebuilt) and write_at:
             kept = existing.filter(pc.invert(pc.is_in(existing[key], pc.unique(rebuilt[key]))))
             whole = pa.concat_tables([rebuilt, kept])
-            merged = MergedFile(write_at, frozenset(whole[key].to_pylist()), frozenset(names))
+            # Files that a compaction merged, and keeps for their last readers, must not come back.
+            replaced = {*names, *replaced_names(history.merged_files(table, day).values())}
+            merged = MergedFile(write_at, frozenset(whole[key].to_pylist()), frozenset(replaced))
             # Only the files that were read are replaced: a collector may have written others since.
             history.replace_files(table, day, names, whole, merged)
     return found
@@ -137,6 +150,22 @@ def _compare_by_content(history: History, scratch: History, table: str, key: str
                 identity = hashlib.sha256("|".join(sorted(set(new[key].to_pylist()))).encode()).hexdigest()[:32]
                 history.put_frame(table, day, f"rebuilt-{identity}", new)
     return found
+
+
+def _with_hidden_texts(rebuilt: pa.Table, existing: pa.Table) -> pa.Table:
+    """Rebuilt rows with the messages of collected rows in which something is hidden: their collector may know more secrets."""
+    if _TEXT not in rebuilt.column_names:
+        return rebuilt
+    others = [name for name in rebuilt.column_names if name != _TEXT]
+    hidden = {
+        tuple(row[name] for name in others): row[_TEXT]
+        for row in existing.filter(pc.fill_null(pc.match_substring(existing[_TEXT], HIDDEN), False)).to_pylist()
+    }
+    if not hidden:
+        return rebuilt
+    texts = [hidden.get(tuple(row[name] for name in others), row[_TEXT]) for row in rebuilt.to_pylist()]
+    at = rebuilt.column_names.index(_TEXT)
+    return rebuilt.set_column(at, rebuilt.schema.field(at), [texts])
 
 
 def _compare(found: TableComparison, existing: pa.Table, rebuilt: pa.Table) -> bool:

@@ -317,7 +317,7 @@ def _collect_run(history: History, settings: Settings, outcome: RunOutcome) -> C
 
 
 def _secrets(settings: Settings) -> tuple[str, ...]:
-    return (*settings.secrets, *secret_values(settings.environ))
+    return secret_values(settings.environ, *settings.secrets)
 
 
 def _log_tail(outcome: RunOutcome, secrets: Sequence[str]) -> str | None:

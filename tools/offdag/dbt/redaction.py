@@ -13,18 +13,24 @@ HIDDEN = "***"
 # Words that name a credential. `pass` alone is dbt's word for a test that passed, so it needs a value that is not a count.
 _NAMES = (
     r"(?:pass(?:word|wd|phrase|code)|pwd|secret|(?<!expected )(?<!near )token|credentials?|api[_-]?key|account[_-]?key|"
-    r"access[_-]?key(?:[_-]?id)?|private[_-]?key|client[_-]?secret|sas[_-]?token|signature|authorization)"
+    r"access[_-]?key(?:[_-]?id)?|private[_-]?key|client[_-]?secret|sas[_-]?token|authorization)"
 )
-# A value in quotes, or up to the next space or separator.
-_VALUE = r"""(?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|(?:Bearer|Basic|Token)\s+[^\s,;&"']+|[^\s,;&)\]}"']+)"""
+_ABBREVIATED = r"(?<![A-Za-z])pass"
+# A value in quotes or braces, up to the next space or separator, or behind a quote that is cut off.
+_VALUE = (
+    r"""(?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|\{[^{}\n]{1,200}\}|(?:Bearer|Basic|Token)\s+[^\s,;&"']+|"""
+    r"""[^\s,;&)\]}"']+|["'][^"'\n]+)"""
+)
 _SECRETS = (
     # name=value, name: value, "name": "value", name => value
-    re.compile(rf"""(?i)({_NAMES}[\w.-]{{0,40}}["']?\s{{0,3}}(?:=>|=|:)\s{{0,3}}){_VALUE}"""),
-    re.compile(rf"(?i)(\bpass\s{{0,3}}[=:]\s{{0,3}})(?!\d+\b){_VALUE}"),
+    re.compile(rf"""(?i)({_NAMES}[\w.-]{{0,40}}["']?\s{{0,3}}(?:=>|=|:)\s{{0,3}})(?!\d{{1,3}}\b){_VALUE}"""),
+    re.compile(rf"""(?i)({_ABBREVIATED}["']?\s{{0,3}}[=:]\s{{0,3}})(?!\d+\b){_VALUE}"""),
+    re.compile(rf"(?i)(\bsig(?:nature)?=){_VALUE}"),
     # --name value
-    re.compile(rf"(?i)(--?[\w-]{{0,40}}{_NAMES}[\w-]{{0,40}}\s+){_VALUE}"),
-    # password 'value', as in SQL; identified by 'value'
-    re.compile(r"""(?i)(\b(?:password|identified\s+by)\s+)(?:"[^"\n]*"|'[^'\n]*')"""),
+    re.compile(rf"(?i)(--?[\w-]{{0,40}}(?:{_NAMES}|{_ABBREVIATED})[\w-]{{0,40}}\s+){_VALUE}"),
+    # password 'value', as in SQL; identified by value
+    re.compile(r"""(?i)(\bpassword\s+)(?:"[^"\n]*"|'[^'\n]*')"""),
+    re.compile(rf"(?i)(\bidentified\s+by\s+(?:values\s+)?){_VALUE}"),
     re.compile(r"(?i)(\b(?:bearer|basic)\s+)[\w.~+/=-]{6,}"),
     # user:password@, or only a token, in a URL
     re.compile(r"""(://[^\s/:@"'<>]{0,128}:)(?!\d{1,5}/)[^\s"'<>]{1,256}(?=@)"""),
@@ -43,13 +49,19 @@ _VALUES = (
     re.compile(r"(?i)(\binvalid input (?:syntax|value) for (?:type |enum )?[\w ]{1,40}: )\"[^\"\n]*\""),
     re.compile(r"(?i)(\bKey \([^)\n]{1,200}\)=)\([^\n]*?\)(?= |$)"),
     re.compile(r"(?i)(\bFailing row contains )\([^\n]*\)"),
-    re.compile(r"(?i)(\b(?:Numeric|Date|Timestamp|Boolean|Time) value )'[^'\n]*'"),
+    # A value may hold a quote itself.
+    re.compile(r"(?i)(\b(?:Numeric|Date|Timestamp|Boolean|Time) value )'[^\n]{0,400}?'(?=\s\w|$)"),
     re.compile(r"(?i)(\bCould not (?:convert|cast) (?:string|value) )(?:'[^'\n]*'|\"[^\"\n]*\")"),
     re.compile(r"(?i)(\bDuplicate key )\"[^\"\n]*\""),
     re.compile(r"(?i)(\bThe value )'[^'\n]*'(?= of the type)"),
     re.compile(r"(?i)(\bfailed to (?:cast|parse) )'[^'\n]*'"),
 )
-_NAMED = re.compile(rf"(?i)[\w.-]{{0,80}}{_NAMES}[\w.-]{{0,80}}")
+_NAMED = re.compile(rf"(?i)[\w.-]{{0,80}}(?:{_NAMES}|{_ABBREVIATED})[\w.-]{{0,80}}")
+# TOKEN_TYPE or SECRETS_ENV describe a secret, and their values are words that messages need.
+_DESCRIBES = re.compile(
+    r"(?i).*_(type|env|environment|name|user|path|file|dir|host|url|expir\w*|ttl|enabled|algorithm)"
+)
+_LEAST_LENGTH = 6
 
 
 def redacted(text: str, secrets: Iterable[str] = ()) -> str:
@@ -66,11 +78,13 @@ def redacted(text: str, secrets: Iterable[str] = ()) -> str:
     return text
 
 
-def secret_values(environ: Mapping[str, str]) -> tuple[str, ...]:
-    """The values of variables whose names mark them as secret, the longest first; the very short ones are left out."""
+def secret_values(environ: Mapping[str, str], *others: str) -> tuple[str, ...]:
+    """The values of variables whose names mark them as secret, and others, the longest first; the short ones are left out."""
     found = {
         value
         for name, value in environ.items()
-        if len(value) > 3 and (_NAMED.fullmatch(name) or name.startswith("DBT_ENV_SECRET"))
+        if len(value) >= _LEAST_LENGTH
+        and ((_NAMED.fullmatch(name) and not _DESCRIBES.fullmatch(name)) or name.startswith("DBT_ENV_SECRET"))
     }
+    found.update(others)
     return tuple(sorted(found, key=lambda value: (-len(value), value)))

@@ -100,7 +100,7 @@ def _headline(problem: Problem, is_mentioned: bool = True) -> str:
 
 def _mention(text: str) -> str:
     """A user's or a group's id, or here, channel or everyone, as Slack notifies them; anything else as plain text."""
-    word = text.strip().lstrip("@!")
+    word = text.strip(" ").lstrip("@!")
     if word.lower() in _BROADCASTS:
         return f"<!{word.lower()}>"
     if _USER_ID.fullmatch(word):
