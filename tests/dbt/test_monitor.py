@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from datetime import datetime, timedelta
@@ -81,6 +82,24 @@ def test_rows_that_a_compaction_shows_twice_count_once(tmp_path: Path) -> None:
     ended = offdag(tmp_path, "monitor", "--all-tests")
     assert ended.code == 0, ended
     assert len(marts(tmp_path / "monitor.duckdb")["fct_node_executions"]) == 1
+
+
+def test_rows_that_older_rules_made_are_computed_again(tmp_path: Path) -> None:
+    as_of = ["monitor", "--as-of", "2026-02-10T00:00:00"]
+    folder = build(tmp_path / "target", 0, artifacts.result("model.p.a"))
+    assert offdag(tmp_path, "collect", "-e", "prod", str(folder)).code == 0
+    project = tmp_path / "monitor_project"
+    shutil.copytree(ROOT / "monitor_project", project, ignore=shutil.ignore_patterns("target", "logs"))
+    env = {"OFFDAG_MONITOR_PROJECT_DIR": str(project)}
+    assert offdag(tmp_path, *as_of, env=env).code == 0
+    with duckdb.connect(str(tmp_path / "monitor.duckdb")) as connection:
+        [(sound,)] = connection.execute("select execution_seconds from fct_node_executions").fetchall()
+        connection.execute("update fct_node_executions set execution_seconds = 1e300")
+    model = project / "models" / "marts" / "runs" / "fct_node_executions.sql"
+    model.write_text(model.read_text() + "\n-- another rule\n")
+    assert offdag(tmp_path, *as_of, env=env).code == 0
+    with duckdb.connect(str(tmp_path / "monitor.duckdb")) as connection:
+        assert connection.execute("select execution_seconds from fct_node_executions").fetchall() == [(sound,)]
 
 
 def test_a_database_with_seeds_of_other_columns_is_taken_over(tmp_path: Path) -> None:

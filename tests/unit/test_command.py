@@ -152,6 +152,27 @@ def test_source_freshness_takes_over_what_it_understands() -> None:
     assert freshness_command(["./build.sh"]) == []
 
 
+@pytest.mark.parametrize(
+    ("command", "expected"),
+    [
+        ("uv run --project dbt dbt build", "uv run --project dbt dbt source freshness"),
+        ("docker compose run dbt dbt build -t ci", "docker compose run dbt dbt source freshness --target ci"),
+        ("docker run image/dbt build", "docker run image/dbt source freshness"),
+        ("dbt --project-dir dbt build", "dbt source freshness --project-dir dbt"),
+        ("dbt build --select dbt", "dbt source freshness"),
+        ("python -m dbt.cli.main build", "python -m dbt.cli.main source freshness"),
+    ],
+)
+def test_source_freshness_keeps_the_wrapper(command: str, expected: str) -> None:
+    assert freshness_command(command.split()) == expected.split()
+
+
+def test_values_with_spaces_stay_one_word(project: Path) -> None:
+    command = ["dbt", "build", "--vars", "{q: a & b}", "--target", "prod"]
+    assert DbtInvocation.parse(command, project, {}).target == "prod"
+    assert freshness_command(command)[1:] == ["source", "freshness", "--target", "prod", "--vars", "{q: a & b}"]
+
+
 def test_a_selection_is_recognised() -> None:
     assert selects(["dbt", "build", "--select=a"])
     assert not selects(["make", "-s", "dbt", "build"])

@@ -2,7 +2,7 @@
 {% macro changed_run_dates(source_name, table_name) -%}
     {%- set versions = {} -%}
     {%- if execute -%}
-        {%- set found = run_query(adapter.dispatch('run_date_versions', 'monitor')(source(source_name, table_name))) -%}
+        {%- set found = run_query(adapter.dispatch('run_date_versions', 'monitor')(source(source_name, table_name), local_md5(model.raw_code))) -%}
         {%- set known = {} -%}
         {%- if is_incremental() -%}
             {%- for row in run_query("select distinct run_date, run_date_version from " ~ this).rows -%}
@@ -18,20 +18,21 @@
     {{ return(versions) }}
 {%- endmacro %}
 
-{% macro default__run_date_versions(relation) -%}
+{#- The model's own code is part of the version: rows that older rules made are computed again. -#}
+{% macro default__run_date_versions(relation, rules) -%}
     select
         run_date,
-        cast(count(*) as {{ dbt.type_string() }}) as run_date_version
+        '{{ rules }}-' || cast(count(*) as {{ dbt.type_string() }}) as run_date_version
     from {{ relation }}
     group by run_date
 {%- endmacro %}
 
-{#- Files never change, so their names identify the content of a date: no file has to be opened. -#}
-{% macro duckdb__run_date_versions(relation) -%}
+{#- What a file of these tables holds never changes under its name, so the names identify the content of a date: none has to be opened. -#}
+{% macro duckdb__run_date_versions(relation, rules) -%}
     {%- set pattern = (relation | string).split("'")[1] -%}
     select
         cast(regexp_extract(file, 'run_date=([0-9-]+)', 1) as date) as run_date,
-        md5(string_agg(parse_filename(file), '|' order by file)) as run_date_version
+        md5('{{ rules }}|' || string_agg(parse_filename(file), '|' order by file)) as run_date_version
     from glob('{{ pattern }}')
     where parse_filename(file) not like '\_schema-%' escape '\'
     group by 1

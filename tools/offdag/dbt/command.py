@@ -28,7 +28,7 @@ _VERBS = BUILD_COMMANDS | {
 }  # fmt: skip
 _SELECTION = ("--select", "-s", "--models", "--model", "-m", "--selector", "--exclude")
 # Flags that also mean something to `dbt source freshness`.
-_SHARED_FLAGS = ("--target", "--target-path", "--log-path", "--profiles-dir", "--profile", "--project-dir")
+_SHARED_FLAGS = ("--target", "--target-path", "--log-path", "--profiles-dir", "--profile", "--project-dir", "--vars")
 
 
 @dataclass(frozen=True)
@@ -149,8 +149,10 @@ def dbt_words(command: Sequence[str]) -> list[str]:
 
     A wrapper may precede it (``uv run dbt ...``), and a shell's script may be one word (``sh -c 'dbt build'``).
     """
-    words = [part for word in command for part in (_split(word) if " " in word else [word])]
-    start = next((i for i, word in enumerate(words) if _DBT.fullmatch(Path(word).name)), None)
+    words, start = list(command), _program_at(command)
+    if start is None:
+        words = [part for word in command for part in (_split(word) if " " in word else [word])]
+        start = _program_at(words)
     if start is None:
         return []
     behind = words[start + 1 :]
@@ -180,7 +182,7 @@ def freshness_command(command: Sequence[str]) -> list[str]:
     words = dbt_words(command)
     if not words:
         return []
-    start = next((i for i, word in enumerate(command) if _DBT.fullmatch(Path(word).name)), None)
+    start = _program_at(command)
     if start is None:
         return []
     flags = [(name, flag_value(words, name, *(["-t"] if name == "--target" else []))) for name in _SHARED_FLAGS]
@@ -190,6 +192,17 @@ def freshness_command(command: Sequence[str]) -> list[str]:
         "freshness",
         *(part for name, value in flags if value for part in (name, value)),
     ]
+
+
+def _program_at(words: Sequence[str]) -> int | None:
+    """Where dbt is called: a wrapper's image, service or folder may have its name too (``docker compose run dbt dbt build``)."""
+    named = [i for i, word in enumerate(words) if _DBT.fullmatch(Path(word).name)]
+    if not named:
+        return None
+    verb = next((i for i, word in enumerate(words) if i > named[0] and word in _VERBS), len(words))
+    # What follows a flag is its value.
+    called = [i for i in named if i < verb and not (i and words[i - 1].startswith("-"))]
+    return (called or named[:1])[-1]
 
 
 def _split(word: str) -> list[str]:

@@ -161,20 +161,23 @@ def review_change(settings: Settings, options: ReviewOptions, show: Callable[[st
         # For the profile, which attaches the copy under production's name.
         database = {"OFFDAG_STATE_DATABASE": str(known.state.database.resolve())}
         settings = replace(settings, environ={**settings.environ, **database})
-    with SignalRelay() as relay:
-        outcome = run_and_collect(settings, options.project_dir, command, relay, observes=False)
-    build = Build.read(outcome.start.invocation.target_path) if outcome.left_results else None
-    if build and settings.github_workspace:
-        for line in workflow_commands(build, request.review.project_dir, settings.github_workspace):
-            show(line)
-    found = None
-    if build:
-        found = review(request, build, known.state) if known.state else review_alone(build, known.is_blind)
-    if known.state and not options.state_folder:
-        known.state.drop_database()
-    is_refused = bool(found and is_refused_by(found, options.fail_on))
     project = request.review.project_name or "dbt"
-    write_junit(project, build, options.out / "junit.xml")
+    found = None
+    try:
+        with SignalRelay() as relay:
+            outcome = run_and_collect(settings, options.project_dir, command, relay, observes=False)
+        build = Build.read(outcome.start.invocation.target_path) if outcome.left_results else None
+        # Before the comparison, which can fail: the results of the build are known.
+        write_junit(project, build, options.out / "junit.xml")
+        if build and settings.github_workspace:
+            for line in workflow_commands(build, request.review.project_dir, settings.github_workspace):
+                show(line)
+        if build and not relay.stopped_by:
+            found = review(request, build, known.state) if known.state else review_alone(build, known.is_blind)
+    finally:
+        if known.state and not options.state_folder:
+            known.state.drop_database()
+    is_refused = bool(found and is_refused_by(found, options.fail_on))
     text = summary(project, outcome.exit_code, found, remarks, is_refused)
     (options.out / "summary.md").write_text(text, encoding="utf-8")
     if settings.github_summary:
@@ -228,7 +231,10 @@ def _narrowed(request: Request, state: State | None, command: list[str], full: b
     """The command with the flags of a slim build, and a remark where it has none."""
     if full:
         return command, ["Everything is built, as --full asks."]
-    flags, why_none = slim_flags(request.production, request.review, state, command)
+    try:
+        flags, why_none = slim_flags(request.production, request.review, state, command)
+    except UsageError as problem:
+        flags, why_none = [], f"{problem.what} ({problem.where})"
     if why_none is None:
         return [*command, *flags], []
     return command, [
