@@ -101,6 +101,17 @@ def test_without_a_state_everything_is_built_with_a_remark(home: Path) -> None:
     assert len([r for r in results if r["unique_id"].startswith("model.")]) == 14
 
 
+def test_a_profile_without_production_builds_everything(home: Path) -> None:
+    profiles = home / "shop_project" / "profiles.yml"
+    profiles.write_text(profiles.read_text().replace("    prod:\n", "    production_elsewhere:\n"))
+    ended = review(home)
+    assert ended.code == 0, ended
+    text = (home / "out" / "summary.md").read_text()
+    assert "Production's database could not be copied" in text
+    assert "Everything is built: profile 'inventory' has no target 'prod'" in text
+    assert (home / "out" / "junit.xml").is_file()
+
+
 def test_a_full_build_skips_what_cannot_differ_and_without_the_file_compares_nothing(home: Path) -> None:
     ended = review(home, "--full", "--fail-on", "rows")
     assert ended.code == 0, ended
