@@ -62,7 +62,7 @@ def job(settings: Settings, project_dir: Path, no_freshness: bool, wait: float, 
     return run_job(settings, Job(project_dir, command, not no_freshness, wait), click.echo)
 
 
-@verb("offdag collect -e prod inventory_project/target", "history", "project", "environment", "monitor_project_dir")
+@verb("offdag collect -e prod inventory_project/target", "history", "project", "environment")
 @click.option("--recursive", "-r", is_flag=True, help="Also search the folders below each path.")
 @click.option(
     "--processes",

@@ -129,7 +129,6 @@ def diff(settings: Settings, output: str, **options: Any) -> int:
     "offdag ci --from prod --to ci --project-dir inventory_project -- dbt build --target ci",
     "history",
     "project",
-    "monitor_project_dir",
     "lock_timeout",
 )
 @_review_options

@@ -22,10 +22,11 @@ from offdag.collect.observe import observe_after_build
 from offdag.collect.places import ArtifactFile, Fingerprint, fingerprints
 from offdag.dbt.command import DbtInvocation, dbt_words
 from offdag.dbt.process import one_run_at_a_time, run_process
+from offdag.dbt.project import checked_project
 from offdag.dbt.redaction import redacted, secret_values
 from offdag.dbt.signals import SignalRelay
 from offdag.environment import UNKNOWN, resolve_environment
-from offdag.errors import OffdagError, UsageError, error_text
+from offdag.errors import OffdagError, error_text
 from offdag.history.compaction import compact_in_passing
 from offdag.history.history import History
 from offdag.origin import Origin
@@ -138,12 +139,7 @@ def run_and_collect(
         UsageError: There is no dbt project, the program does not exist, or another run keeps the target folder.
     """
     invocation = DbtInvocation.parse(command, cwd, settings.environ)
-    if not invocation.project.file.is_file():
-        raise UsageError(
-            "there is no dbt project",
-            str(invocation.project.file),
-            "offdag run --project-dir inventory_project -- dbt build",
-        )
+    checked_project(invocation.project_dir, settings.environ, "offdag run --project-dir inventory_project -- dbt build")
     with one_run_at_a_time(invocation.target_path, settings.lock_timeout, relay):
         start = RunStart(
             job_run_id=uuid.uuid4().hex,

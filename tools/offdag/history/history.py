@@ -7,7 +7,7 @@
     contents/<kind>/<hash>.json                                    content that is in the tables, by its hash
     intents/<sink>/<channel>/<number>.json
 
-A file's name is its identity, so writing the same thing twice changes nothing.
+A file's name is its identity, so writing the same rows twice changes nothing; readers rely on it that a name always holds the same rows.
 """
 
 from __future__ import annotations

@@ -48,8 +48,15 @@ class Marts:
             ) from error
 
     def monitor_run(self) -> MonitorRun:
-        """The monitor run that made the marts."""
-        return self.rows(MonitorRun)[0]
+        """The monitor run that made the marts.
+
+        Raises:
+            MonitorError: It did not come to its end.
+        """
+        found = self.rows(MonitorRun)
+        if not found:
+            raise MonitorError("the monitor's last run did not come to its end", MonitorRun.mart, "offdag monitor")
+        return found[0]
 
 
 @contextmanager
