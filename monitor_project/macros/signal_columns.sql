@@ -1,11 +1,12 @@
 {#- Documented in _macros.yml. -#}
-{% macro signal_columns(relation) -%}
+{% macro signal_columns(relation, holds_until='observed_at') -%}
     select
         signal_key,
         kind,
         project,
         environment,
         observed_at,
+        {{ holds_until }} as holds_until,
         invocation_id,
         is_bad,
         severity,

@@ -10,6 +10,7 @@ import random
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,8 @@ SUBJECTS: dict[str, tuple[str, ...]] = {
         "dim_product_stock",
         "fct_notifications_due",
     ),
+    "stays_out_of_stock": ("fct_incidents", "fct_stock_counts"),
+    "stays_flaky": ("fct_incidents", "fct_test_flakiness"),
 }
 # More rows are not read by anybody.
 MOST_ROWS = 16
@@ -78,10 +81,10 @@ class MonitoredHome:
     def database(self) -> Path:
         return self.home / "monitor.duckdb"
 
-    def build(self, *arguments: str) -> CommandResult:
+    def build(self, *arguments: str, as_of: datetime = histories.AS_OF) -> CommandResult:
         project = str(self.home / "monitor_project")
-        as_of = histories.AS_OF.isoformat()
-        return offdag(self.home, "monitor", "--monitor-project-dir", project, "--as-of", as_of, *arguments)
+        moment = as_of.isoformat()
+        return offdag(self.home, "monitor", "--monitor-project-dir", project, "--as-of", moment, *arguments)
 
     def rows(self, mart: str) -> list[dict[str, Any]]:
         """All rows, in a fixed order; keys that are hashes and the versions of files are left out."""
@@ -176,6 +179,23 @@ def test_artifacts_in_any_order_give_the_same_incidents(
             as_csv(monitored.rows(mart)).splitlines(), as_csv(shuffled.rows(mart)).splitlines(), mart, mart, n=0
         )
     )
+
+
+@pytest.mark.parametrize("days", [1, 2, 4])
+def test_an_open_incident_is_the_same_one_later(monitored: MonitoredHome, days: int) -> None:
+    """Otherwise it would be announced again."""
+    query = "select signal_key, started_at, ended_at from fct_incidents"
+    as_of = histories.AS_OF - timedelta(days=days)
+    database = monitored.home / f"earlier_{days}.duckdb"
+    built = monitored.build("--monitor-database", str(database), as_of=as_of)
+    assert built.code == 0, built
+    with duckdb.connect(str(database), read_only=True) as connection:
+        was_open = {(key, start) for key, start, end in connection.execute(query).fetchall() if end is None}
+    with duckdb.connect(str(monitored.database), read_only=True) as connection:
+        ends = {(key, start): end for key, start, end in connection.execute(query).fetchall()}
+    assert len(was_open) > 5
+    assert was_open <= set(ends)
+    assert all(ends[incident] is None or ends[incident] > as_of for incident in was_open)
 
 
 QUESTIONS = (ROOT / "docs" / "questions.md").read_text()

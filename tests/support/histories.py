@@ -247,6 +247,14 @@ STORIES: dict[str, Callable[[], list[Moment]]] = {
             6: {"Moss": 30, "Fern": 0, "Ivy": 12},
         }
     ),
+    # Observed each week, with the same stock: one incident for 60 days.
+    "stays_out_of_stock": lambda: stock(
+        {-51: {"Moss": 5}, -50: {"Moss": 0}, **{week * 7.0 - 43: {"Moss": 0} for week in range(8)}}
+    ),
+    # Flips on six days, then passes for 16: flaky all the time, since the flips are among its last 20 runs.
+    "stays_flaky": lambda: [
+        build(day, _TEST_FAILS if day < -6 and day % 2 else None, only=(ORDERS, UNIQUE)) for day in range(-12, 10)
+    ],
 }
 
 

@@ -1,5 +1,5 @@
 -- Consecutive bad observations of a signal form one incident (gaps and islands). The next observation that is not bad ends it: false
--- (good again) resolves it, null (removed) closes it. An incident also ends after close_after_days without an observation; a bad
+-- (good again) resolves it, null (removed) closes it. An incident also ends close_after_days after its last observation ceased to hold; a bad
 -- observation after that opens another one. An incident without an end is closed if its node was removed, else it is open.
 with
 
@@ -27,10 +27,10 @@ sequenced as (
 
     select
         *,
-        lag(observed_at) over (
+        lag(greatest(observed_at, holds_until)) over (
             partition by signal_key
             order by observed_at, case when is_bad then 0 else 1 end, invocation_id
-        ) as previous_observed_at
+        ) as previous_held_until
     from watched
 
 ),
@@ -42,7 +42,7 @@ gapped as (
         case
             when
                 kind not in ({% for kind in var('clock_signal_kinds') %}'{{ kind }}'{{ ', ' if not loop.last }}{% endfor %})
-                and observed_at > {{ dbt.dateadd('day', var('close_after_days'), 'previous_observed_at') }}
+                and observed_at > {{ dbt.dateadd('day', var('close_after_days'), 'previous_held_until') }}
                 then 1
             else 0
         end as is_after_gap
@@ -83,6 +83,7 @@ bad as (
         ) as latest_number,
         min(observed_at) over (partition by signal_key, island_number, gap_number) as started_at,
         max(observed_at) over (partition by signal_key, island_number, gap_number) as last_bad_at,
+        max(greatest(observed_at, holds_until)) over (partition by signal_key, island_number, gap_number) as last_held_at,
         first_value(invocation_id) over (
             partition by signal_key, island_number, gap_number
             order by observation_number
@@ -170,7 +171,7 @@ judged as (
         and nodes.node_id is null
         and manifests.manifest_at > islands.last_bad_at as is_node_gone,
         successors.node_id is not null as has_successor,
-        {{ dbt.dateadd('day', var('close_after_days'), 'islands.last_bad_at') }} as unobserved_at
+        {{ dbt.dateadd('day', var('close_after_days'), 'islands.last_held_at') }} as unobserved_at
     from islands
     left join ends
         on

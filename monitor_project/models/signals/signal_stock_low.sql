@@ -33,7 +33,15 @@ judged as (
 
     select
         *,
-        is_low or (inventory_count <= 0 and coalesce(was_low, false)) as is_bad_now
+        is_low or (inventory_count <= 0 and coalesce(was_low, false)) as is_bad_now,
+        -- A count holds until the next one, or as long as the product was seen in the snapshot.
+        coalesce(
+            lead(counted_at) over (
+                partition by project, environment, product_id
+                order by counted_at
+            ),
+            case when is_still_sold then last_observed_at else counted_at end
+        ) as held_until
     from sequenced
 
 ),
@@ -74,6 +82,7 @@ observed as (
         moments.project,
         moments.environment,
         moments.observed_at,
+        moments.held_until,
         cast(null as {{ dbt.type_string() }}) as invocation_id,
         moments.is_bad,
         'warning' as severity,
@@ -98,4 +107,4 @@ observed as (
 
 )
 
-{{ signal_columns('observed') }}
+{{ signal_columns('observed', 'held_until') }}

@@ -14,13 +14,29 @@ nodes as (
 
 ),
 
+-- A count holds until the next one, or as long as the product was seen in the snapshot.
+held as (
+
+    select
+        *,
+        coalesce(
+            lead(counted_at) over (
+                partition by project, environment, product_id
+                order by counted_at
+            ),
+            case when is_still_sold then last_observed_at else counted_at end
+        ) as held_until
+    from stock_counts
+
+),
+
 moments as (
 
     select
         *,
         counted_at as observed_at,
         inventory_count <= 0 as is_bad
-    from stock_counts
+    from held
 
     union all
 
@@ -29,7 +45,7 @@ moments as (
         *,
         last_observed_at as observed_at,
         case when is_still_sold then inventory_count <= 0 end as is_bad
-    from stock_counts
+    from held
     where
         is_latest
         and counted_at < last_observed_at
@@ -44,6 +60,7 @@ observed as (
         moments.project,
         moments.environment,
         moments.observed_at,
+        moments.held_until,
         cast(null as {{ dbt.type_string() }}) as invocation_id,
         moments.is_bad,
         'error' as severity,
@@ -70,4 +87,4 @@ observed as (
 
 )
 
-{{ signal_columns('observed') }}
+{{ signal_columns('observed', 'held_until') }}

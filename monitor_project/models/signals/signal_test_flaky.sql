@@ -22,6 +22,7 @@ observed as (
         judged.project,
         judged.environment,
         judged.observed_at,
+        judged.holds_until,
         judged.invocation_id,
         judged.is_flaky as is_bad,
         'warning' as severity,
@@ -50,4 +51,4 @@ observed as (
 
 )
 
-{{ signal_columns('observed') }}
+{{ signal_columns('observed', 'holds_until') }}

@@ -32,6 +32,10 @@ numbered as (
             partition by project, environment, node_id
             order by observed_at, invocation_id
         ) as was_pass,
+        lag(observed_at) over (
+            partition by project, environment, node_id
+            order by observed_at, invocation_id
+        ) as prior_observed_at,
         lag(invocation_id) over (
             partition by project, environment, node_id
             order by observed_at, invocation_id
@@ -173,7 +177,8 @@ flips as (
 
 ),
 
--- is_flaky can change only where a flip enters or leaves the window, and where flaky_least_runs is reached.
+-- is_flaky can change only where a flip enters or leaves the window, and where flaky_least_runs is reached. The first run after a long
+-- gap is evaluated too, since an incident may have ended in it.
 evaluated_runs as (
 
     select
@@ -200,6 +205,21 @@ evaluated_runs as (
         node_id,
         {{ var('flaky_least_runs') }} as run_number
     from flipping
+
+    union
+
+    select
+        numbered.project,
+        numbered.environment,
+        numbered.node_id,
+        numbered.run_number
+    from numbered
+    inner join flipping
+        on
+            numbered.project = flipping.project
+            and numbered.environment = flipping.environment
+            and numbered.node_id = flipping.node_id
+    where numbered.observed_at > {{ dbt.dateadd('day', var('close_after_days'), 'numbered.prior_observed_at') }}
 
     union
 
@@ -248,6 +268,7 @@ judged as (
         numbered.invocation_id,
         numbered.observed_at,
         numbered.is_pass,
+        numbered.observed_at > {{ dbt.dateadd('day', var('close_after_days'), 'numbered.prior_observed_at') }} as is_after_gap,
         least(counted.run_number, {{ var('flaky_runs') }} + 1) as run_count,
         case
             when counted.run_number >= {{ var('flaky_least_runs') }}
@@ -279,28 +300,48 @@ compared as (
 
 ),
 
-final as (
+shown as (
 
     select
-        {{ surrogate_key(['project', 'environment', 'node_id', 'invocation_id', 'observed_at']) }} as test_flakiness_id,
-        project,
-        environment,
-        node_id,
-        invocation_id,
-        observed_at,
-        is_pass,
-        is_flip,
-        is_unexplained_flip,
-        cast(flip_count as bigint) as flip_count,
-        cast(retry_pass_count as bigint) as retry_pass_count,
-        cast(run_count as bigint) as run_count,
-        is_flaky,
-        newest_number = 1 as is_latest
+        *,
+        lead(run_number) over (
+            partition by project, environment, node_id
+            order by run_number
+        ) as next_run_number
     from compared
     where
         is_flip
+        or is_after_gap
         or newest_number = 1
         or coalesce(is_flaky, false) != coalesce(was_flaky, false)
+
+),
+
+final as (
+
+    select
+        {{ surrogate_key(['shown.project', 'shown.environment', 'shown.node_id', 'shown.invocation_id', 'shown.observed_at']) }} as test_flakiness_id,
+        shown.project,
+        shown.environment,
+        shown.node_id,
+        shown.invocation_id,
+        shown.observed_at,
+        coalesce(last_alike.observed_at, shown.observed_at) as holds_until,
+        shown.is_pass,
+        shown.is_flip,
+        shown.is_unexplained_flip,
+        cast(shown.flip_count as bigint) as flip_count,
+        cast(shown.retry_pass_count as bigint) as retry_pass_count,
+        cast(shown.run_count as bigint) as run_count,
+        shown.is_flaky,
+        shown.newest_number = 1 as is_latest
+    from shown
+    left join numbered as last_alike
+        on
+            shown.project = last_alike.project
+            and shown.environment = last_alike.environment
+            and shown.node_id = last_alike.node_id
+            and shown.next_run_number - 1 = last_alike.run_number
 
 )
 

@@ -5,7 +5,7 @@ source as (
     select *
     from {{ without_copies(
         source('history', 'artifact_verdicts'),
-        ['collected_at', 'path', 'kind']
+        ['collected_at', 'project', 'environment', 'path', 'kind', 'sha256']
     ) }} as copies
 
 ),

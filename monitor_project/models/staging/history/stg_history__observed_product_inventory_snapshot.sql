@@ -5,7 +5,7 @@ source as (
     select *
     from {{ without_copies(
         source('history', 'observed_product_inventory_snapshot'),
-        ['_content_hash', 'product_id', 'dbt_valid_from']
+        ['_project', '_environment', '_content_hash', 'product_id', 'dbt_valid_from']
     ) }} as copies
 
 ),
