@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -15,6 +16,16 @@ from sim.slack import FakeSlack
 from support import artifacts
 from support.command import offdag
 from support.receiver import Receiver
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _default_signals() -> None:
+    """Programs that tests start get signals, also where pytest itself runs under nohup or in a shell's background."""
+    for number in (signal.SIGHUP, signal.SIGQUIT, signal.SIGTERM):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
