@@ -177,6 +177,15 @@ def _fails(status: str, message: str, failures: int | None = None) -> dict[str, 
     return {"status": status, "message": message, "failures": failures}
 
 
+def _unreachable(moment: Moment) -> Moment:
+    """The build as it ends where the warehouse cannot be reached: what ran has the same error."""
+    for result in moment.documents["run_results"]["results"]:
+        if result["status"] not in ("skipped", "no-op"):
+            first = f"Database Error in {result['unique_id']}"
+            result.update(_fails("error", f"{first}\n  could not connect to server: Connection refused"))
+    return moment
+
+
 _TEST_FAILS = {UNIQUE: _fails("fail", "Got 1 result, configured to fail if != 0", 1)}
 _CONTRACT = {"config": {"materialized": "table", "contract": {"enforced": True}, "meta": {"owner": "@desk"}}}
 
@@ -200,6 +209,17 @@ STORIES: dict[str, Callable[[], list[Moment]]] = {
         check(3, {LOADS: ("error", 29), NO_LOADS: ("pass", 0.5)}),
         check(4, {LOADS: ("pass", 0.2)}),
         check(6, {LOADS: ("pass", 0.2)}),
+    ],
+    "warehouse_unreachable": lambda: [build(0), _unreachable(build(1)), _unreachable(build(2)), build(3)],
+    "warning_grows": lambda: [
+        build(0, {WARNS: _fails("warn", "Got 3 results, configured to warn if != 0", 3)}),
+        build(1, {WARNS: _fails("fail", "Got 30 results, configured to fail if > 10", 30)}),
+    ],
+    "reused": lambda: [
+        *(build(day, only=(STAGING, ORDERS, UNIQUE)) for day in range(2)),
+        build(2, _TEST_FAILS, only=(STAGING, ORDERS, UNIQUE)),
+        # What dbt State takes over is no pass: the incident stays open.
+        build(3, {node: {"status": "reused"} for node in (STAGING, ORDERS, UNIQUE)}, only=(STAGING, ORDERS, UNIQUE)),
     ],
     "interrupted": lambda: [build(0), killed(1), build(2)],
     "schedule_missed": lambda: [build(0), build(1), build(4)],

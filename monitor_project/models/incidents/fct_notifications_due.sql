@@ -165,15 +165,23 @@ destinations as (
 
 ),
 
--- A changed route does not announce the incident again in the new channel.
+-- A changed route does not announce the incident again in the new channel, but a warning that became an error is announced there.
 moved as (
 
     select
-        incident_id,
-        sink
+        destinations.incident_id,
+        destinations.sink,
+        incidents.routed_severity = 'error' and max(case when sent_states.is_error_sent then 1 else 0 end) = 0 as is_worse
     from destinations
-    where not is_routed
-    group by incident_id, sink
+    inner join sent_states
+        on
+            destinations.incident_id = sent_states.incident_id
+            and destinations.sink = sent_states.sink
+            and destinations.channel = sent_states.channel
+    inner join incidents
+        on destinations.incident_id = incidents.incident_id
+    where not destinations.is_routed
+    group by destinations.incident_id, destinations.sink, incidents.routed_severity
 
 ),
 
@@ -185,7 +193,8 @@ routed as (
         destinations.channel,
         destinations.mention,
         destinations.reminder_hours,
-        destinations.is_routed and moved.incident_id is null as may_open,
+        destinations.is_routed and coalesce(moved.is_worse, true) as may_open,
+        destinations.is_routed or not moved.is_worse as may_remind,
         seen_projects.run_count is null as is_first_report
     from incidents
     inner join destinations
@@ -219,12 +228,14 @@ judged as (
             when
                 routed.incident_status = 'open'
                 and sent_states.is_opened_sent
+                and routed.may_open
                 and routed.routed_severity = 'error'
                 and not sent_states.is_error_sent
                 then 'opened'
             when
                 routed.incident_status = 'open'
                 and sent_states.is_opened_sent
+                and routed.may_remind
                 and sent_states.last_sent_at <= {{ dbt.dateadd('hour', '-routed.reminder_hours', as_of()) }}
                 then 'reminder'
             when

@@ -14,7 +14,7 @@ executed as (
         failure_count,
         observed_at,
         message
-    from {{ ref('fct_node_executions') }}
+    from {{ outside_mass_failures(ref('fct_node_executions'), ref('fct_mass_failures')) }} as executions
     where
         is_build
         and resource_type not in ('test', 'unit_test')

@@ -214,6 +214,7 @@ class Invocation(MartRow, frozen=True, kw_only=True):
         warning_count: Tests or freshness checks that warned.
         skipped_count: Nodes that were skipped.
         no_op_count: Results of exposures and saved queries: nothing to run.
+        reused_count: Results that dbt State took from an earlier run: nothing ran, nothing was tested.
         unknown_count: Results with a status that this version does not know.
         result_count: Number of results in the artifact.
     """
@@ -241,6 +242,7 @@ class Invocation(MartRow, frozen=True, kw_only=True):
     warning_count: int
     skipped_count: int
     no_op_count: int
+    reused_count: int
     unknown_count: int
     result_count: int
 
@@ -253,7 +255,7 @@ class NodeExecution(MartRow, frozen=True, kw_only=True):
         invocation_id: dbt's id of one command.
         node_id: dbt's unique_id of the node.
         resource_type: dbt's type of the node: model, test, seed, snapshot, source, exposure, unit_test, ...
-        outcome: success, failure, warning, skipped, no-op (nothing to run), or unknown (a status that this version does not know).
+        outcome: success, failure, warning, skipped, no-op (nothing to run), reused (an earlier result), or unknown.
         failure_count: Rows that a test returned; 0 if it passed, even with rows below its threshold.
         execution_seconds: Seconds that dbt spent on the node. None if it did not run.
         started_at: Start (naive UTC). None if dbt did not write it.
@@ -301,7 +303,7 @@ class SourceCheck(MartRow, frozen=True, kw_only=True):
         environment: Environment of the run, such as prod, as given to offdag; ``unknown`` if not given.
         node_id: dbt's unique_id of the node.
         freshness_status: dbt's status in lower case, such as pass, warn, error (stale) or runtime error (the query failed).
-        outcome: success, failure, warning, skipped, no-op (nothing to run), or unknown (a status that this version does not know).
+        outcome: success, failure, warning, skipped, no-op (nothing to run), reused (an earlier result), or unknown.
         is_empty: Whether the table had no rows.
         age_seconds: Seconds from the last load to the check. None if the table is empty or the query failed.
         warn_after_seconds: dbt's warn_after threshold in seconds. None without one.

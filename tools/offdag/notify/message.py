@@ -20,6 +20,7 @@ _STATE = {
     "source_stale": "STALE",
     "source_unchecked": "NOT CHECKED",
     "run_incomplete": "NOT BUILT",
+    "mass_failure": "FAILED",
     "run_missing": "MISSING",
     "model_slow": "SLOW",
     "test_flaky": "FLAKY",
@@ -194,8 +195,8 @@ def _next_command(row: DueNotification) -> str | None:
         return f"dbt build --select {node[2]}+" if row.kind == "node_failed" and len(node) > 2 else "dbt retry"
     if row.kind in ("source_stale", "source_unchecked") and len(node) > 3:
         return f"dbt source freshness --select source:{node[2]}.{node[3]}"
-    if row.kind == "run_incomplete":
-        return "dbt parse"
+    if row.kind in ("run_incomplete", "mass_failure"):
+        return "dbt debug" if row.kind == "mass_failure" else "dbt parse"
     if row.kind in ("model_slow", "schema_changed", "volume_odd") and len(node) > 2:
         return f"dbt build --select +{node[2]}"
     return None

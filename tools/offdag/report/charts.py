@@ -14,6 +14,7 @@ _COLORS = {
     "failure": "#c8342b",
     "skipped": "#9aa0a6",
     "no-op": "#d0d4d9",
+    "reused": "#c3d3e0",
     "unknown": "#7b4fa3",
 }
 _LATEST_RUNS = 60

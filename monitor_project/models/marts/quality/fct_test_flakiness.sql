@@ -16,6 +16,8 @@ executed as (
         is_build
         and resource_type in ('test', 'unit_test')
         and outcome in ('success', 'failure')
+        -- A test that could not run says nothing about its result.
+        and node_status not in ('error', 'runtime error')
         and observed_at <= {{ as_of() }}
 
 ),

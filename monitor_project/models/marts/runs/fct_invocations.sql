@@ -35,6 +35,7 @@ node_counts as (
         sum(case when outcome = 'warning' then 1 else 0 end) as warning_count,
         sum(case when outcome = 'skipped' then 1 else 0 end) as skipped_count,
         sum(case when outcome = 'no-op' then 1 else 0 end) as no_op_count,
+        sum(case when outcome = 'reused' then 1 else 0 end) as reused_count,
         sum(case when outcome = 'unknown' then 1 else 0 end) as unknown_count
     from node_executions
     group by project, environment, invocation_id
@@ -50,6 +51,7 @@ node_counts as (
         sum(case when outcome = 'warning' then 1 else 0 end) as warning_count,
         0 as skipped_count,
         0 as no_op_count,
+        0 as reused_count,
         sum(case when outcome = 'unknown' then 1 else 0 end) as unknown_count
     from source_freshness
     group by project, environment, invocation_id
@@ -84,6 +86,7 @@ with_results as (
         coalesce(node_counts.warning_count, 0) as warning_count,
         coalesce(node_counts.skipped_count, 0) as skipped_count,
         coalesce(node_counts.no_op_count, 0) as no_op_count,
+        coalesce(node_counts.reused_count, 0) as reused_count,
         coalesce(node_counts.unknown_count, 0) as unknown_count,
         invocations.result_count,
         invocations.elapsed_seconds,
@@ -136,6 +139,7 @@ without_results as (
         0 as warning_count,
         0 as skipped_count,
         0 as no_op_count,
+        0 as reused_count,
         0 as unknown_count,
         0 as result_count,
         cast(null as {{ dbt.type_float() }}) as elapsed_seconds,
@@ -174,9 +178,9 @@ numbered as (
             rows between unbounded preceding and current row
         ) as build_number,
         case
-            when is_build and invocation_id is not null
+            when is_build and invocation_id is not null and invocation_status != 'empty'
                 then row_number() over (
-                    partition by project, environment, is_build, invocation_id is not null
+                    partition by project, environment, is_build, invocation_id is not null, invocation_status != 'empty'
                     order by ended_at desc, run_id desc
                 )
         end as newest_build_number
@@ -204,6 +208,7 @@ final as (
         cast(warning_count as bigint) as warning_count,
         cast(skipped_count as bigint) as skipped_count,
         cast(no_op_count as bigint) as no_op_count,
+        cast(reused_count as bigint) as reused_count,
         cast(unknown_count as bigint) as unknown_count,
         cast(result_count as bigint) as result_count,
         cast(elapsed_seconds as double) as elapsed_seconds,

@@ -32,10 +32,12 @@ judged as (
         *,
         lower(status) as node_status,
         case
-            when lower(status) in ('success', 'pass', 'reused') then 'success'
+            when lower(status) in ('success', 'pass') then 'success'
             when lower(status) in ('error', 'fail', 'runtime error', 'partial success') then 'failure'
             when lower(status) = 'warn' then 'warning'
             when lower(status) = 'skipped' then 'skipped'
+            -- dbt State took an earlier result: nothing ran and nothing was tested.
+            when lower(status) = 'reused' then 'reused'
             -- Exposures and saved queries: there is nothing to run.
             when lower(status) = 'no-op' then 'no-op'
             else 'unknown'
@@ -59,7 +61,7 @@ final as (
         judged.outcome,
         {{ bounded('judged.failures', 'count') }} as failure_count,
         -- dbt writes 0 seconds for nodes that did not run.
-        case when judged.outcome not in ('skipped', 'no-op') then {{ bounded('judged.execution_seconds', 'duration') }} end as execution_seconds,
+        case when judged.outcome not in ('skipped', 'no-op', 'reused') then {{ bounded('judged.execution_seconds', 'duration') }} end as execution_seconds,
         judged.started_at,
         judged.execute_started_at,
         judged.completed_at,

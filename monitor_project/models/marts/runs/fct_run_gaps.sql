@@ -18,6 +18,22 @@ cadences as (
 
 ),
 
+first_builds as (
+
+    select *
+    from (
+        select
+            *,
+            row_number() over (
+                partition by project, environment
+                order by ended_at, run_id
+            ) as build_number
+        from builds
+    ) as numbered
+    where build_number = 1
+
+),
+
 spaced as (
 
     select
@@ -43,7 +59,7 @@ spaced as (
 
     union all
 
-    -- Cadences with a `since` date and no build so far.
+    -- From a cadence's `since` date to the first build ever, if that came later.
     select
         cadences.project,
         cadences.environment,
@@ -51,16 +67,16 @@ spaced as (
         cast(cadences.since as {{ dbt.type_timestamp() }}) as last_build_at,
         cadences.every_hours,
         cadences.grace_hours,
-        min(builds.run_id) as next_run_id,
-        min(builds.ended_at) as next_build_at
+        first_builds.run_id as next_run_id,
+        first_builds.ended_at as next_build_at
     from cadences
-    left join builds
+    left join first_builds
         on
-            cadences.project = builds.project
-            and cadences.environment = builds.environment
-    where cadences.since is not null
-    group by cadences.project, cadences.environment, cadences.since, cadences.every_hours, cadences.grace_hours
-    having count(builds.run_id) = 0
+            cadences.project = first_builds.project
+            and cadences.environment = first_builds.environment
+    where
+        cadences.since is not null
+        and (first_builds.ended_at is null or first_builds.ended_at >= cadences.since)
 
 ),
 

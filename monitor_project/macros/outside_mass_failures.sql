@@ -1,0 +1,15 @@
+{#- Documented in _macros.yml. -#}
+{% macro outside_mass_failures(executions, mass_failures) -%}
+    (
+        select watched.*
+        from {{ executions }} as watched
+        left join {{ mass_failures }} as mass_failures
+            on
+                watched.project = mass_failures.project
+                and watched.environment = mass_failures.environment
+                and watched.invocation_id = mass_failures.invocation_id
+                and watched.node_status in ('error', 'runtime error')
+                and {{ error_summary('watched.message') }} = mass_failures.cause
+        where mass_failures.invocation_id is null
+    )
+{%- endmacro %}
