@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
+from offdag.clock import utc_now
 from sim.slack import TOKEN, FakeSlack
+from support import artifacts
 from support.command import CommandResult, offdag
 
 
@@ -55,3 +58,32 @@ def test_channels_of_a_node_are_listed(failure: Path, slack: FakeSlack) -> None:
     assert len(rows) == 2, ended
     assert all("#data-alerts" in row for row in rows)
     assert slack.posted == []
+
+
+def test_without_builds_there_is_nothing_to_be_alerted_of(tmp_path: Path) -> None:
+    assert offdag(tmp_path, "monitor").code == 0
+    ended = offdag(tmp_path, "doctor")
+    assert ended.code == 2, ended
+    assert "BAD  builds: no builds; none is of an alerting environment" in ended.out
+
+
+def test_builds_of_other_environments_are_named(tmp_path: Path) -> None:
+    at = utc_now()
+    target = artifacts.write(
+        tmp_path / "target", run_results=artifacts.run_results([artifacts.result("model.p.m", at=at)], at)
+    )
+    assert offdag(tmp_path, "collect", "-e", "nightly", "--project", "p", str(target)).code == 0
+    monitored = offdag(tmp_path, "monitor")
+    assert "nothing is alerted of nightly" in monitored.err
+    assert "not alerted: nightly" in offdag(tmp_path, "doctor").out
+
+
+def test_an_environment_without_a_build_for_a_week_is_bad(tmp_path: Path) -> None:
+    at = utc_now() - timedelta(days=8)
+    target = artifacts.write(
+        tmp_path / "target", run_results=artifacts.run_results([artifacts.result("model.p.m", at=at)], at)
+    )
+    assert offdag(tmp_path, "collect", "-e", "prod", "--project", "p", str(target)).code == 0
+    monitored = offdag(tmp_path, "monitor")
+    assert f"1 build, the newest {at:%Y-%m-%d %H:%M} UTC, in {tmp_path / 'history'}" in monitored.err
+    assert "BAD  builds: 1 build" in offdag(tmp_path, "doctor").out

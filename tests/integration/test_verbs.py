@@ -122,11 +122,19 @@ def test_the_key_that_incidents_show_is_enough(failure: Path) -> None:
     assert printed.out.strip().endswith(",,,2099-01-01,known")
 
 
-def test_the_heartbeat_follows_a_monitor_run(tmp_path: Path, receiver: Receiver) -> None:
+def test_the_heartbeat_follows_a_monitor_run(failure: Path, receiver: Receiver) -> None:
     env = {"OFFDAG_HEARTBEAT_URL": receiver.url}
-    assert offdag(tmp_path, "monitor", env=env).code == 0
-    gone = offdag(tmp_path, "monitor", "--monitor-project-dir", str(tmp_path / "nowhere"), env=env)
+    assert offdag(failure, "monitor", env=env).code == 0
+    gone = offdag(failure, "monitor", "--monitor-project-dir", str(failure / "nowhere"), env=env)
     assert gone.code == 2
     assert [path for path, _, _ in receiver.received] == [f"/{SECRET}", f"/{SECRET}/fail"]
     assert receiver.received[0][2].startswith("monitored as of ")
     assert SECRET not in gone.err
+
+
+def test_an_empty_history_calls_no_heartbeat(tmp_path: Path, receiver: Receiver) -> None:
+    ended = offdag(tmp_path, "monitor", env={"OFFDAG_HEARTBEAT_URL": receiver.url})
+    assert ended.code == 0, ended
+    assert receiver.received == []
+    assert "the history has no build: nothing is monitored" in ended.err
+    assert str(tmp_path / "history") in ended.err

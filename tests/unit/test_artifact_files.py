@@ -166,3 +166,12 @@ def test_a_new_manifest_reads_no_more_however_many_there_were(
     assert counts[-1] == counts[10] < 30
     # The node that never changed is written once.
     assert history.read("nodes")["unique_id"].to_pylist().count("model.p.n") == 1
+
+
+def test_other_files_of_dbt_are_passed_over(tmp_path: Path) -> None:
+    for name in ("semantic_manifest.json", "graph_summary.json", "partial_parse.json", "semantic_manifest.json.gz"):
+        (tmp_path / "manifests" / name).parent.mkdir(exist_ok=True)
+        (tmp_path / "manifests" / name).write_text("{}")
+    (tmp_path / "manifests" / "2026-01-31.json").write_text("{}")
+    found = find_artifacts([str(tmp_path)], recursive=True)
+    assert [file.file_name for file in found] == ["2026-01-31.json"]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from offdag.clock import utc_now
 from offdag.errors import OffdagError, UsageError, first_line
 from offdag.history.history import History
+from offdag.monitor.coverage import Coverage
 from offdag.monitor.marts import open_marts
 from offdag.monitor.rows import NodeRoute
 from offdag.notify.message import Message
@@ -47,7 +48,7 @@ class Check:
 def checks(settings: Settings, with_message: bool) -> Iterator[Check]:
     """All checks in order; a failed check of the history or the marts does not stop the others."""
     yield _history(settings)
-    yield _marts(settings)
+    yield from _marts(settings)
     if settings.slack_token:
         yield from _slack(settings, with_message)
     elif settings.slack_webhook:
@@ -77,14 +78,30 @@ def _history(settings: Settings) -> Check:
     return Check("history", True, f"{settings.history} can be read and written, and creates files exclusively")
 
 
-def _marts(settings: Settings) -> Check:
+def _marts(settings: Settings) -> Iterator[Check]:
     try:
         with open_marts(settings.monitor_database, settings.wait_as("doctor")) as marts:
-            as_of = marts.monitor_run().as_of
+            as_of, coverage = marts.monitor_run().as_of, Coverage.of(marts)
     except OffdagError as error:
-        return Check("marts", False, error.what, error.next_command)
+        yield Check("marts", False, error.what, error.next_command)
+        return
     is_fresh = settings.now - as_of <= _FRESH
-    return Check("marts", is_fresh, f"as of {as_of:%Y-%m-%d %H:%M} UTC", "" if is_fresh else "offdag monitor")
+    yield Check("marts", is_fresh, f"as of {as_of:%Y-%m-%d %H:%M} UTC", "" if is_fresh else "offdag monitor")
+    yield _builds(coverage)
+
+
+def _builds(coverage: Coverage) -> Check:
+    """Whether there is anything to be alerted of: without builds no incident can be open."""
+    other = f"; not alerted: {', '.join(coverage.not_alerting)}" if coverage.not_alerting else ""
+    if not coverage.alerting:
+        what = f"{coverage}; none is of an alerting environment{other}"
+        return Check(
+            "builds", False, what, "offdag run -e prod -- dbt build    # or alerting_environments in dbt_project.yml"
+        )
+    if coverage.silent:
+        what = f"{coverage}; none for a long time: {', '.join(coverage.silent)}"
+        return Check("builds", False, what, "offdag run -e prod -- dbt build")
+    return Check("builds", True, f"{coverage}{other}")
 
 
 def _slack(settings: Settings, with_message: bool) -> Iterator[Check]:

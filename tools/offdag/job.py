@@ -14,11 +14,12 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from offdag.errors import ExitCode, OffdagError, UsageError
+from offdag.errors import ExitCode, OffdagError, UsageError, error_text
 from offdag.settings import Settings
 
 if TYPE_CHECKING:
     from offdag.dbt.signals import SignalRelay
+    from offdag.monitor.coverage import Coverage
     from offdag.monitor.rows import DueNotification
     from offdag.notify.sinks import Payload
 
@@ -32,7 +33,7 @@ def run_monitor(settings: Settings, all_tests: bool = False) -> int:
     """Build the monitor and call the heartbeat.
 
     Returns:
-        The number of open incidents.
+        The number of open incidents. Without any build in the history there is a warning, and no heartbeat.
 
     Raises:
         MonitorError: It could not be built or read.
@@ -41,6 +42,7 @@ def run_monitor(settings: Settings, all_tests: bool = False) -> int:
     from offdag.history.compaction import compact_in_passing
     from offdag.history.history import History
     from offdag.monitor.build import build_monitor
+    from offdag.monitor.coverage import Coverage
     from offdag.monitor.marts import open_marts
     from offdag.monitor.rows import Incident
     from offdag.notify.heartbeat import call_heartbeat
@@ -50,16 +52,30 @@ def run_monitor(settings: Settings, all_tests: bool = False) -> int:
         compact_in_passing(history)
         as_of = build_monitor(settings, history, all_tests)
         with open_marts(settings.monitor_database, settings.wait_as("monitor")) as marts:
-            incidents = marts.rows(Incident)
+            incidents, coverage = marts.rows(Incident), Coverage.of(marts)
     except OffdagError as error:
         call_heartbeat(settings, False, error.what)
         raise
     open_count = sum(incident.is_open for incident in incidents)
     ended_count = len(incidents) - open_count
-    line = f"monitored as of {as_of:%Y-%m-%d %H:%M:%S} UTC: incidents: {open_count} open, {ended_count} ended"
-    call_heartbeat(settings, True, line)
-    _log.info("%s", line)
+    line = (
+        f"monitored as of {as_of:%Y-%m-%d %H:%M:%S} UTC: incidents: {open_count} open, {ended_count} ended; {coverage}"
+    )
+    _log.info("%s, in %s", line, settings.history)
+    if coverage.alerting:
+        call_heartbeat(settings, True, line)
+    else:
+        _log.warning("%s", _not_alerted(coverage, settings.history))
     return open_count
+
+
+def _not_alerted(coverage: Coverage, history: str) -> str:
+    """Why there can be no incident: a wrong history, or an environment that nobody asked to be alerted of."""
+    if not coverage.build_count:
+        return error_text("the history has no build: nothing is monitored", history, "offdag run -e prod -- dbt build")
+    names = ", ".join(coverage.not_alerting)
+    what = f"no build is of an alerting environment: nothing is alerted of {names}"
+    return error_text(what, "alerting_environments in dbt_project.yml", "offdag run -e prod -- dbt build")
 
 
 def run_notify(settings: Settings, show: Callable[[str], None], is_json: bool = False) -> bool:

@@ -5,7 +5,7 @@
 
 {#- Names between single quotes are marked first, by what stands before or behind them, so that they are not taken for values. -#}
 {% macro default__without_literals(text) -%}
-    {%- set before = '(object|table|view|column|relation|schema|database|identifier|function|model|node|macro|source|seed|snapshot|field|named|name|role|warehouse)' -%}
+    {%- set before = '(object|table|view|column|relation|schema|database|identifier|function|model|node|macro|source|seed|snapshot|field|named|name|role|warehouse|profile|target)' -%}
     {%- set behind = '( is undefined| is not defined| does not exist| was not found| not found| is ambiguous| has no attribute)' -%}
     {%- set name = "''([[:alnum:]_.$-]{1,128})''" -%}
     translate(

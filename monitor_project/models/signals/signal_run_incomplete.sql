@@ -25,7 +25,7 @@ observed as (
             when 'interrupted' then 'the build was stopped'
             else 'the build did not start'
         end as title,
-        coalesce('signal ' || exit_signal, 'exit code ' || cast(exit_code as {{ dbt.type_string() }})) as detail,
+        coalesce('signal ' || exit_signal, {{ without_literals('error_line') }}, 'exit code ' || cast(exit_code as {{ dbt.type_string() }})) as detail,
         cast(null as {{ dbt.type_string() }}) as node_id,
         cast(null as {{ dbt.type_string() }}) as owner,
         {{ json_object({'run_id': 'run_id', 'ci_url': 'ci_url', 'git_sha': 'git_sha'}) }} as evidence

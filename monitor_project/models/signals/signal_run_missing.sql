@@ -41,7 +41,7 @@ observed as (
         'error' as severity,
         'a build is missing' as title,
         coalesce(
-            'last build ' || cast({{ dbt.date_trunc('minute', 'last_build_at') }} as {{ dbt.type_string() }}) || ' UTC',
+            'last build ' || substring(cast(last_build_at as {{ dbt.type_string() }}), 1, 16) || ' UTC',
             'no build so far'
         ) || '; one is expected every '
         || case

@@ -44,11 +44,12 @@ def monitor(settings: Settings, as_of: str | None, all_tests: bool, fail_on: str
 @FORMAT
 def incidents(settings: Settings, show_all: bool, fail_on: str, output: str) -> int:
     """Show the open incidents of the last monitor run."""
+    from offdag.monitor.coverage import Coverage
     from offdag.monitor.marts import open_marts
     from offdag.monitor.rows import Incident
 
     with open_marts(settings.monitor_database, settings.wait_as("incidents")) as marts:
-        rows, as_of = marts.rows(Incident), marts.monitor_run().as_of
+        rows, as_of, coverage = marts.rows(Incident), marts.monitor_run().as_of, Coverage.of(marts)
     open_rows = [row for row in rows if row.is_open]
     shown = sorted(rows if show_all else open_rows, key=lambda row: row.started_at, reverse=True)
     # The key is as long as `offdag mute` needs it.
@@ -66,10 +67,11 @@ def incidents(settings: Settings, show_all: bool, fail_on: str, output: str) -> 
     ]
     print_rows(listed, columns, output, "no incidents are open")
     _log.info(
-        "incidents: %d open, %d ended, as of %s UTC",
+        "incidents: %d open, %d ended, as of %s UTC; %s",
         len(open_rows),
         len(rows) - len(open_rows),
         f"{as_of:%Y-%m-%d %H:%M:%S}",
+        coverage,
     )
     return ExitCode.PROBLEMS if fail_on == "incidents" and open_rows else ExitCode.OK
 

@@ -29,6 +29,8 @@ _PACKED = ("", ".zst", ".gz")
 _USUAL_NAMES = frozenset(f"{kind.value}.json{packed}" for kind in Kind for packed in _PACKED)
 # An archive names them freely: manifest_2026-01-31.json, run_results/<id>.json, 2026/01/31-run-results.json.gz
 _ARCHIVED = re.compile(rf"(?i)(run[-_]results|{'|'.join(kind.value for kind in Kind)})")
+# What dbt writes beside them under similar names.
+_OTHERS = re.compile(r"(?i)(semantic_manifest|partial_parse|graph_summary|perf_info)\b")
 _JSON = re.compile(r"\.json(\.zst|\.gz)?$")
 
 
@@ -158,6 +160,8 @@ def find_artifacts(paths: Sequence[str], recursive: bool) -> list[ArtifactFile]:
 
 def _may_be_artifact(file: ArtifactFile, root: str) -> bool:
     below = file.name[len(root) :]
+    if _OTHERS.match(file.file_name):
+        return False
     return file.file_name in _USUAL_NAMES or bool(_JSON.search(below) and _ARCHIVED.search(below))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from offdag.clock import utc_now
 from offdag.collect.collection import collect_files
 from offdag.collect.collector import CollectedArtifact
 from offdag.collect.context import Context
+from offdag.collect.dbt_log import LogEnd
 from offdag.collect.observe import observe_after_build
 from offdag.collect.places import ArtifactFile, Fingerprint, fingerprints
 from offdag.dbt.command import DbtInvocation, dbt_words
@@ -36,7 +36,6 @@ _log = logging.getLogger(__name__)
 
 # dbt's exit code where it was stopped or could not start; 1 is a failure that it handled.
 _UNHANDLED = 2
-_LOG_LINES = 20
 _STATE_KINDS = (Kind.MANIFEST.value, Kind.CATALOG.value)
 
 
@@ -285,6 +284,7 @@ def _collect_run(history: History, settings: Settings, outcome: RunOutcome) -> C
         secrets=secrets,
     )
     run = CollectedRun(collect_files(history, list(fingerprints(start.invocation.target_path)), context))
+    log_end = _log_end(outcome, secrets) if outcome.exit_code and not run.left else None
     named = next((found.verdict for found in run.left if found.verdict["invocation_id"]), None)
     history.put(
         "job_runs",
@@ -305,7 +305,8 @@ def _collect_run(history: History, settings: Settings, outcome: RunOutcome) -> C
                 "has_results": bool(run.left),
                 "invocation_id": named["invocation_id"] if named else None,
                 **asdict(start.origin),
-                "log_tail": _log_tail(outcome, secrets) if outcome.exit_code and not run.left else None,
+                "log_tail": log_end and log_end.tail,
+                "error_line": log_end and log_end.error,
             }
         ],
     )
@@ -316,19 +317,10 @@ def _secrets(settings: Settings) -> tuple[str, ...]:
     return secret_values(settings.environ, *settings.secrets)
 
 
-def _log_tail(outcome: RunOutcome, secrets: Sequence[str]) -> str | None:
-    """The last lines that dbt logged in this run, without secrets."""
+def _log_end(outcome: RunOutcome, secrets: Sequence[str]) -> LogEnd | None:
+    """How dbt's log of this run ends, without secrets."""
     path = outcome.start.invocation.log_path / "dbt.log"
-    try:
-        written_at = datetime.fromtimestamp(path.stat().st_mtime, timezone.utc).replace(tzinfo=None)
-        if written_at < outcome.start.started_at:
-            return None
-        with path.open("rb") as file:
-            file.seek(max(0, os.fstat(file.fileno()).st_size - 20_000))
-            lines = file.read().decode(errors="replace").splitlines()
-    except OSError:
-        return None
-    return redacted("\n".join(lines[-_LOG_LINES:]), secrets)
+    return LogEnd.read(path, outcome.start.started_at, lambda text: redacted(text, secrets))
 
 
 def _environ(settings: Settings, start: RunStart) -> dict[str, str]:

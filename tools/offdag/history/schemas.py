@@ -41,6 +41,7 @@ _TABLES: Mapping[str, Mapping[str, str]] = {
         "invocation_id": "string",
         **_ORIGIN,
         "log_tail": "string",
+        "error_line": "string",
         "pull_request": "string",
     },
     # One row per command given to `offdag run`, written before it starts: without a row in job_runs it runs on, or was killed.

@@ -26,6 +26,28 @@ class MonitorRun(MartRow, frozen=True, kw_only=True):
     as_of: datetime
 
 
+class Environment(MartRow, frozen=True, kw_only=True):
+    """One environment of one project.
+
+    Attributes:
+        project: dbt project that was run; ``unknown`` if neither given nor found in the artifacts.
+        environment: Environment of the run, such as prod, as given to offdag; ``unknown`` if not given.
+        is_alerting: Whether its problems become incidents.
+        is_silent: Whether it has had no build for silent_after_days.
+        last_build_at: End of the newest build (naive UTC). None without one.
+        build_count: Builds, retries included.
+    """
+
+    mart: ClassVar[str] = "dim_environments"
+
+    project: str
+    environment: str
+    is_alerting: bool
+    is_silent: bool
+    last_build_at: datetime | None
+    build_count: int
+
+
 class DueNotification(MartRow, frozen=True, kw_only=True):
     """One notification that has to be sent to one channel of one sink.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -28,6 +29,19 @@ _STATE = {
     "volume_odd": "ODD VOLUME",
     "stockout": "OUT OF STOCK",
     "stock_low": "LOW STOCK",
+}
+_NEXT = {
+    "node_failed": "dbt build --select {node}+",
+    "test_failed": "dbt retry",
+    "test_warned": "dbt test --select {node}",
+    "source_stale": "dbt source freshness --select source:{source}",
+    "source_unchecked": "dbt source freshness --select source:{source}",
+    "run_incomplete": "dbt parse",
+    "run_missing": "offdag run -e {environment} -- dbt build",
+    "mass_failure": "dbt debug",
+    "model_slow": "dbt build --select +{node}",
+    "schema_changed": "dbt build --select +{node}",
+    "volume_odd": "dbt build --select +{node}",
 }
 _CLOSED = {
     "removed": "no longer checked: it was removed",
@@ -190,16 +204,16 @@ def _change(row: DueNotification) -> str | None:
 
 
 def _next_command(row: DueNotification) -> str | None:
+    kind = row.kind
+    # For dbt retry a warning is no failure: it would run nothing.
+    if kind == "test_failed" and row.severity == "warning":
+        kind = "test_warned"
     node = (row.node_id or "").split(".")
-    if row.kind in _FAILURES:
-        return f"dbt build --select {node[2]}+" if row.kind == "node_failed" and len(node) > 2 else "dbt retry"
-    if row.kind in ("source_stale", "source_unchecked") and len(node) > 3:
-        return f"dbt source freshness --select source:{node[2]}.{node[3]}"
-    if row.kind in ("run_incomplete", "mass_failure"):
-        return "dbt debug" if row.kind == "mass_failure" else "dbt parse"
-    if row.kind in ("model_slow", "schema_changed", "volume_odd") and len(node) > 2:
-        return f"dbt build --select +{node[2]}"
-    return None
+    names = {"node": node[2] if len(node) > 2 else None, "source": ".".join(node[2:4]) if len(node) > 3 else None}
+    command = _NEXT.get(kind, "")
+    if any(f"{{{name}}}" in command and value is None for name, value in names.items()):
+        return None
+    return command.format(environment=shlex.quote(row.environment), **names) or None
 
 
 def _minute(instant: datetime) -> str:

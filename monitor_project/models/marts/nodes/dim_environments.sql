@@ -29,6 +29,7 @@ final as (
         environment,
         environment in ({% for environment in var('alerting_environments') %}'{{ environment }}'{{ ', ' if not loop.last }}{% endfor %})
             as is_alerting,
+        coalesce(last_build_at <= {{ dbt.dateadd('day', '-' ~ var('silent_after_days'), as_of()) }}, true) as is_silent,
         first_run_at,
         last_run_at,
         last_build_at,

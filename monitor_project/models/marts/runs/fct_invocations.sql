@@ -100,7 +100,8 @@ with_results as (
         invocations.git_branch,
         invocations.pull_request,
         invocations.ci_url,
-        cast(null as {{ dbt.type_string() }}) as log_tail
+        cast(null as {{ dbt.type_string() }}) as log_tail,
+        cast(null as {{ dbt.type_string() }}) as error_line
     from invocations
     left join job_runs
         on
@@ -153,7 +154,8 @@ without_results as (
         git_branch,
         pull_request,
         ci_url,
-        log_tail
+        log_tail,
+        error_line
     from job_runs
     where not has_results
 
@@ -228,7 +230,8 @@ final as (
         git_branch,
         pull_request,
         ci_url,
-        log_tail
+        log_tail,
+        error_line
     from numbered
 
 )

@@ -31,6 +31,7 @@ final as (
         ci_url,
         pull_request,
         log_tail,
+        error_line,
         run_date
     from source
 
