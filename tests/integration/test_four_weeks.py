@@ -124,7 +124,7 @@ def test_what_was_opened_is_resolved_in_its_thread(story: Story) -> None:
     roots = {(m["channel"], m["ts"]) for m in story.slack.posted if "thread_ts" not in m}
     threads = [m for m in story.slack.posted if "thread_ts" in m]
     answers = [m for m in threads if not m["text"].startswith("Details: ")]
-    assert len(answers) == 3
+    assert len(answers) == 4
     assert len(threads) - len(answers) == len(roots)
     assert all((m["channel"], m["thread_ts"]) in roots for m in threads)
     # The first message shows the end too.
