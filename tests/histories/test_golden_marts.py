@@ -51,6 +51,7 @@ SUBJECTS: dict[str, tuple[str, ...]] = {
     "nodes_drop": ("fct_node_drop",),
     "test_is_removed": ("fct_incidents", "fct_project_coverage"),
     "model_fails_and_takes_others_down": ("fct_incidents", "fct_failure_impact", "fct_notifications_due"),
+    "upstream_code_changes": ("fct_incidents", "fct_incident_changes"),
     "fails_in_ci_alone": ("dim_environments", "fct_incidents", "fct_build_health_daily"),
     "stock_runs_out": (
         "fct_incidents",

@@ -190,6 +190,9 @@ _TEST_FAILS = {UNIQUE: _fails("fail", "Got 1 result, configured to fail if != 0"
 _CONTRACT = {"config": {"materialized": "table", "contract": {"enforced": True}, "meta": {"owner": "@desk"}}}
 
 
+_NEW_STAGING = {STAGING: {"checksum": {"name": "sha256", "checksum": "edited"}}}
+
+
 def _declared(**columns: str) -> dict[str, Any]:
     return {**_CONTRACT, "columns": {name: {"name": name, "data_type": kind} for name, kind in columns.items()}}
 
@@ -254,6 +257,12 @@ STORIES: dict[str, Callable[[], list[Moment]]] = {
                 AFTER_BROKEN: {"status": "skipped", "message": None, "timing": [], "execution_time": 0},
             },
         ),
+    ],
+    # A partial run brought the change, two commands before the test failed because of it.
+    "upstream_code_changes": lambda: [
+        build(5),
+        build(6, nodes=_NEW_STAGING, only=(SEED,)),
+        build(7, _TEST_FAILS, nodes=_NEW_STAGING),
     ],
     "fails_in_ci_alone": lambda: [
         build(0),

@@ -47,6 +47,45 @@ def test_a_tests_stable_key_outlives_its_arguments() -> None:
     assert len({row["stable_key"] for row in found.nodes}) == 1
 
 
+def test_hashes_name_what_changed_in_a_node() -> None:
+    def document(macro: str = "select 1", called: str = "1", dbts: str = "x", **config: Any) -> dict[str, Any]:
+        found = artifacts.manifest(
+            [
+                artifacts.node(
+                    "model.p.a", config=config, depends_on={"macros": ["macro.p.used", "macro.dbt.run_query"]}
+                ),
+                artifacts.node("model.p.b", config={"enabled": True}, depends_on={"macros": ["macro.dbt.run_query"]}),
+            ]
+        )
+        found["macros"] = {
+            "macro.p.used": {"package_name": "p", "macro_sql": macro, "depends_on": {"macros": ["macro.p.called"]}},
+            "macro.p.called": {"package_name": "p", "macro_sql": called, "depends_on": {"macros": ["macro.p.used"]}},
+            "macro.dbt.run_query": {"package_name": "dbt", "macro_sql": dbts},
+        }
+        return found
+
+    def hashes(found: dict[str, Any]) -> tuple[Any, Any]:
+        rows = {row["unique_id"]: row for row in read(found).nodes}
+        assert rows["model.p.b"]["macros_hash"] is None
+        return rows["model.p.a"]["macros_hash"], rows["model.p.a"]["config_hash"]
+
+    macros, config = hashes(document(materialized="table"))
+    assert macros is not None
+    assert config is not None
+    assert hashes(document(materialized="table", dbts="y", meta={"owner": "b"}, tags=["c"])) == (macros, config)
+    assert hashes(document(materialized="view")) == (macros, hashes(document(materialized="view"))[1])
+    assert hashes(document(materialized="view"))[1] != config
+    assert hashes(document(macro="select 2", materialized="table"))[0] != macros
+    # A macro that is called by one that the node uses.
+    assert hashes(document(called="2", materialized="table"))[0] != macros
+
+
+def test_a_unit_tests_checksum_is_its_code() -> None:
+    document = artifacts.manifest(nodes())
+    document["unit_tests"] = {"unit_test.p.a.t": artifacts.node("unit_test.p.a.t", checksum="abc")}
+    assert {row["unique_id"]: row["code_hash"] for row in read(document).nodes}["unit_test.p.a.t"] == "abc"
+
+
 def test_odd_nodes_of_real_files_are_tolerated() -> None:
     document = artifacts.manifest(
         [artifacts.node("model.p.a", depends_on={"macros": [None], "nodes": [None, "model.p.x"]})]

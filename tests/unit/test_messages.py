@@ -90,12 +90,20 @@ def test_a_storm_is_one_problem_that_names_the_common_cause() -> None:
     ("more", "expected"),
     [
         ({}, None),
-        ({"changed_node_count": 0, "is_own_code_changed": False}, "no code since the previous build"),
+        ({"change_count": 0}, "no code, configuration or macro of it or upstream, since its last success"),
         (
-            {"changed_node_count": 3, "is_own_code_changed": True, "git_sha": "b" * 40, "prior_git_sha": "a" * 40},
-            "its own code (aaaaaaaa to bbbbbbbb)",
+            {
+                "change_count": 2,
+                "changes": "its own code, macros of b",
+                "git_sha": "b" * 40,
+                "last_success_git_sha": "a" * 40,
+            },
+            "its own code, macros of b, since its last success (aaaaaaaa to bbbbbbbb)",
         ),
-        ({"changed_node_count": 1, "is_own_code_changed": False, "git_sha": "b" * 40}, "1 other node (bbbbbbbb)"),
+        (
+            {"change_count": 1, "changes": "new node a", "git_sha": "b" * 40},
+            "new node a, since its last success (bbbbbbbb)",
+        ),
     ],
 )
 def test_what_changed_is_shown_where_it_is_known(more: dict[str, Any], expected: str | None) -> None:
@@ -177,10 +185,10 @@ STOCKOUT: dict[str, Any] = {
     "evidence": json.dumps({"product_id": "p1", "inventory_count": 0, "prior_inventory_count": 20}),
 }
 CHANGED: dict[str, Any] = {
-    "changed_node_count": 2,
-    "is_own_code_changed": True,
+    "change_count": 2,
+    "changes": "its own code, macros of stg_orders",
     "git_sha": "4f5e6a7b8c9d",
-    "prior_git_sha": "0a1b2c3d4e5f",
+    "last_success_git_sha": "0a1b2c3d4e5f",
     "ci_url": "https://ci.example/runs/7",
 }
 STORM: dict[str, Any] = {"kind": "node_failed", "storm_cause": "IO Error: no connection"}

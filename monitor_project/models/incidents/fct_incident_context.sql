@@ -1,4 +1,4 @@
--- Context of each incident: the build that started it, what changed since the previous build, its node's alert settings, whether it is
+-- Context of each incident: the build that started it, what changed since its node's last success, its node's alert settings, whether it is
 -- muted, and whether many other incidents have the same cause.
 with
 
@@ -23,15 +23,7 @@ builds as (
         ended_at,
         git_sha,
         git_branch,
-        ci_url,
-        lag(ended_at) over (
-            partition by project, environment
-            order by ended_at, run_id
-        ) as prior_ended_at,
-        lag(git_sha) over (
-            partition by project, environment
-            order by ended_at, run_id
-        ) as prior_git_sha
+        ci_url
     from {{ ref('fct_invocations') }}
     where is_build
 
@@ -49,33 +41,9 @@ first_runs as (
 
 ),
 
--- Node versions that first appeared after the previous build and no later than this one, new nodes included.
-changed_nodes as (
-
-    select distinct
-        first_runs.project,
-        first_runs.environment,
-        first_runs.run_id,
-        history.node_id
-    from first_runs
-    inner join {{ ref('dim_node_history') }} as history
-        on
-            first_runs.project = history.project
-            and first_runs.environment = history.environment
-            and first_runs.prior_ended_at < history.valid_from_at
-            and first_runs.ended_at >= history.valid_from_at
-
-),
-
 changes as (
 
-    select
-        project,
-        environment,
-        run_id,
-        count(*) as changed_node_count
-    from changed_nodes
-    group by project, environment, run_id
+    select * from {{ ref('fct_incident_changes') }}
 
 ),
 
@@ -192,10 +160,10 @@ final as (
         first_runs.run_id as first_bad_run_id,
         first_runs.git_sha,
         first_runs.git_branch,
-        first_runs.prior_git_sha,
         first_runs.ci_url,
-        case when first_runs.prior_ended_at is not null then coalesce(changes.changed_node_count, 0) end as changed_node_count,
-        case when first_runs.prior_ended_at is not null then own_changes.node_id is not null end as is_own_code_changed,
+        changes.last_success_git_sha,
+        changes.change_count,
+        changes.changes,
         case when counted_causes.same_cause_count >= {{ var('storm_least_incidents') }} then counted_causes.cause end as storm_cause
     from described
     left join first_runs
@@ -204,16 +172,7 @@ final as (
             and described.environment = first_runs.environment
             and described.first_bad_invocation_id = first_runs.run_id
     left join changes
-        on
-            first_runs.project = changes.project
-            and first_runs.environment = changes.environment
-            and first_runs.run_id = changes.run_id
-    left join changed_nodes as own_changes
-        on
-            first_runs.project = own_changes.project
-            and first_runs.environment = own_changes.environment
-            and first_runs.run_id = own_changes.run_id
-            and coalesce(described.attached_node_id, described.node_id) = own_changes.node_id
+        on described.incident_id = changes.incident_id
     left join counted_causes
         on described.incident_id = counted_causes.incident_id
     left join muted

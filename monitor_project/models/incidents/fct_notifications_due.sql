@@ -9,10 +9,10 @@ incidents as (
         contexts.severity as routed_severity,
         contexts.compiled_path,
         contexts.git_sha,
-        contexts.prior_git_sha,
         contexts.ci_url,
-        contexts.changed_node_count,
-        contexts.is_own_code_changed,
+        contexts.last_success_git_sha,
+        contexts.change_count,
+        contexts.changes,
         contexts.storm_cause
     from {{ ref('fct_incidents') }} as incidents
     inner join {{ ref('fct_incident_context') }} as contexts
@@ -287,10 +287,10 @@ final as (
         bad_count,
         compiled_path,
         git_sha,
-        prior_git_sha,
         ci_url,
-        changed_node_count,
-        is_own_code_changed,
+        last_success_git_sha,
+        change_count,
+        changes,
         storm_cause,
         opened_message_channel,
         opened_message_ts

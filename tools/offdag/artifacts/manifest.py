@@ -81,6 +81,7 @@ class Sections(msgspec.Struct):
 
     Attributes:
         nodes: Models, tests, seeds, snapshots, analyses and operations.
+        macros: Macros of the project, of its packages and of dbt.
         sources: Source tables.
         exposures: Exposures.
         unit_tests: Unit tests.
@@ -91,6 +92,7 @@ class Sections(msgspec.Struct):
     """
 
     nodes: dict[str, msgspec.Raw] = {}
+    macros: dict[str, msgspec.Raw] = {}
     sources: dict[str, msgspec.Raw] = {}
     exposures: dict[str, msgspec.Raw] = {}
     unit_tests: dict[str, msgspec.Raw] = {}
@@ -100,6 +102,59 @@ class Sections(msgspec.Struct):
     saved_queries: dict[str, msgspec.Raw] = {}
 
 
+class _Macro(msgspec.Struct):
+    package_name: Any = None
+    macro_sql: Any = None
+    depends_on: Any = None
+
+
+class _Macros:
+    """The code of macros, for the nodes that use them; dbt's own are left out, since they change only with dbt's version.
+
+    Args:
+        raw: The manifest's section.
+        adapter_type: Such as duckdb: its macros belong to dbt.
+    """
+
+    def __init__(self, raw: dict[str, msgspec.Raw], adapter_type: str | None) -> None:
+        self._raw = raw
+        self._of_dbt = {"dbt", f"dbt_{adapter_type}"}
+        self._hashes: dict[frozenset[str], str | None] = {}
+        self._parts: dict[str, tuple[str | None, list[str]]] = {}
+
+    def hash_of(self, names: Iterable[str]) -> str | None:
+        """Hash of these macros and of those that they call; None where all are dbt's own."""
+        direct = frozenset(names)
+        if direct not in self._hashes:
+            found: dict[str, str] = {}
+            seen, waiting = set(direct), list(direct)
+            while waiting:
+                name = waiting.pop()
+                code, called = self._part(name)
+                if code is not None:
+                    found[name] = code
+                waiting += [c for c in called if c not in seen]
+                seen.update(called)
+            self._hashes[direct] = _hash(sorted(found.items())) if found else None
+        return self._hashes[direct]
+
+    def _part(self, name: str) -> tuple[str | None, list[str]]:
+        """Code of a macro, and the names of those that it calls; nothing of dbt's own macros."""
+        if name not in self._parts:
+            self._parts[name] = (None, [])
+            try:
+                macro = _macro_decoder.decode(self._raw[name])
+            except (KeyError, *NOT_JSON):
+                return self._parts[name]
+            if macro.package_name not in self._of_dbt and isinstance(macro.macro_sql, str):
+                self._parts[name] = (macro.macro_sql, _names(macro.depends_on, "macros"))
+        return self._parts[name]
+
+
+# Configuration that describes a node and changes nothing that it does.
+_DESCRIBING = frozenset(("meta", "docs", "tags", "group"))
+
+_macro_decoder = msgspec.json.Decoder(_Macro)
 _sections_decoder = msgspec.json.Decoder(Sections)
 _node_decoder = msgspec.json.Decoder(_Node)
 
@@ -129,6 +184,7 @@ def read_manifest(document: Document, project: str | None = None) -> Manifest:
     raw = manifest_sections(document)
     project = project or document.project_name or _project_by_id(document.project_id, raw.nodes)
     group_owners = {k: _owner_name(mapping(g).get("owner")) for k, g in raw.groups.items()}
+    macros = _Macros(raw.macros, document.adapter_type)
     nodes: dict[str, Row] = {}
     dependencies: list[Row] = []
     exposures: list[Row] = []
@@ -140,8 +196,9 @@ def read_manifest(document: Document, project: str | None = None) -> Manifest:
             except NOT_JSON:
                 tolerated += 1
                 continue
-            parents = sorted({p for p in items(mapping(node.depends_on).get("nodes")) if isinstance(p, str)})
+            parents = sorted(set(_names(node.depends_on, "nodes")))
             row = _node_row(unique_id, node, group_owners)
+            row["macros_hash"] = macros.hash_of(_names(node.depends_on, "macros"))
             exposure = _exposure_row(unique_id, node) if row["resource_type"] == "exposure" else None
             row["node_hash"] = node_hash = _hash([project, row, parents, exposure])
             nodes[unique_id] = row
@@ -167,6 +224,10 @@ def _project_by_id(project_id: str | None, unique_ids: Iterable[str]) -> str | N
     return next(named, None)
 
 
+def _names(depends_on: object, kind: str) -> list[str]:
+    return [name for name in items(mapping(depends_on).get(kind)) if isinstance(name, str)]
+
+
 def _hash(content: object) -> str:
     return hashlib.sha256(msgspec.json.encode(content, order="sorted")).hexdigest()[:32]
 
@@ -177,7 +238,7 @@ def _node_row(unique_id: str, node: _Node, group_owners: dict[str, str | None]) 
     group = text(node.group) or text(config.get("group"))
     test = mapping(node.test_metadata)
     kwargs = mapping(test.get("kwargs"))
-    parents = [p for p in items(mapping(node.depends_on).get("nodes")) if isinstance(p, str)]
+    parents = _names(node.depends_on, "nodes")
     freshness = mapping(node.freshness) or mapping(config.get("freshness"))
     resource_type = text(node.resource_type) or unique_id.split(".", 1)[0]
     is_test = resource_type in ("test", "unit_test")
@@ -196,7 +257,9 @@ def _node_row(unique_id: str, node: _Node, group_owners: dict[str, str | None]) 
         "alias": text(node.alias) or text(node.identifier),
         "relation_name": text(node.relation_name),
         "materialization": text(config.get("materialized")),
-        "code_hash": text(mapping(node.checksum).get("checksum")),
+        # A unit test has its checksum as a text.
+        "code_hash": text(mapping(node.checksum).get("checksum")) or text(node.checksum),
+        "config_hash": _hash({k: v for k, v in config.items() if k not in _DESCRIBING}) if config else None,
         "description": text(node.description),
         "owner": _owner_name(meta.get("owner"))
         or _owner_name(node.owner)

@@ -44,6 +44,7 @@ class TableComparison:
         rebuilt: Rows that the raw artifacts give.
         missing: Rebuilt rows that the history lacks.
         extra: Rows of the history that were not rebuilt.
+        is_by_content: Its rows are found by a hash of their content, so that rows of other versions of offdag stay beside the rebuilt.
     """
 
     table: str
@@ -51,10 +52,11 @@ class TableComparison:
     rebuilt: int = 0
     missing: int = 0
     extra: int = 0
+    is_by_content: bool = False
 
     @property
     def is_equal(self) -> bool:
-        return not self.missing and not self.extra
+        return not self.missing and (self.is_by_content or not self.extra)
 
 
 def rebuild(
@@ -139,9 +141,10 @@ def _compare_by_run(
 
 def _compare_by_content(history: History, scratch: History, table: str, key: str, write: bool) -> TableComparison:
     """Compare the whole table: content belongs to the date on which it was first collected."""
-    found = TableComparison(table)
+    found = TableComparison(table, is_by_content=True)
     existing = history.read(table)
-    if not _compare(found, existing, scratch.read(table)) and write:
+    _compare(found, existing, scratch.read(table))
+    if found.missing and write:
         known = pc.unique(existing[key])
         for day in scratch.dates(table):
             rebuilt = scratch.read_day(table, day)

@@ -145,6 +145,8 @@ _TABLES: Mapping[str, Mapping[str, str]] = {
         "warn_after_seconds": "int64",
         "error_after_seconds": "int64",
         "has_contract": "boolean",
+        "config_hash": "string",
+        "macros_hash": "string",
     },
     # One row per node of each distinct manifest.
     "manifest_nodes": {"manifest_hash": "string", "project": "string", "unique_id": "string", "node_hash": "string"},

@@ -77,10 +77,10 @@ class DueNotification(MartRow, frozen=True, kw_only=True):
         is_first_report: Whether no successful monitor run has covered the project yet.
         storm_cause: The error message that at least storm_least_incidents incidents of one run share. None for all others.
         git_sha: Commit of the build with the first bad observation. None if unknown.
-        prior_git_sha: Commit of the previous build. None if unknown.
         ci_url: CI page of the build with the first bad observation. None if unknown.
-        changed_node_count: Nodes that were added or changed since the previous build. None without a previous build.
-        is_own_code_changed: Whether its node changed since the previous build; for a test, the model that it tests.
+        last_success_git_sha: Commit of the last run before the incident in which its node succeeded. None if unknown.
+        change_count: Nodes that are new or changed since then: its own, the one that it tests, and those upstream. None if unknown.
+        changes: The first four of these changes. None where there are none.
         compiled_path: File of its compiled query, relative to the project's folder. None without one.
         opened_message_channel: Slack's id of the channel of the opening message. None without one.
         opened_message_ts: Slack's id of the opening message. None without one.
@@ -112,10 +112,11 @@ class DueNotification(MartRow, frozen=True, kw_only=True):
     is_first_report: bool = False
     storm_cause: str | None
     git_sha: str | None
-    prior_git_sha: str | None
     ci_url: str | None
-    changed_node_count: int | None
-    is_own_code_changed: bool | None
+    # Intents of a version before 0.2 lack them.
+    last_success_git_sha: str | None = None
+    change_count: int | None = None
+    changes: str | None = None
     compiled_path: str | None
     opened_message_channel: str | None
     opened_message_ts: str | None

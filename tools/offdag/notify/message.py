@@ -190,17 +190,13 @@ def _impact(evidence: dict[str, Any]) -> str | None:
 
 
 def _change(row: DueNotification) -> str | None:
-    """What changed in the run in which the incident began; None where that is unknown."""
-    count = row.changed_node_count
-    if count is None:
+    """What changed since the last success of the incident's node; None where that is unknown."""
+    if row.change_count is None:
         return None
-    sha, prior = (row.git_sha or "")[:_SHA_LENGTH], (row.prior_git_sha or "")[:_SHA_LENGTH]
+    sha, prior = (row.git_sha or "")[:_SHA_LENGTH], (row.last_success_git_sha or "")[:_SHA_LENGTH]
     commits = f" ({prior} to {sha})" if sha and prior and sha != prior else f" ({sha})" if sha else ""
-    if row.is_own_code_changed:
-        return f"its own code{commits}"
-    if count:
-        return f"{count} other node{'s' if count != 1 else ''}{commits}"
-    return f"no code since the previous build{commits}"
+    what = row.changes or "no code, configuration or macro of it or upstream"
+    return f"{what}, since its last success{commits}"
 
 
 def _next_command(row: DueNotification) -> str | None:

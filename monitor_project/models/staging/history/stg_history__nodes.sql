@@ -41,6 +41,8 @@ final as (
         {{ bounded('warn_after_seconds', 'threshold') }} as warn_after_seconds,
         {{ bounded('error_after_seconds', 'threshold') }} as error_after_seconds,
         has_contract,
+        config_hash,
+        macros_hash,
         run_date
     from source
 

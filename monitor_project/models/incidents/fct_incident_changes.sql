@@ -1,0 +1,277 @@
+-- What changed between the last success of an incident's node and its first bad observation: code, configuration, macros or existence of
+-- the node, of the node that it tests, and of every node upstream. The compared manifests are those of the two runs; the lineage is that of
+-- the newest manifest. Only for incidents that can still be announced.
+with recursive
+
+incidents as (
+
+    select * from {{ ref('fct_incidents') }}
+    where
+        node_id is not null
+        and last_bad_at >= {{ dbt.dateadd('day', '-' ~ var('announce_max_age_days'), as_of()) }}
+
+),
+
+successes as (
+
+    select
+        incidents.incident_id,
+        incidents.project,
+        incidents.environment,
+        incidents.node_id,
+        incidents.first_bad_invocation_id,
+        executions.invocation_id as last_success_run_id,
+        row_number() over (
+            partition by incidents.incident_id
+            order by executions.observed_at desc, executions.invocation_id desc
+        ) as newest_number
+    from incidents
+    inner join {{ ref('fct_node_executions') }} as executions
+        on
+            incidents.project = executions.project
+            and incidents.environment = executions.environment
+            and incidents.node_id = executions.node_id
+            and incidents.started_at > executions.observed_at
+    where executions.outcome = 'success'
+
+),
+
+manifests as (
+
+    select
+        project,
+        environment,
+        invocation_id,
+        manifest_hash
+    from {{ ref('stg_history__invocations') }}
+    where manifest_hash is not null
+
+),
+
+compared as (
+
+    select
+        successes.incident_id,
+        successes.project,
+        successes.environment,
+        successes.node_id,
+        successes.last_success_run_id,
+        good.manifest_hash as good_hash,
+        bad.manifest_hash as bad_hash
+    from successes
+    inner join manifests as good
+        on
+            successes.project = good.project
+            and successes.environment = good.environment
+            and successes.last_success_run_id = good.invocation_id
+    inner join manifests as bad
+        on
+            successes.project = bad.project
+            and successes.environment = bad.environment
+            and successes.first_bad_invocation_id = bad.invocation_id
+    where successes.newest_number = 1
+
+),
+
+pairs as (
+
+    select distinct
+        good_hash,
+        bad_hash
+    from compared
+    where good_hash != bad_hash
+
+),
+
+bad_nodes as (
+
+    select
+        pairs.good_hash,
+        pairs.bad_hash,
+        contents.unique_id as node_id,
+        contents.node_hash
+    from pairs
+    inner join {{ ref('stg_history__manifest_nodes') }} as contents
+        on pairs.bad_hash = contents.manifest_hash
+
+),
+
+good_nodes as (
+
+    select
+        pairs.good_hash,
+        pairs.bad_hash,
+        contents.unique_id as node_id,
+        contents.node_hash
+    from pairs
+    inner join {{ ref('stg_history__manifest_nodes') }} as contents
+        on pairs.good_hash = contents.manifest_hash
+
+),
+
+nodes as (
+
+    select * from {{ ref('stg_history__nodes') }}
+
+),
+
+-- A hash of the configuration is null for manifests collected by a version of offdag that did not compute it: nothing is concluded then.
+changed as (
+
+    select
+        bad_nodes.good_hash,
+        bad_nodes.bad_hash,
+        bad_nodes.node_id,
+        bad.name as node_name,
+        case
+            when good_nodes.node_id is null then 'new'
+            when bad.code_hash != good.code_hash then 'code'
+            when bad.config_hash != good.config_hash then 'configuration'
+            when
+                bad.config_hash is not null
+                and good.config_hash is not null
+                and coalesce(bad.macros_hash, '') != coalesce(good.macros_hash, '')
+                then 'macros'
+        end as what
+    from bad_nodes
+    inner join nodes as bad
+        on bad_nodes.node_hash = bad.node_hash
+    left join good_nodes
+        on
+            bad_nodes.good_hash = good_nodes.good_hash
+            and bad_nodes.bad_hash = good_nodes.bad_hash
+            and bad_nodes.node_id = good_nodes.node_id
+    left join nodes as good
+        on good_nodes.node_hash = good.node_hash
+    where
+        good_nodes.node_id is null
+        or bad_nodes.node_hash != good_nodes.node_hash
+
+),
+
+edges as (
+
+    select * from {{ ref('fct_lineage_edges') }}
+
+),
+
+-- union, not union all: each node is reached once, over any number of paths.
+upstream as (
+
+    select
+        incident_id,
+        project,
+        environment,
+        node_id
+    from compared
+    where good_hash != bad_hash
+
+    union
+
+    select
+        upstream.incident_id,
+        upstream.project,
+        upstream.environment,
+        edges.parent_id as node_id
+    from upstream
+    inner join edges
+        on
+            upstream.project = edges.project
+            and upstream.environment = edges.environment
+            and upstream.node_id = edges.child_id
+
+),
+
+named as (
+
+    select
+        compared.incident_id,
+        case
+            when changed.what = 'new' then 'new node ' || changed.node_name
+            when changed.node_id = compared.node_id then 'its own ' || changed.what
+            else changed.what || ' of ' || changed.node_name
+        end as change,
+        row_number() over (
+            partition by compared.incident_id
+            order by case when changed.node_id = compared.node_id then 0 else 1 end, changed.node_name, changed.node_id
+        ) as change_number
+    from compared
+    inner join upstream
+        on compared.incident_id = upstream.incident_id
+    inner join changed
+        on
+            compared.good_hash = changed.good_hash
+            and compared.bad_hash = changed.bad_hash
+            and upstream.node_id = changed.node_id
+    where changed.what is not null
+
+),
+
+summarized as (
+
+    select
+        incident_id,
+        count(*) as change_count,
+        {{ dbt.listagg("case when change_number <= 4 then change end", "', '", "order by change_number") }}
+        || case when count(*) > 4 then ' and ' || cast(count(*) - 4 as {{ dbt.type_string() }}) || ' more' else '' end as changes
+    from named
+    group by incident_id
+
+),
+
+-- Whether the configuration of its node is known on both sides, or all is the same manifest.
+known as (
+
+    select
+        compared.incident_id,
+        compared.good_hash = compared.bad_hash
+        or (max(good.config_hash) is not null and max(bad.config_hash) is not null) as is_known
+    from compared
+    left join good_nodes
+        on
+            compared.good_hash = good_nodes.good_hash
+            and compared.bad_hash = good_nodes.bad_hash
+            and compared.node_id = good_nodes.node_id
+    left join nodes as good
+        on good_nodes.node_hash = good.node_hash
+    left join bad_nodes
+        on
+            compared.good_hash = bad_nodes.good_hash
+            and compared.bad_hash = bad_nodes.bad_hash
+            and compared.node_id = bad_nodes.node_id
+    left join nodes as bad
+        on bad_nodes.node_hash = bad.node_hash
+    group by compared.incident_id, compared.good_hash, compared.bad_hash
+
+),
+
+invocations as (
+
+    select * from {{ ref('fct_invocations') }}
+
+),
+
+final as (
+
+    select
+        compared.incident_id,
+        compared.project,
+        compared.environment,
+        compared.last_success_run_id,
+        invocations.git_sha as last_success_git_sha,
+        cast(case when known.is_known then coalesce(summarized.change_count, 0) else summarized.change_count end as bigint) as change_count,
+        summarized.changes
+    from compared
+    inner join known
+        on compared.incident_id = known.incident_id
+    left join summarized
+        on compared.incident_id = summarized.incident_id
+    left join invocations
+        on
+            compared.project = invocations.project
+            and compared.environment = invocations.environment
+            and compared.last_success_run_id = invocations.run_id
+
+)
+
+select * from final
