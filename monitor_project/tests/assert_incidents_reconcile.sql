@@ -3,26 +3,12 @@
 
 with
 
-observations as (
-
-    {%- for kind in var('signal_kinds') %}
-    select
-        kind,
-        environment,
-        observed_at,
-        is_bad
-    from {{ ref('signal_' ~ kind) }}
-    {{ 'union all' if not loop.last }}
-    {%- endfor %}
-
-),
-
 observed as (
 
     select
         kind,
         count(*) as bad_count
-    from observations
+    from {{ ref('int_signals_unioned') }}
     where
         is_bad
         and observed_at <= {{ as_of() }}

@@ -34,6 +34,25 @@ def test_an_empty_history_builds_with_all_tests(tmp_path: Path) -> None:
     assert "incidents: 0 open, 0 ended" in ended.err
 
 
+def test_what_is_about_a_table_that_is_not_observed_is_not_built(tmp_path: Path) -> None:
+    project = tmp_path / "monitor_project"
+    shutil.copytree(ROOT / "monitor_project", project, ignore=shutil.ignore_patterns("target", "logs"))
+    seed = project / "seeds" / "observed_tables.csv"
+    seed.write_text(seed.read_text(encoding="utf-8").splitlines()[0] + "\n", encoding="utf-8")
+    failed = build(tmp_path / "day0", 0, artifacts.result("model.p.a", "error", artifacts.NOW))
+    assert offdag(tmp_path, "collect", str(failed), "--environment", "prod").code == 0
+    more = ["--monitor-project-dir", str(project)]
+    as_of = (artifacts.NOW + timedelta(hours=1)).isoformat()
+    ended = offdag(tmp_path, "monitor", "--all-tests", "--as-of", as_of, *more)
+    assert ended.code == 0, ended
+    assert "incidents: 1 open" in ended.err
+    with duckdb.connect(str(tmp_path / "monitor.duckdb"), read_only=True) as connection:
+        made = {name for (name,) in connection.execute("select table_name from duckdb_tables()").fetchall()}
+    assert "fct_incidents" in made
+    assert not {name for name in made if "stock" in name}
+    assert offdag(tmp_path, "report").code == 0
+
+
 def test_plain_dbt_build_works_too(tmp_path: Path) -> None:
     declare_observed_tables(History(str(tmp_path / "history")), ROOT / "monitor_project")
     env = environ(tmp_path)

@@ -67,11 +67,11 @@ SUBJECTS: dict[str, tuple[str, ...]] = {
 MOST_ROWS = 16
 MARTS = sorted(
     path.stem
-    for folder in ("marts", "signals", "incidents")
+    for folder in ("marts", "signals", "business", "incidents")
     for path in (ROOT / "monitor_project" / "models" / folder).rglob("*.sql")
 )
-# Signals are shown by the incidents, and dim_monitor says only how the monitor was run.
-SHOWN = [m for m in MARTS if not m.startswith("signal_") and m != "dim_monitor"]
+# Signals are shown by the incidents, dim_monitor says only how the monitor was run, and the staging model has the rows that are given.
+SHOWN = [m for m in MARTS if m.startswith(("fct_", "dim_")) and m != "dim_monitor"]
 _KEY = re.compile(r"[0-9a-f]{32}|[0-9a-f]{64}")
 
 

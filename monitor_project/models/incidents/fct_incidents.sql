@@ -3,19 +3,10 @@
 -- observation after that opens another one. An incident without an end is closed if its node was removed, else it is open.
 with
 
-observations as (
-
-    {%- for kind in var('signal_kinds') %}
-    select * from {{ ref('signal_' ~ kind) }}
-    {{ 'union all' if not loop.last }}
-    {%- endfor %}
-
-),
-
 watched as (
 
     select *
-    from observations
+    from {{ ref('int_signals_unioned') }}
     where
         environment in ({% for environment in var('alerting_environments') %}'{{ environment }}'{{ ', ' if not loop.last }}{% endfor %})
         and observed_at <= {{ as_of() }}

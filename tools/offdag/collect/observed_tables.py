@@ -68,16 +68,22 @@ def read_observed_tables(monitor_project_dir: Path) -> list[ObservedTable]:
     return tables
 
 
-def declare_observed_tables(history: History, monitor_project_dir: Path) -> None:
+def declare_observed_tables(history: History, monitor_project_dir: Path) -> list[str]:
     """Declare the observed tables in the history, so that the monitor's models find them before their first rows.
 
     A line that cannot be used is logged: it stops observing, and nothing else.
+
+    Returns:
+        Their names.
     """
+    declared = []
     for line in _lines(monitor_project_dir):
         if isinstance(line, UsageError):
             _log.warning("%s", line)
         else:
             history.declare(line.history_table, line.schema)
+            declared.append(line.name)
+    return declared
 
 
 def _lines(monitor_project_dir: Path) -> Iterator[ObservedTable | UsageError]:

@@ -71,10 +71,13 @@ def build_monitor(settings: Settings, history: History, all_tests: bool) -> date
             str(database),
             "offdag monitor --monitor-database .offdag/monitor.duckdb",
         ) from error
-    declare_observed_tables(history, project)
+    observed = declare_observed_tables(history, project)
     work = database.parent / "monitor_target"
     build = _DbtBuild(
-        _command(settings, project, work, all_tests), _environ(settings, database, as_of, all_tests), project, database
+        _command(settings, project, work, all_tests),
+        _environ(settings, database, as_of, all_tests, observed),
+        project,
+        database,
     )
     exit_code, output = build.run_when_free(settings.wait_as("monitor"))
     history.put(
@@ -116,7 +119,9 @@ def _command(settings: Settings, project: Path, work: Path, all_tests: bool) -> 
     return command
 
 
-def _environ(settings: Settings, database: Path, as_of: datetime, all_tests: bool) -> dict[str, str]:
+def _environ(
+    settings: Settings, database: Path, as_of: datetime, all_tests: bool, observed: list[str]
+) -> dict[str, str]:
     """The child's environment: without DBT_*, which could point to the monitored project, and without offdag's secrets."""
     inherited = {
         k: v for k, v in settings.environ.items() if not k.startswith(("DBT_", "OFFDAG_")) and v not in settings.secrets
@@ -128,6 +133,8 @@ def _environ(settings: Settings, database: Path, as_of: datetime, all_tests: boo
         # A failing test must not stop the alerts that are built after it: outside of --all-tests it warns.
         "OFFDAG_TEST_SEVERITY": "error" if all_tests else "warn",
         "OFFDAG_AS_OF": as_of.isoformat(sep=" ", timespec="microseconds"),
+        # Models about a table that is not observed are not built.
+        "OFFDAG_OBSERVED_TABLES": "|".join(observed),
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
     }
 

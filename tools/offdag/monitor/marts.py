@@ -47,6 +47,11 @@ class Marts:
                 "offdag monitor",
             ) from error
 
+    def has(self, kind: type[MartRow]) -> bool:
+        """Whether the monitor has the mart: those about observed tables are built only where the table is observed."""
+        found = self._connection.execute("select 1 from duckdb_tables() where table_name = ?", [kind.mart]).fetchall()
+        return bool(found)
+
     def monitor_run(self) -> MonitorRun:
         """The monitor run that made the marts.
 

@@ -67,7 +67,7 @@ class ReportData:
             executions=marts.rows(NodeExecution),
             impacts=marts.rows(FailureImpact),
             source_checks=marts.rows(SourceCheck),
-            stock_counts=marts.rows(StockCount),
+            stock_counts=marts.rows(StockCount) if marts.has(StockCount) else [],
         )
 
     @property

@@ -1,3 +1,5 @@
+{{ config(materialized='view', contract={'enforced': false}) }}
+
 with
 
 source as (
