@@ -186,6 +186,20 @@ def _unreachable(moment: Moment) -> Moment:
     return moment
 
 
+def _without_rule(moment: Moment, source: str) -> Moment:
+    """The same, where the source has no freshness rule any more."""
+    moment.documents["manifest"]["sources"][source]["freshness"] = None
+    moment.documents["manifest"]["sources"][source]["config"] = {"enabled": True}
+    return moment
+
+
+def _part(day: float) -> Moment:
+    """A build of one selected part."""
+    moment = build(day, only=(SEED,))
+    moment.documents["run_results"]["args"] |= {"select": ["tag:hourly"]}
+    return moment
+
+
 _TEST_FAILS = {UNIQUE: _fails("fail", "Got 1 result, configured to fail if != 0", 1)}
 _CONTRACT = {"config": {"materialized": "table", "contract": {"enforced": True}, "meta": {"owner": "@desk"}}}
 
@@ -226,6 +240,9 @@ STORIES: dict[str, Callable[[], list[Moment]]] = {
     ],
     "interrupted": lambda: [build(0), killed(1), build(2)],
     "schedule_missed": lambda: [build(0), build(1), build(4)],
+    # The nightly build stopped, and hourly parts go on.
+    "parts_go_on": lambda: [build(0), build(1), _part(1.5), _part(2.5), _part(3.5)],
+    "source_loses_its_rule": lambda: [check(0, {LOADS: ("error", 29)}), _without_rule(build(1), LOADS)],
     "slow_model": lambda: [
         *(build(day, {ORDERS: {"execution_time": 20.0 + day % 2}}, only=(STAGING, ORDERS)) for day in range(7)),
         build(7, {ORDERS: {"execution_time": 300.0}}, only=(STAGING, ORDERS)),
@@ -363,7 +380,7 @@ def monitor_project(home: Path) -> Path:
     copy = home / "monitor_project"
     shutil.copytree(ROOT / "monitor_project", copy, ignore=shutil.ignore_patterns("target", "logs"))
     with (copy / "seeds" / "run_cadences.csv").open("a") as seed:
-        seed.write("schedule_missed,prod,24,2,,Each morning\n")
+        seed.write("schedule_missed,prod,,,24,2,,,Each morning\nparts_go_on,prod,,,24,2,,,Each morning\n")
     return copy
 
 

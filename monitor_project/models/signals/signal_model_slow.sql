@@ -1,12 +1,14 @@
--- Models that took far longer than usual, by the baseline in fct_model_durations.
+-- Models that took far longer than usual, by the baseline in fct_model_durations. Without a baseline there is no observation: a full refresh
+-- does not end the incident of a slow increment.
 with
 
 judged as (
 
     select
         *,
-        coalesce(is_slow, false) as is_bad
+        is_slow as is_bad
     from {{ ref('fct_model_durations') }}
+    where is_slow is not null
 
 ),
 

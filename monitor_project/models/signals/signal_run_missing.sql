@@ -31,7 +31,9 @@ moments as (
 observed as (
 
     select
-        {{ surrogate_key(["'run_missing'", 'project', 'environment']) }} as signal_key,
+        {{ surrogate_key([
+            "'run_missing'", 'project', "environment || coalesce('|' || command, '') || coalesce('|' || selection, '')"
+        ]) }} as signal_key,
         'run_missing' as kind,
         project,
         environment,
@@ -39,15 +41,20 @@ observed as (
         invocation_id,
         is_bad,
         'error' as severity,
-        'a build is missing' as title,
+        case
+            when selection is not null then 'a build of ' || selection || ' is missing'
+            when command is not null then 'a dbt ' || command || ' is missing'
+            else 'a build is missing'
+        end as title,
         coalesce(
             'last build ' || substring(cast(last_build_at as {{ dbt.type_string() }}), 1, 16) || ' UTC',
             'no build so far'
         ) || '; one is expected every '
         || case
-            when every_hours = floor(every_hours) then cast(cast(every_hours as bigint) as {{ dbt.type_string() }})
-            else cast(every_hours as {{ dbt.type_string() }})
-        end || ' hours' as detail,
+            when every_hours = 1 then 'hour'
+            when every_hours = floor(every_hours) then cast(cast(every_hours as bigint) as {{ dbt.type_string() }}) || ' hours'
+            else cast(every_hours as {{ dbt.type_string() }}) || ' hours'
+        end as detail,
         cast(null as {{ dbt.type_string() }}) as node_id,
         cast(null as {{ dbt.type_string() }}) as owner,
         {{ json_object({'last_build_at': 'cast(last_build_at as ' ~ dbt.type_string() ~ ')'}) }} as evidence

@@ -1,5 +1,5 @@
 -- Sources whose last load is older than their threshold, or whose table is empty. A check whose query failed is not an observation: the
--- age is unknown.
+-- age is unknown. A source whose freshness rule was removed is no longer checked, which closes its incident.
 with
 
 checks as (
@@ -12,6 +12,40 @@ checks as (
 nodes as (
 
     select * from {{ ref('dim_nodes') }}
+
+),
+
+last_checks as (
+
+    select
+        project,
+        environment,
+        node_id,
+        max(observed_at) as last_checked_at
+    from checks
+    group by project, environment, node_id
+
+),
+
+without_rule as (
+
+    select
+        nodes.project,
+        nodes.environment,
+        nodes.node_id,
+        nodes.node_name,
+        nodes.owner,
+        nodes.path,
+        nodes.as_of_manifest_at
+    from nodes
+    inner join last_checks
+        on
+            nodes.project = last_checks.project
+            and nodes.environment = last_checks.environment
+            and nodes.node_id = last_checks.node_id
+    where
+        not nodes.has_freshness
+        and nodes.as_of_manifest_at > last_checks.last_checked_at
 
 ),
 
@@ -53,6 +87,24 @@ observed as (
             checks.project = nodes.project
             and checks.environment = nodes.environment
             and checks.node_id = nodes.node_id
+
+    union all
+
+    select
+        {{ surrogate_key(["'source_stale'", 'project', 'environment', 'node_id']) }} as signal_key,
+        'source_stale' as kind,
+        project,
+        environment,
+        as_of_manifest_at as observed_at,
+        cast(null as {{ dbt.type_string() }}) as invocation_id,
+        cast(null as boolean) as is_bad,
+        'warning' as severity,
+        'source ' || {{ node_label('node_name', 'node_id') }} || ' has no freshness rule' as title,
+        cast(null as {{ dbt.type_string() }}) as detail,
+        node_id,
+        owner,
+        {{ json_object({'path': 'path'}) }} as evidence
+    from without_rule
 
 )
 

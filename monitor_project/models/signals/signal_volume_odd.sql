@@ -43,13 +43,11 @@ judged as (
 
     select
         *,
-        coalesce(
-            prior_run_count >= {{ var('baseline_least_runs') }}
-            and abs(rows_affected - usual_value) > {{ var('volume_deviations') }} * 1.4826 * usual_deviation
-            and abs(rows_affected - usual_value) > usual_value * {{ var('volume_least_rate') }},
-            false
-        ) as is_bad
+        abs(rows_affected - usual_value) > {{ var('volume_deviations') }} * 1.4826 * usual_deviation
+        and abs(rows_affected - usual_value) > usual_value * {{ var('volume_least_rate') }} as is_bad
     from compared
+    -- Without a baseline there is no observation.
+    where prior_run_count >= {{ var('baseline_least_runs') }}
 
 ),
 

@@ -27,6 +27,7 @@ _STATE = {
     "test_flaky": "FLAKY",
     "schema_changed": "CHANGED",
     "volume_odd": "ODD VOLUME",
+    "node_drop": "FEWER NODES",
     "stockout": "OUT OF STOCK",
     "stock_low": "LOW STOCK",
 }
@@ -42,6 +43,7 @@ _NEXT = {
     "model_slow": "dbt build --select +{node}",
     "schema_changed": "dbt build --select +{node}",
     "volume_odd": "dbt build --select +{node}",
+    "node_drop": "dbt ls",
 }
 _CLOSED = {
     "removed": "no longer checked: it was removed",

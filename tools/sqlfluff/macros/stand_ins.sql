@@ -11,3 +11,4 @@
 {% macro without_literals(text) %}regexp_replace({{ text }}, 'a', 'b', 'g'){% endmacro %}
 {% macro source(source_name, table_name) %}{{ source_name }}_{{ table_name }}{% endmacro %}
 {% macro add_seconds(instant, seconds) %}({{ instant }} + to_seconds({{ seconds }})){% endmacro %}
+{% macro weekday(instant) %}dayname({{ instant }}){% endmacro %}

@@ -98,6 +98,7 @@ final as (
         periods.node_hash,
         nodes.code_hash,
         nodes.resource_type,
+        nodes.materialization,
         nodes.owner,
         nodes.columns,
         nodes.has_contract,

@@ -1,4 +1,5 @@
--- Each success is compared with the earlier successes of the same node and refresh mode. The baseline is the median and the median absolute
+-- Each success is compared with the earlier successes of the same node, materialization and refresh mode: a view that became a table has no
+-- baseline yet. The baseline is the median and the median absolute
 -- deviation, which a single slow run barely changes. slow_least_seconds ignores differences too small to matter.
 with
 
@@ -12,7 +13,7 @@ executions as (
         executions.node_id,
         executions.execution_seconds,
         executions.observed_at,
-        nodes.materialization,
+        contents.materialization,
         coalesce(invocations.is_full_refresh, false) as is_full_refresh
     from {{ ref('fct_node_executions') }} as executions
     inner join {{ ref('fct_invocations') }} as invocations
@@ -20,11 +21,13 @@ executions as (
             executions.project = invocations.project
             and executions.environment = invocations.environment
             and executions.invocation_id = invocations.invocation_id
-    left join {{ ref('dim_nodes') }} as nodes
+    left join {{ ref('dim_node_history') }} as contents
         on
-            executions.project = nodes.project
-            and executions.environment = nodes.environment
-            and executions.node_id = nodes.node_id
+            executions.project = contents.project
+            and executions.environment = contents.environment
+            and executions.node_id = contents.node_id
+            and executions.generated_at >= contents.valid_from_at
+            and executions.generated_at < coalesce(contents.valid_to_at, {{ dbt.dateadd('day', 1, as_of()) }})
     where
         executions.is_build
         and executions.outcome = 'success'
@@ -35,7 +38,7 @@ executions as (
 
 ),
 
-{%- set series = ['project', 'environment', 'node_id', 'is_full_refresh'] %}
+{%- set series = ['project', 'environment', 'node_id', 'materialization', 'is_full_refresh'] %}
 
 compared as (
 
