@@ -31,7 +31,14 @@ SUBJECTS: dict[str, tuple[str, ...]] = {
     "all_is_well": ("fct_build_health_daily", "fct_error_budgets", "dim_environments"),
     "one_test_fails": ("fct_incidents", "fct_incident_recovery", "fct_build_health_daily"),
     "one_test_warns": ("fct_incidents", "fct_incident_context"),
-    "retry_recovers": ("fct_incidents", "fct_invocations", "fct_failure_impact", "fct_error_budgets"),
+    "retry_recovers": (
+        "fct_incidents",
+        "fct_invocations",
+        "fct_jobs",
+        "fct_job_invocations",
+        "fct_failure_impact",
+        "fct_error_budgets",
+    ),
     "source_goes_stale_and_another_vanishes": (
         "fct_incidents",
         "fct_source_freshness",
@@ -43,6 +50,7 @@ SUBJECTS: dict[str, tuple[str, ...]] = {
     "reused": ("fct_incidents", "fct_invocations"),
     "interrupted": ("fct_incidents", "fct_invocations"),
     "schedule_missed": ("fct_incidents", "fct_run_gaps"),
+    "one_command_a_node": ("fct_incidents", "fct_jobs", "fct_failure_impact", "fct_build_health_daily"),
     "parts_go_on": ("fct_incidents", "fct_run_gaps"),
     "source_loses_its_rule": ("fct_incidents",),
     "slow_model": ("fct_incidents", "fct_run_concurrency"),

@@ -193,6 +193,17 @@ def _without_rule(moment: Moment, source: str) -> Moment:
     return moment
 
 
+def _one_by_one(day: float, *nodes: str, failing: str | None = None) -> list[Moment]:
+    """A command for each node, a minute apart, as an orchestrator runs them."""
+    moments = []
+    for number, node in enumerate(nodes):
+        changed = {node: _fails("error", "Runtime Error in model\n  out of disk")} if node == failing else None
+        moment = build(day + number / 1440, changed, only=(node,))
+        moment.documents["run_results"]["args"] |= {"select": [node]}
+        moments.append(moment)
+    return moments
+
+
 def _part(day: float) -> Moment:
     """A build of one selected part."""
     moment = build(day, only=(SEED,))
@@ -240,6 +251,12 @@ STORIES: dict[str, Callable[[], list[Moment]]] = {
     ],
     "interrupted": lambda: [build(0), killed(1), build(2)],
     "schedule_missed": lambda: [build(0), build(1), build(4)],
+    # The orchestrator does not start what is downstream of a failure.
+    "one_command_a_node": lambda: [
+        *_one_by_one(6, SEED, STAGING, ORDERS),
+        *_one_by_one(7, SEED, STAGING, failing=STAGING),
+        *_one_by_one(8, SEED, STAGING, ORDERS),
+    ],
     # The nightly build stopped, and hourly parts go on.
     "parts_go_on": lambda: [build(0), build(1), _part(1.5), _part(2.5), _part(3.5)],
     "source_loses_its_rule": lambda: [check(0, {LOADS: ("error", 29)}), _without_rule(build(1), LOADS)],

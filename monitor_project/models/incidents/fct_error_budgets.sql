@@ -1,12 +1,12 @@
--- Builds that may still fail within the last slo_days. Empty builds and builds with an unknown status do not count.
+-- Builds that may still fail within the last slo_days. Builds are jobs: the commands that belong together count once, and a failure from
+-- which a retry recovered is none. Empty builds and builds with an unknown status do not count.
 with
 
 builds as (
 
-    select * from {{ ref('fct_invocations') }}
+    select * from {{ ref('fct_jobs') }}
     where
-        is_build
-        and invocation_status in ('success', 'failure', 'interrupted', 'did not start')
+        job_status in ('success', 'failure', 'interrupted', 'did not start')
         and ended_at > {{ dbt.dateadd('day', '-' ~ var('slo_days'), as_of()) }}
 
 ),
@@ -17,7 +17,7 @@ counted as (
         project,
         environment,
         count(*) as build_count,
-        sum(case when invocation_status = 'success' then 0 else 1 end) as failed_build_count
+        sum(case when job_status = 'success' then 0 else 1 end) as failed_build_count
     from builds
     group by project, environment
 

@@ -1,3 +1,4 @@
+-- Builds are jobs: the commands that belong together count once.
 with
 
 builds as (
@@ -7,12 +8,11 @@ builds as (
         environment,
         cast(ended_at as date) as build_date,
         count(*) as build_count,
-        sum(case when invocation_status = 'success' then 1 else 0 end) as success_count,
-        sum(case when invocation_status = 'failure' then 1 else 0 end) as failure_count,
-        sum(case when invocation_status in ('interrupted', 'did not start') then 1 else 0 end) as incomplete_count,
-        sum(case when invocation_status in ('empty', 'unknown') then 1 else 0 end) as unjudged_count
-    from {{ ref('fct_invocations') }}
-    where is_build
+        sum(case when job_status = 'success' then 1 else 0 end) as success_count,
+        sum(case when job_status = 'failure' then 1 else 0 end) as failure_count,
+        sum(case when job_status in ('interrupted', 'did not start') then 1 else 0 end) as incomplete_count,
+        sum(case when job_status in ('empty', 'unknown') then 1 else 0 end) as unjudged_count
+    from {{ ref('fct_jobs') }}
     group by project, environment, cast(ended_at as date)
 
 ),

@@ -1,4 +1,6 @@
--- The recursion starts from failed nodes only, to keep it small.
+-- What each failure affects. A node is taken down if it was skipped in the same run. In a job of several commands, where an orchestrator does
+-- not start what is downstream of a failure, it is also taken down if it ran in the job before and did not run in this one. The recursion
+-- starts from failed nodes only, to keep it small.
 with recursive
 
 failures as (
@@ -23,6 +25,115 @@ skips as (
     where
         is_build
         and outcome = 'skipped'
+
+),
+
+-- Jobs of several commands, each with the one before it.
+jobs as (
+
+    select
+        project,
+        environment,
+        job_key,
+        lag(job_key) over (
+            partition by project, environment
+            order by ended_at, job_key
+        ) as prior_job_key
+    from {{ ref('fct_jobs') }}
+    where invocation_count - retry_count > 1
+
+),
+
+job_invocations as (
+
+    select * from {{ ref('fct_job_invocations') }}
+
+),
+
+failed_jobs as (
+
+    select distinct
+        failures.project,
+        failures.environment,
+        failures.invocation_id,
+        jobs.job_key,
+        jobs.prior_job_key
+    from failures
+    inner join job_invocations
+        on
+            failures.project = job_invocations.project
+            and failures.environment = job_invocations.environment
+            and failures.invocation_id = job_invocations.run_id
+    inner join jobs
+        on
+            job_invocations.project = jobs.project
+            and job_invocations.environment = jobs.environment
+            and job_invocations.job_key = jobs.job_key
+    where jobs.prior_job_key is not null
+
+),
+
+compared_jobs as (
+
+    select
+        project,
+        environment,
+        job_key
+    from failed_jobs
+
+    union
+
+    select
+        project,
+        environment,
+        prior_job_key as job_key
+    from failed_jobs
+
+),
+
+nodes_of_jobs as (
+
+    select distinct
+        executions.project,
+        executions.environment,
+        job_invocations.job_key,
+        executions.node_id
+    from {{ ref('fct_node_executions') }} as executions
+    inner join job_invocations
+        on
+            executions.project = job_invocations.project
+            and executions.environment = job_invocations.environment
+            and executions.invocation_id = job_invocations.run_id
+    inner join compared_jobs
+        on
+            job_invocations.project = compared_jobs.project
+            and job_invocations.environment = compared_jobs.environment
+            and job_invocations.job_key = compared_jobs.job_key
+    where executions.resource_type in ('model', 'snapshot', 'seed')
+
+),
+
+-- Nodes that ran in the job before, and not in this one.
+absences as (
+
+    select
+        failed_jobs.project,
+        failed_jobs.environment,
+        failed_jobs.invocation_id,
+        before.node_id
+    from failed_jobs
+    inner join nodes_of_jobs as before
+        on
+            failed_jobs.project = before.project
+            and failed_jobs.environment = before.environment
+            and failed_jobs.prior_job_key = before.job_key
+    left join nodes_of_jobs as present
+        on
+            failed_jobs.project = present.project
+            and failed_jobs.environment = present.environment
+            and failed_jobs.job_key = present.job_key
+            and before.node_id = present.node_id
+    where present.node_id is null
 
 ),
 
@@ -145,7 +256,11 @@ counted as (
         sum(case when downstream.resource_type in ('model', 'snapshot', 'seed') then 1 else 0 end) as downstream_model_count,
         sum(case when downstream.resource_type = 'exposure' then 1 else 0 end) as exposure_count,
         sum(
-            case when skips.node_id is not null and skips.resource_type in ('model', 'snapshot', 'seed') then 1 else 0 end
+            case
+                when skips.resource_type in ('model', 'snapshot', 'seed') then 1
+                when absences.node_id is not null then 1
+                else 0
+            end
         ) as skipped_model_count,
         {{ dbt.listagg(
             "case when downstream.resource_type = 'exposure' then downstream.node_name || coalesce(' (' || downstream.owner || ')', '') end",
@@ -161,6 +276,12 @@ counted as (
             and failures.environment = skips.environment
             and failures.invocation_id = skips.invocation_id
             and downstream.node_id = skips.node_id
+    left join absences
+        on
+            failures.project = absences.project
+            and failures.environment = absences.environment
+            and failures.invocation_id = absences.invocation_id
+            and downstream.node_id = absences.node_id
     group by failures.node_execution_id
 
 ),

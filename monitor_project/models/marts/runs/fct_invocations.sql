@@ -169,7 +169,7 @@ runs as (
 
 ),
 
--- A build and the retries after it have the same build number.
+-- A build and the retries after it have the same build number, also among the builds with its command and selection.
 numbered as (
 
     select
@@ -179,6 +179,11 @@ numbered as (
             order by ended_at, run_id
             rows between unbounded preceding and current row
         ) as build_number,
+        sum(case when is_build and not is_retry and invocation_id is not null then 1 else 0 end) over (
+            partition by project, environment, command, selection
+            order by ended_at, run_id
+            rows between unbounded preceding and current row
+        ) as same_build_number,
         case
             when is_build and invocation_id is not null and invocation_status != 'empty'
                 then row_number() over (
@@ -223,7 +228,14 @@ final as (
         selection,
         case
             when is_retry
-                then max(case when is_build and not is_retry then run_id end) over (partition by project, environment, build_number)
+                then coalesce(
+                    max(case when is_build and not is_retry and invocation_id is not null then run_id end) over (
+                        partition by project, environment, command, selection, same_build_number
+                    ),
+                    max(case when is_build and not is_retry and invocation_id is not null then run_id end) over (
+                        partition by project, environment, build_number
+                    )
+                )
         end as completes_run_id,
         cast(newest_build_number as bigint) as newest_build_number,
         git_sha,
