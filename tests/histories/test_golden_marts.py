@@ -59,6 +59,7 @@ SUBJECTS: dict[str, tuple[str, ...]] = {
     "contract_changes": ("fct_incidents", "fct_schema_changes"),
     "rows_drop": ("fct_incidents", "fct_node_costs"),
     "nodes_drop": ("fct_incidents", "fct_node_drop"),
+    "continues_after_an_error": ("fct_incidents", "fct_failure_impact"),
     "test_is_removed": ("fct_incidents", "fct_project_coverage"),
     "model_fails_and_takes_others_down": ("fct_incidents", "fct_failure_impact", "fct_notifications_due"),
     "upstream_code_changes": ("fct_incidents", "fct_incident_changes"),

@@ -281,6 +281,11 @@ STORIES: dict[str, Callable[[], list[Moment]]] = {
         build(7, {SEED: {"adapter_response": {"rows_affected": 12, "bytes_processed": 4096}}}, only=(SEED,)),
     ],
     "nodes_drop": lambda: [*(build(day) for day in range(6)), build(6, only=(SEED, STAGING))],
+    # on_error: continue, as dbt 1.12 has it.
+    "continues_after_an_error": lambda: [
+        build(7),
+        build(8, {STAGING: _fails("error", "Runtime Error in model stg_orders\n  out of disk")}),
+    ],
     "test_is_removed": lambda: [build(0, _TEST_FAILS), build(1, without=(UNIQUE,))],
     "model_fails_and_takes_others_down": lambda: [
         build(0),

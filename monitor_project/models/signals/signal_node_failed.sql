@@ -63,6 +63,7 @@ observed as (
             'path': 'nodes.path',
             'skipped_models': 'impacts.skipped_model_count',
             'downstream_models': 'impacts.downstream_model_count',
+            'outdated_models': 'impacts.outdated_model_names',
             'exposures': 'impacts.exposure_names'
         }) }} as evidence
     from node_executions

@@ -186,8 +186,9 @@ def _times(count: int) -> str:
 
 
 def _impact(evidence: dict[str, Any]) -> str | None:
-    skipped, exposures = evidence.get("skipped_models"), evidence.get("exposures")
+    skipped, exposures, outdated = (evidence.get(k) for k in ("skipped_models", "exposures", "outdated_models"))
     parts = [f"{skipped} model{'s' if skipped != 1 else ''} skipped"] if skipped else []
+    parts += [f"built on old data: {outdated}"] if outdated else []
     return "; ".join(parts + ([f"exposures: {exposures}"] if exposures else [])) or None
 
 

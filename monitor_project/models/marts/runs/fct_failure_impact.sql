@@ -1,6 +1,7 @@
 -- What each failure affects. A node is taken down if it was skipped in the same run. In a job of several commands, where an orchestrator does
--- not start what is downstream of a failure, it is also taken down if it ran in the job before and did not run in this one. The recursion
--- starts from failed nodes only, to keep it small.
+-- not start what is downstream of a failure, it is also taken down if it ran in the job before and did not run in this one. With dbt's
+-- on_error: continue, what is downstream of a failed model is built all the same, on old data. The recursion starts from failed nodes only, to
+-- keep it small.
 with recursive
 
 failures as (
@@ -25,6 +26,33 @@ skips as (
     where
         is_build
         and outcome = 'skipped'
+
+),
+
+-- Models that were built in a run with a failed one.
+successes as (
+
+    select
+        executions.project,
+        executions.environment,
+        executions.invocation_id,
+        executions.node_id
+    from {{ ref('fct_node_executions') }} as executions
+    inner join (
+        select distinct
+            project,
+            environment,
+            invocation_id
+        from failures
+        where resource_type not in ('test', 'unit_test')
+    ) as failed_runs
+        on
+            executions.project = failed_runs.project
+            and executions.environment = failed_runs.environment
+            and executions.invocation_id = failed_runs.invocation_id
+    where
+        executions.outcome = 'success'
+        and executions.resource_type in ('model', 'snapshot', 'seed')
 
 ),
 
@@ -254,6 +282,10 @@ counted as (
     select
         failures.node_execution_id,
         sum(case when downstream.resource_type in ('model', 'snapshot', 'seed') then 1 else 0 end) as downstream_model_count,
+        sum(case when successes.node_id is not null then 1 else 0 end) as outdated_model_count,
+        {{ dbt.listagg(
+            "case when successes.node_id is not null then downstream.node_name end", "', '", "order by downstream.node_name"
+        ) }} as outdated_model_names,
         sum(case when downstream.resource_type = 'exposure' then 1 else 0 end) as exposure_count,
         sum(
             case
@@ -276,6 +308,13 @@ counted as (
             and failures.environment = skips.environment
             and failures.invocation_id = skips.invocation_id
             and downstream.node_id = skips.node_id
+    left join successes
+        on
+            failures.project = successes.project
+            and failures.environment = successes.environment
+            and failures.invocation_id = successes.invocation_id
+            and failures.resource_type not in ('test', 'unit_test')
+            and downstream.node_id = successes.node_id
     left join absences
         on
             failures.project = absences.project
@@ -296,6 +335,8 @@ final as (
         failures.node_id,
         cast(counted.downstream_model_count as bigint) as downstream_model_count,
         cast(counted.skipped_model_count as bigint) as skipped_model_count,
+        cast(counted.outdated_model_count as bigint) as outdated_model_count,
+        substring(counted.outdated_model_names, 1, 200) as outdated_model_names,
         cast(counted.exposure_count as bigint) as exposure_count,
         counted.exposure_names
     from failures
