@@ -52,6 +52,7 @@ SUBJECTS: dict[str, tuple[str, ...]] = {
     "schedule_missed": ("fct_incidents", "fct_run_gaps"),
     "one_command_a_node": ("fct_incidents", "fct_jobs", "fct_failure_impact", "fct_build_health_daily"),
     "parts_go_on": ("fct_incidents", "fct_run_gaps"),
+    "jobs_with_other_nodes": ("fct_incidents",),
     "source_loses_its_rule": ("fct_incidents",),
     "slow_model": ("fct_incidents", "fct_run_concurrency"),
     "flaky_test": ("fct_incidents", "fct_test_flakiness", "fct_test_results"),

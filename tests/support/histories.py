@@ -204,9 +204,9 @@ def _one_by_one(day: float, *nodes: str, failing: str | None = None) -> list[Mom
     return moments
 
 
-def _part(day: float) -> Moment:
+def _part(day: float, without: tuple[str, ...] = ()) -> Moment:
     """A build of one selected part."""
-    moment = build(day, only=(SEED,))
+    moment = build(day, only=(SEED,), without=without)
     moment.documents["run_results"]["args"] |= {"select": ["tag:hourly"]}
     return moment
 
@@ -259,6 +259,15 @@ STORIES: dict[str, Callable[[], list[Moment]]] = {
     ],
     # The nightly build stopped, and hourly parts go on.
     "parts_go_on": lambda: [build(0), build(1), _part(1.5), _part(2.5), _part(3.5)],
+    # The parts are built without the tests of the nightly build: these are not removed each time.
+    "jobs_with_other_nodes": lambda: [
+        build(0, _TEST_FAILS),
+        _part(0.2, without=(UNIQUE,)),
+        build(1, _TEST_FAILS),
+        _part(1.2, without=(UNIQUE,)),
+        build(2, _TEST_FAILS),
+        _part(2.2, without=(UNIQUE,)),
+    ],
     "source_loses_its_rule": lambda: [check(0, {LOADS: ("error", 29)}), _without_rule(build(1), LOADS)],
     "slow_model": lambda: [
         *(build(day, {ORDERS: {"execution_time": 20.0 + day % 2}}, only=(STAGING, ORDERS)) for day in range(7)),

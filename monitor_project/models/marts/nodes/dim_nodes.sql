@@ -1,3 +1,5 @@
+-- Nodes of the newest manifest, and those that only another job's newest manifest has: jobs of one project may have other nodes, by variables
+-- or branches. A job is a command and selection that ran at least twice in the last close_after_days.
 with
 
 invocations as (
@@ -42,10 +44,16 @@ numbered as (
         environment,
         manifest_hash,
         manifest_at,
+        generated_at,
         row_number() over (
             partition by project, environment
             order by coalesce(manifest_at, generated_at) desc, generated_at desc, invocation_id desc
-        ) as newest_number
+        ) as newest_number,
+        row_number() over (
+            partition by project, environment, command, selection
+            order by coalesce(manifest_at, generated_at) desc, generated_at desc, invocation_id desc
+        ) as newest_of_job_number,
+        count(*) over (partition by project, environment, command, selection) as run_count
     from dated
 
 ),
@@ -54,6 +62,42 @@ newest as (
 
     select * from numbered
     where newest_number = 1
+
+),
+
+of_jobs as (
+
+    select
+        project,
+        environment,
+        manifest_hash,
+        min(newest_number) as newest_number
+    from numbered
+    where
+        newest_number = 1
+        or (
+            newest_of_job_number = 1
+            and run_count >= 2
+            and generated_at >= {{ dbt.dateadd('day', '-' ~ var('close_after_days'), as_of()) }}
+        )
+    group by project, environment, manifest_hash
+
+),
+
+listed as (
+
+    select
+        of_jobs.project,
+        of_jobs.environment,
+        manifest_nodes.unique_id,
+        manifest_nodes.node_hash,
+        row_number() over (
+            partition by of_jobs.project, of_jobs.environment, manifest_nodes.unique_id
+            order by of_jobs.newest_number, manifest_nodes.node_hash
+        ) as newest_number
+    from of_jobs
+    inner join manifest_nodes
+        on of_jobs.manifest_hash = manifest_nodes.manifest_hash
 
 ),
 
@@ -81,10 +125,13 @@ final as (
         coalesce(nodes.description, '') != '' as has_description,
         newest.manifest_at as as_of_manifest_at
     from newest
-    inner join manifest_nodes
-        on newest.manifest_hash = manifest_nodes.manifest_hash
+    inner join listed
+        on
+            newest.project = listed.project
+            and newest.environment = listed.environment
     inner join nodes
-        on manifest_nodes.node_hash = nodes.node_hash
+        on listed.node_hash = nodes.node_hash
+    where listed.newest_number = 1
 
 )
 
