@@ -15,7 +15,7 @@ OFFDAG := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/offdag
 RUN := $(OFFDAG) run --environment $(ENVIRONMENT) --project-dir inventory_project --
 SQL := inventory_project/models inventory_project/analyses inventory_project/tests monitor_project/models monitor_project/tests
 
-.PHONY: help demo test build load monitor build-then-monitor ci schedule report docs lint format bench sim fixtures golden clean
+.PHONY: oracle help demo test build load monitor build-then-monitor ci schedule report docs lint format bench sim fixtures golden clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -86,6 +86,9 @@ bench: $(VENV)/.installed ## Measure offdag's CPU seconds and memory; BENCH_ARGS
 
 sim: $(VENV)/.installed ## Kills, faults and damaged files from a seed (about 10 minutes); SIM_ARGS="deliveries --cases 50"
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m sim $(SIM_ARGS)
+
+oracle: $(VENV)/.installed ## Compare the marts of a thousand generated builds with an independent calculation (about a minute)
+	@PATH="$(CURDIR)/$(BIN):$$PATH" OFFDAG_TEST_PROJECTS=200 $(BIN)/python -m pytest tests/histories/test_oracle.py
 
 fixtures: $(VENV)/.installed ## Record the artifacts of dbt 1.7 to 1.11 again, each version in a separate virtual environment (about 5 minutes)
 	@$(BIN)/python tests/fixtures/record.py
