@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -173,3 +174,42 @@ def test_slacks_secrets_do_not_reach_dbt(project: Path, tmp_path: Path) -> None:
     assert (
         offdag(tmp_path, "run", "-e", "prod", *child(project, code), env={"OFFDAG_SLACK_BOT_TOKEN": "xoxb-1"}).code == 0
     )
+
+
+SCRIPT = """
+set -e
+for number in 1 2 3; do
+  cp {folder}/manifest-$number.json "$DBT_TARGET_PATH/manifest.json"
+  cp {folder}/results-$number.json "$DBT_TARGET_PATH/run_results.json"
+  sleep 0.8
+done
+exit 1
+"""
+
+
+def test_every_dbt_command_of_a_script_is_collected(project: Path, tmp_path: Path) -> None:
+    ids = []
+    for number, which in enumerate(("seed", "run", "test"), start=1):
+        at = artifacts.NOW + timedelta(minutes=number)
+        manifest = artifacts.manifest([artifacts.node(f"model.p.m{number}")], at)
+        document = artifacts.run_results([artifacts.result(f"model.p.m{number}", at=at)], at, which)
+        document["metadata"]["invocation_id"] = manifest["metadata"]["invocation_id"]
+        ids.append(manifest["metadata"]["invocation_id"])
+        (tmp_path / f"manifest-{number}.json").write_text(json.dumps(manifest))
+        (tmp_path / f"results-{number}.json").write_text(json.dumps(document))
+    target = tmp_path / "target"
+    target.mkdir()
+    (target / "run_results.json").write_text(json.dumps(artifacts.run_results([artifacts.result("model.p.earlier")])))
+    script = tmp_path / "build.sh"
+    script.write_text(SCRIPT.format(folder=tmp_path))
+    command = ["--project-dir", str(project), "--no-observe", "--", "sh", str(script)]
+    ended = offdag(tmp_path, "run", "-e", "prod", *command, env={"DBT_TARGET_PATH": str(target)})
+    assert ended.code == 1, ended
+    history = History(str(tmp_path / "history"))
+    rows = {row["invocation_id"]: row for row in history.read("invocations").to_pylist()}
+    assert [rows[i]["command"] for i in ids] == ["seed", "run", "test"]
+    assert len(rows) == 3
+    # Each with its own manifest, and the script's end is that of its last command.
+    assert len({row["manifest_hash"] for row in rows.values()}) == 3
+    [job] = jobs(tmp_path)
+    assert (job["invocation_id"], job["exit_code"]) == (ids[2], 1)

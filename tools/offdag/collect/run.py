@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
+import tempfile
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from offdag.collect.collector import CollectedArtifact
 from offdag.collect.context import Context
 from offdag.collect.dbt_log import LogEnd
 from offdag.collect.observe import observe_after_build
+from offdag.collect.overwritten import OverwrittenResults
 from offdag.collect.places import ArtifactFile, Fingerprint, fingerprints
 from offdag.dbt.command import DbtInvocation, dbt_words
 from offdag.dbt.process import one_run_at_a_time, run_process
@@ -102,7 +104,7 @@ class CollectedRun:
     """What was found after a run.
 
     Attributes:
-        artifacts: One for each artifact in the target folder.
+        artifacts: One for each artifact that was overwritten, then for each in the target folder.
     """
 
     artifacts: list[CollectedArtifact]
@@ -118,8 +120,8 @@ class CollectedRun:
 
     @property
     def results(self) -> CollectedArtifact | None:
-        """The artifact that gave an ``invocations`` row; None where there was none."""
-        return next((found for found in self.artifacts if found.invocation), None)
+        """The last artifact that gave an ``invocations`` row; None where there was none."""
+        return next((found for found in reversed(self.artifacts) if found.invocation), None)
 
 
 def run_and_collect(
@@ -153,10 +155,14 @@ def run_and_collect(
         )
         with _logged_trouble():
             _before_run(settings, start)
-        end = run_process(command, cwd, _environ(settings, start), relay)
-        outcome = RunOutcome(start, utc_now(), end.exit_code, end.signal_name)
-        with _logged_trouble():
-            _after_run(settings, outcome, observes)
+        with tempfile.TemporaryDirectory(prefix="offdag-run-") as folder:
+            overwritten = OverwrittenResults(invocation.target_path, start.before, Path(folder))
+            # Only a script may hold several dbt commands.
+            on_start = (lambda: None) if dbt_words(command) else overwritten.start
+            end = run_process(command, cwd, _environ(settings, start), relay, on_start)
+            outcome = RunOutcome(start, utc_now(), end.exit_code, end.signal_name)
+            with _logged_trouble():
+                _after_run(settings, outcome, observes, overwritten.stop())
     return outcome
 
 
@@ -220,10 +226,10 @@ def _lost_start(history: History, start: RunStart) -> dict[str, Any] | None:
     return None
 
 
-def _after_run(settings: Settings, outcome: RunOutcome, observes: bool) -> None:
+def _after_run(settings: Settings, outcome: RunOutcome, observes: bool, overwritten: list[ArtifactFile]) -> None:
     start = outcome.start
     history = History(settings.history)
-    collected = _collect_run(history, settings, outcome)
+    collected = _collect_run(history, settings, outcome, overwritten)
     for found in collected.artifacts:
         if found.is_refused:
             _log.warning("%s", refusal_text(found.verdict))
@@ -265,8 +271,16 @@ def refusal_text(verdict: dict[str, Any]) -> str:
     return error_text(what, str(verdict["path"]), f"offdag collect {verdict['path']}")
 
 
-def _collect_run(history: History, settings: Settings, outcome: RunOutcome) -> CollectedRun:
+def _collect_run(
+    history: History, settings: Settings, outcome: RunOutcome, overwritten: list[ArtifactFile]
+) -> CollectedRun:
     """Collect what dbt left, and record the command itself, with results or without.
+
+    Args:
+        history: Gets both.
+        settings: Name the secrets.
+        outcome: How the command ended.
+        overwritten: Copies of results of earlier dbt commands of a script.
 
     Raises:
         HistoryError: The history cannot be written.
@@ -283,9 +297,16 @@ def _collect_run(history: History, settings: Settings, outcome: RunOutcome) -> C
         before=start.before,
         secrets=secrets,
     )
-    run = CollectedRun(collect_files(history, list(fingerprints(start.invocation.target_path)), context))
+    run = CollectedRun(
+        [
+            # What ended the script ended its last dbt command, not these.
+            *collect_files(history, overwritten, replace(context, was_interrupted=False)),
+            *collect_files(history, fingerprints(start.invocation.target_path), context),
+        ]
+    )
     log_end = _log_end(outcome, secrets) if outcome.exit_code and not run.left else None
-    named = next((found.verdict for found in run.left if found.verdict["invocation_id"]), None)
+    # The exit code of a script belongs to its last dbt command.
+    named = next((found.verdict for found in reversed(run.left) if found.verdict["invocation_id"]), None)
     history.put(
         "job_runs",
         start.started_at.date(),

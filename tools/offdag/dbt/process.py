@@ -9,7 +9,7 @@ import os
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,7 +32,13 @@ class ProcessEnd:
     signal_name: str | None
 
 
-def run_process(command: Sequence[str], cwd: Path, environ: Mapping[str, str], relay: SignalRelay) -> ProcessEnd:
+def run_process(
+    command: Sequence[str],
+    cwd: Path,
+    environ: Mapping[str, str],
+    relay: SignalRelay,
+    on_start: Callable[[], None] = lambda: None,
+) -> ProcessEnd:
     """Run a program to its end.
 
     Args:
@@ -40,6 +46,7 @@ def run_process(command: Sequence[str], cwd: Path, environ: Mapping[str, str], r
         cwd: Folder in which it runs.
         environ: Its whole environment.
         relay: Passes signals on; it is entered already.
+        on_start: Called once it runs; threads may be started then.
 
     Raises:
         UsageError: It cannot be started.
@@ -59,6 +66,7 @@ def run_process(command: Sequence[str], cwd: Path, environ: Mapping[str, str], r
             f"cannot start {command[0]}: {error.strerror}", str(cwd), "pip install dbt-core dbt-duckdb"
         ) from error
     relay.attach(process.pid)
+    on_start()
     try:
         process.returncode = code = terminal.wait(process.pid)
     finally:
