@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 from pathlib import Path
 
+import duckdb
+
 from offdag.clock import utc_now
 from sim.slack import TOKEN, FakeSlack
 from support import artifacts
@@ -35,6 +37,16 @@ def test_each_trouble_is_named_with_what_to_do(failure: Path, slack: FakeSlack) 
     assert "BAD  #shop-stock: the bot is not in it" in ended.out
     assert "/invite @offdag" in ended.out
     assert "BAD  #data-alerts: the bot sees no channel of this name" in ended.out
+
+
+def test_names_that_nothing_has_are_named(failure: Path, slack: FakeSlack) -> None:
+    with duckdb.connect(str(failure / "monitor.duckdb")) as connection:
+        connection.execute("insert into fct_seed_findings values ('x', 'alert_routes', 'kind', 'stockuot', true)")
+    ended = doctor(failure, slack)
+    assert ended.code == 2, ended
+    assert "BAD  alert_routes.csv: there is no kind stockuot: the line never matches" in ended.out
+    # The shop's line, in a history of another project.
+    assert "ok   run_cadences.csv: no collected command has project inventory: is it misspelt?" in ended.out
 
 
 def test_a_bad_token_stops_no_other_check(tmp_path: Path, slack: FakeSlack) -> None:

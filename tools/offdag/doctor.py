@@ -15,7 +15,7 @@ from offdag.errors import OffdagError, UsageError, first_line
 from offdag.history.history import History
 from offdag.monitor.coverage import Coverage
 from offdag.monitor.marts import open_marts
-from offdag.monitor.rows import NodeRoute
+from offdag.monitor.rows import NodeRoute, SeedFinding
 from offdag.notify.message import Message
 from offdag.notify.sinks import Refusal, UnknownOutcome
 from offdag.settings import Settings
@@ -82,12 +82,28 @@ def _marts(settings: Settings) -> Iterator[Check]:
     try:
         with open_marts(settings.monitor_database, settings.wait_as("doctor")) as marts:
             as_of, coverage = marts.monitor_run().as_of, Coverage.of(marts)
+            findings = marts.rows(SeedFinding)
     except OffdagError as error:
         yield Check("marts", False, error.what, error.next_command)
         return
     is_fresh = settings.now - as_of <= _FRESH
     yield Check("marts", is_fresh, f"as of {as_of:%Y-%m-%d %H:%M} UTC", "" if is_fresh else "offdag monitor")
     yield _builds(coverage)
+    # Before the first build nothing has any name.
+    yield from (_seed(finding) for finding in findings if finding.is_error or coverage.environments)
+
+
+def _seed(finding: SeedFinding) -> Check:
+    """A name in a seed that nothing has: misspelt, or of what is still to come."""
+    what = f"{finding.column_name} {finding.named_value}"
+    if finding.is_error:
+        return Check(
+            f"{finding.seed_name}.csv",
+            False,
+            f"there is no {what}: the line never matches",
+            "offdag monitor    # after correcting it",
+        )
+    return Check(f"{finding.seed_name}.csv", True, f"no collected command has {what}: is it misspelt?")
 
 
 def _builds(coverage: Coverage) -> Check:

@@ -348,6 +348,24 @@ class SourceCheck(MartRow, frozen=True, kw_only=True):
     observed_at: datetime
 
 
+class SeedFinding(MartRow, frozen=True, kw_only=True):
+    """A value of a seed that nothing has.
+
+    Attributes:
+        seed_name: The seed, without .csv.
+        column_name: Its column.
+        named_value: What the column holds.
+        is_error: Whether the line can never match.
+    """
+
+    mart: ClassVar[str] = "fct_seed_findings"
+
+    seed_name: str
+    column_name: str
+    named_value: str
+    is_error: bool
+
+
 class StockCount(MartRow, frozen=True, kw_only=True):
     """One count of one product's stock.
 

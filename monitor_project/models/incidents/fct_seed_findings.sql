@@ -1,0 +1,79 @@
+-- What a line of a seed names and nothing has: a kind of signal or a severity that does not exist is an error, since the line never matches. A
+-- project, environment or owner that no collected command has may still come.
+with
+
+named as (
+
+    {%- for seed, columns in {
+        'alert_routes': ['kind', 'severity', 'project', 'environment', 'owner'],
+        'alert_mutes': ['kind', 'node_id'],
+        'run_cadences': ['project', 'environment']
+    }.items() %}
+    {%- set outer = loop %}
+    {%- for column in columns %}
+    select
+        '{{ seed }}' as seed_name,
+        '{{ column }}' as column_name,
+        {{ column }} as named_value
+    from {{ ref(seed) }}
+    where {{ column }} is not null
+    {{ 'union' if not (outer.last and loop.last) }}
+    {%- endfor %}
+    {%- endfor %}
+
+),
+
+known as (
+
+    {%- for kind in signal_kinds() %}
+    select
+        'kind' as column_name,
+        '{{ kind }}' as known_value
+    union
+    {%- endfor %}
+    {%- for severity in ['error', 'warning'] %}
+    select
+        'severity' as column_name,
+        '{{ severity }}' as known_value
+    union
+    {%- endfor %}
+    select
+        'project' as column_name,
+        project as known_value
+    from {{ ref('dim_environments') }}
+    union
+    select
+        'environment' as column_name,
+        environment as known_value
+    from {{ ref('dim_environments') }}
+    union
+    select
+        'owner' as column_name,
+        owner as known_value
+    from {{ ref('dim_nodes') }}
+    union
+    select
+        'node_id' as column_name,
+        node_id as known_value
+    from {{ ref('dim_nodes') }}
+
+),
+
+final as (
+
+    select
+        {{ surrogate_key(['named.seed_name', 'named.column_name', 'named.named_value']) }} as seed_finding_id,
+        named.seed_name,
+        named.column_name,
+        named.named_value,
+        named.column_name in ('kind', 'severity') as is_error
+    from named
+    left join known
+        on
+            named.column_name = known.column_name
+            and named.named_value = known.known_value
+    where known.known_value is null
+
+)
+
+select * from final
