@@ -2,23 +2,41 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+import venv
 from pathlib import Path
+
+import pytest
 
 from offdag import __version__
 from support import artifacts
 from support.command import ROOT, environ
 
 
-def test_the_wheel_is_built_installed_and_run(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("dist")
     subprocess.run(
-        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path / "dist")],
+        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)],
         cwd=ROOT,
         check=True,
         capture_output=True,
     )
-    [wheel] = (tmp_path / "dist").glob("*.whl")
+    [built] = folder.glob("*.whl")
+    return built
+
+
+def failure(folder: Path) -> Path:
+    return artifacts.write(
+        folder,
+        manifest=artifacts.manifest([artifacts.node("model.p.m")]),
+        run_results=artifacts.run_results([artifacts.result("model.p.m", "error")]),
+    )
+
+
+def test_the_wheel_is_installed_and_run(wheel: Path, tmp_path: Path) -> None:
     assert wheel.name.startswith(f"offdag-{__version__}-")
     home = tmp_path / "site"
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--target", str(home)]
@@ -35,11 +53,46 @@ def test_the_wheel_is_built_installed_and_run(tmp_path: Path) -> None:
         return done.stdout + done.stderr
 
     assert offdag("--version").strip() == f"offdag, version {__version__}"
-    target = artifacts.write(
-        tmp_path / "target",
-        manifest=artifacts.manifest([artifacts.node("model.p.m")]),
-        run_results=artifacts.run_results([artifacts.result("model.p.m", "error")]),
-    )
+    target = failure(tmp_path / "target")
     offdag("collect", "-e", "prod", str(target))
     assert "incidents: 1 open" in offdag("monitor", "--as-of", "2026-02-01T00:00:00")
     assert (home / "offdag" / "monitor_project" / "dbt_project.yml").is_file()
+
+
+def test_without_extras_it_is_a_small_collector(wheel: Path, tmp_path: Path) -> None:
+    """Installed from the package index, with the versions of the lock."""
+    home = tmp_path / "venv"
+    venv.create(home, with_pip=True)
+    versions = tmp_path / "versions.txt"
+    versions.write_text("\n".join(re.findall(r"^[\w.-]+==[^\\]+", (ROOT / "requirements.lock").read_text(), re.M)))
+    pip = [str(home / "bin" / "python"), "-m", "pip", "--disable-pip-version-check"]
+    subprocess.run([*pip, "install", "--quiet", "--constraint", str(versions), str(wheel)], check=True)
+    listed = subprocess.run([*pip, "freeze"], check=True, capture_output=True, text=True).stdout
+    packages = {line.split("==")[0].split(" @")[0].lower() for line in listed.splitlines()}
+    assert not packages & {"dbt-core", "duckdb", "sqlmesh", "pandas", "slack-sdk"}
+    assert len(packages) <= 24
+    env = environ(tmp_path)
+    del env["OFFDAG_MONITOR_PROJECT_DIR"]
+
+    def offdag(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [str(home / "bin" / "offdag"), *arguments]
+        return subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
+
+    target = failure(tmp_path / "target")
+    assert offdag("collect", "-e", "prod", str(target)).returncode == 0
+    assert offdag("verdicts").returncode == 0
+    script = tmp_path / "build.sh"
+    script.write_text(f"cp {target}/*.json $DBT_TARGET_PATH/")
+    (tmp_path / "dbt_project.yml").write_text("name: inventory\n")
+    env["DBT_TARGET_PATH"] = str(tmp_path / "new")
+    (tmp_path / "new").mkdir()
+    env["OFFDAG_HISTORY"] = str(tmp_path / "other")
+    ran = offdag("run", "-e", "prod", "--", "sh", str(script))
+    assert ran.returncode == 0, ran
+    # The build is collected, although the table that the seed lists cannot be observed.
+    assert "run_results accepted" in ran.stderr
+    assert "this needs duckdb, which is not installed" in ran.stderr
+    for verb, extra in {"monitor": "monitor", "incidents": "monitor", "report": "report", "ci": "review"}.items():
+        ended = offdag(verb)
+        assert ended.returncode == 2, ended
+        assert f'next:  pip install "offdag[{extra}]"' in ended.stderr

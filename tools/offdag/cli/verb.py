@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from offdag import __version__
+from offdag.extras import missing_extra
 from offdag.settings import Settings, process_environ
 
 _COMMON = {
@@ -52,7 +53,13 @@ def verb(example: str, *names: str) -> Callable[[Callable[..., int]], click.Comm
 
         def call(**flags: Any) -> int:
             settings = Settings.load({k: v for k, v in flags.items() if k not in own}, process_environ())
-            return function(settings, **{k: v for k, v in flags.items() if k in own})
+            try:
+                return function(settings, **{k: v for k, v in flags.items() if k in own})
+            except ModuleNotFoundError as error:
+                known = missing_extra(error, function.__name__)
+                if known is None:
+                    raise
+                raise known from error
 
         wrapped = update_wrapper(call, function)
         for name in reversed(names):

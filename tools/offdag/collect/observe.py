@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 from offdag.artifacts.document import Kind, UnreadableArtifact, Verdict, parse_document
 from offdag.artifacts.manifest import read_manifest
 from offdag.clock import utc_now
-from offdag.collect.observed_tables import ObservedTable, read_observed_tables
+from offdag.collect.observed_tables import ObservedTable
 from offdag.dbt.command import DbtInvocation
 from offdag.dbt.profile_adapter import profile_adapter
 from offdag.duckdb_files import LockWait, open_read_only, quoted
@@ -180,19 +180,26 @@ class Observer:
         return pa.Table.from_pandas(frame, preserve_index=False)
 
 
-def observe_after_build(
-    settings: Settings, history: History, invocation: DbtInvocation, environment: str, job_id: str | None
+def observe_tables(
+    settings: Settings,
+    history: History,
+    invocation: DbtInvocation,
+    place: tuple[str, str | None],
+    tables: Iterable[ObservedTable],
 ) -> list[str]:
-    """Copy the tables that the monitor project's seed lists for a project, and log what could not be copied.
+    """Copy observed tables after a build, and log what could not be copied.
+
+    Args:
+        settings: Tell how long to wait for a lock.
+        history: Gets the copies.
+        invocation: The build.
+        place: Its environment and job id.
+        tables: Lines of the seed; those of other projects are ignored.
 
     Returns:
-        One line per table; none where the seed cannot be used, which is logged.
+        One line per table.
     """
-    try:
-        tables = read_observed_tables(settings.monitor_project_dir)
-    except UsageError as error:
-        _log.warning("%s", error)
-        return []
+    environment, job_id = place
     verdicts = Observer(history, invocation, environment, settings.wait_as("observe"), job_id).observe(tables)
     return log_observed(verdicts, invocation)
 

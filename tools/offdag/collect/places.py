@@ -16,6 +16,7 @@ from typing import IO, Any
 
 from offdag.artifacts.document import Kind
 from offdag.errors import UsageError
+from offdag.extras import install_command
 
 _log = logging.getLogger(__name__)
 
@@ -175,7 +176,7 @@ def _store(url: str) -> tuple[Any, str]:
     try:
         store, path = fsspec.core.url_to_fs(url)
     except (ImportError, ValueError) as error:
-        raise UsageError(f"cannot open the store: {error}", url, 'pip install "offdag[s3]"') from error
+        raise UsageError(f"cannot open the store: {error}", url, install_command(url)) from error
     return store, str(path)
 
 

@@ -19,7 +19,7 @@ from offdag.collect.collection import collect_files
 from offdag.collect.collector import CollectedArtifact
 from offdag.collect.context import Context
 from offdag.collect.dbt_log import LogEnd
-from offdag.collect.observe import observe_after_build
+from offdag.collect.observed_tables import read_observed_tables
 from offdag.collect.overwritten import OverwrittenResults
 from offdag.collect.places import ArtifactFile, Fingerprint, fingerprints
 from offdag.dbt.command import DbtInvocation, dbt_words
@@ -28,7 +28,8 @@ from offdag.dbt.project import checked_project
 from offdag.dbt.redaction import redacted, secret_values
 from offdag.dbt.signals import SignalRelay
 from offdag.environment import UNKNOWN, resolve_environment
-from offdag.errors import OffdagError, error_text
+from offdag.errors import OffdagError, UsageError, error_text
+from offdag.extras import missing_extra
 from offdag.history.compaction import compact_in_passing
 from offdag.history.history import History
 from offdag.origin import Origin
@@ -241,13 +242,7 @@ def _after_run(settings: Settings, outcome: RunOutcome, observes: bool, overwrit
         _log.warning("%s", error_text(what, str(start.invocation.target_path), "dbt parse"))
     observed: list[str] = []
     if start.is_build and results and results.invocation and observes:
-        observed = observe_after_build(
-            settings,
-            history,
-            start.invocation.confirmed_by(results.args),
-            str(results.invocation["environment"]),
-            start.job_id,
-        )
+        observed = _observe(settings, history, start, results)
     compact_in_passing(history)
     artifacts = ", ".join(f"{f.verdict['kind']} {f.verdict['verdict']}" for f in collected.artifacts) or "none"
     copies = f"; observed: {', '.join(observed)}" if observed else ""
@@ -258,6 +253,29 @@ def _after_run(settings: Settings, outcome: RunOutcome, observes: bool, overwrit
         copies,
         settings.history,
     )
+
+
+def _observe(settings: Settings, history: History, start: RunStart, results: CollectedArtifact) -> list[str]:
+    """Copy the observed tables of the project; one line per table, and none where no table is listed for it."""
+    try:
+        tables = read_observed_tables(settings.monitor_project_dir)
+    except UsageError as error:
+        _log.warning("%s", error)
+        return []
+    row = results.invocation or {}
+    if not any(table.project == start.invocation.project_name for table in tables):
+        return []
+    try:
+        from offdag.collect.observe import observe_tables
+    except ModuleNotFoundError as error:
+        # The collector alone is installed: the build is collected, its tables are not.
+        known = missing_extra(error)
+        if known is None:
+            raise
+        _log.warning("the tables of observed_tables.csv were not observed\n%s", known)
+        return []
+    invocation = start.invocation.confirmed_by(results.args)
+    return observe_tables(settings, history, invocation, (str(row["environment"]), start.job_id), tables)
 
 
 NO_ENVIRONMENT = (

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from offdag.errors import HistoryError, first_line
+from offdag.extras import install_command
 
 
 class Store:
@@ -31,9 +32,7 @@ class Store:
                 # Others write there too, so listings are not cached.
                 self._fs, self.root = fsspec.core.url_to_fs(self.root, use_listings_cache=False)
             except (ImportError, ValueError) as error:
-                raise HistoryError(
-                    f"cannot open the history's store: {error}", root, 'pip install "offdag[s3]"'
-                ) from error
+                raise HistoryError(f"cannot open the history's store: {error}", root, install_command(root)) from error
 
     def path(self, name: str) -> str:
         """The full path of a file in the store."""

@@ -19,6 +19,7 @@ from offdag.clock import utc_now
 from offdag.collect.observed_tables import declare_observed_tables
 from offdag.duckdb_files import LockWait, is_lock_message, wait_until_free
 from offdag.errors import DatabaseLocked, MonitorError, UsageError
+from offdag.extras import require
 from offdag.history.history import History
 from offdag.settings import Settings
 
@@ -61,6 +62,7 @@ def build_monitor(settings: Settings, history: History, all_tests: bool) -> date
             str(project / "dbt_project.yml"),
             "offdag monitor --monitor-project-dir monitor_project",
         )
+    require("dbt.cli", "dbt.adapters.duckdb")
     as_of, started_at = settings.now, utc_now()
     database = settings.monitor_database.absolute()
     try:
