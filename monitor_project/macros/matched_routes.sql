@@ -5,7 +5,7 @@
         from (
             select
                 {% for column in key_columns %}watched.{{ column }}, {% endfor %}
-                routes.channel,
+                coalesce(routes.channel, {{ default_channel() }}) as channel,
                 routes.mention,
                 routes.reminder_hours,
                 routes.priority,

@@ -12,7 +12,7 @@ observed as (
     where
         is_bad
         and observed_at <= {{ as_of() }}
-        and environment in ({% for environment in var('alerting_environments') %}'{{ environment }}'{{ ', ' if not loop.last }}{% endfor %})
+        and environment in ({% for environment in alerting_environments() %}'{{ environment | replace("'", "''") }}'{{ ', ' if not loop.last }}{% endfor %})
     group by kind
 
 ),

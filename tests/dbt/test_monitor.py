@@ -205,6 +205,18 @@ def test_the_monitor_never_sees_the_shops_variables(tmp_path: Path) -> None:
     assert not (tmp_path / "theirs").exists()
 
 
+def test_channel_and_environments_come_from_variables(tmp_path: Path) -> None:
+    failed = build(tmp_path / "day0", 0, artifacts.result("model.p.a", "error", artifacts.NOW))
+    assert offdag(tmp_path, "collect", str(failed), "--environment", "staging").code == 0
+    env = {"OFFDAG_ALERTING_ENVIRONMENTS": "prod, staging", "OFFDAG_SLACK_CHANNEL": "#builds'"}
+    as_of = (artifacts.NOW + timedelta(hours=1)).isoformat()
+    ended = offdag(tmp_path, "monitor", "--as-of", as_of, env=env)
+    assert ended.code == 0, ended
+    assert "incidents: 1 open" in ended.err
+    with duckdb.connect(str(tmp_path / "monitor.duckdb"), read_only=True) as connection:
+        assert connection.execute("select distinct channel from fct_notifications_due").fetchall() == [("#builds'",)]
+
+
 def test_a_locked_database_is_waited_for_and_its_holder_named(tmp_path: Path) -> None:
     assert offdag(tmp_path, "monitor").code == 0
     code = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print('held', flush=True); sys.stdin.read()"

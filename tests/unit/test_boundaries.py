@@ -18,7 +18,8 @@ PACKAGE = ROOT / "tools" / "offdag"
 MODULES = sorted(p.relative_to(PACKAGE).as_posix() for p in PACKAGE.rglob("*.py"))
 # A package imports only those before it.
 ORDER = [
-    "errors", "clock", "environment", "origin", "duckdb_files", "settings", "artifacts", "history", "dbt", "collect", "monitor",
+    "errors",
+    "extras", "clock", "environment", "origin", "duckdb_files", "settings", "artifacts", "history", "dbt", "collect", "monitor",
     "notify", "report", "review", "export", "doctor", "job", "cli",
 ]  # fmt: skip
 # Distribution names that differ from the imported ones.
@@ -124,7 +125,7 @@ def test_packages_import_only_earlier_packages() -> None:
 
 
 def test_everything_that_is_imported_is_declared() -> None:
-    lists = re.findall(r"(?ms)^(?:dependencies|s3|postgres) = \[(.*?)\]$", (ROOT / "pyproject.toml").read_text())
+    lists = re.findall(r"(?ms)^(?:dependencies|monitor|report|review|postgres|s3) = \[(.*?)\]$", (ROOT / "pyproject.toml").read_text())
     declared = {name.replace("_", "-") for text in lists for name in re.findall(r'"([A-Za-z0-9_-]+)', text)}
     for module in MODULES:
         for name, _ in imports(module):

@@ -143,7 +143,7 @@ def _slack(settings: Settings, with_message: bool) -> Iterator[Check]:
         return
     reached = []
     try:
-        channels = _channels(settings.monitor_project_dir)
+        channels = _channels(settings.monitor_project_dir, settings.slack_channel)
     except UsageError as error:
         yield Check("routes", False, error.what, error.next_command)
         return
@@ -187,8 +187,8 @@ def _message(bot: SlackBot, channel: str) -> Check:
     return Check("test message", True, f"posted to {channel}, found by its metadata, deleted")
 
 
-def _channels(monitor_project: Path) -> list[str]:
-    """Channels of the routes, and the default one.
+def _channels(monitor_project: Path, default: str | None) -> list[str]:
+    """Channels of the routes, and the default one, which a setting may name.
 
     Raises:
         UsageError: The seed or dbt_project.yml cannot be read.
@@ -207,4 +207,4 @@ def _channels(monitor_project: Path) -> list[str]:
             str(monitor_project),
             f"file {monitor_project}/seeds/*.csv",
         ) from error
-    return sorted(channels | {variables.get("default_channel", "#data-alerts")})
+    return sorted(channels | {default or variables.get("default_channel", "#data-alerts")})

@@ -44,6 +44,8 @@ class Settings:
         job_id: Groups the commands of one job; None to make a new one.
         slack_token: Bot token; never shown.
         slack_webhook: Incoming webhook URL; never shown.
+        slack_channel: Channel of routes and incidents that name none; None for the monitor project's.
+        alerting_environments: Environments whose problems become incidents, separated by commas; None for the monitor project's.
         slack_api_url: Base URL of Slack's Web API.
         webhook: URL that gets each message as JSON; never shown.
         webhook_answer: Text that its answer must contain; None for any.
@@ -66,6 +68,8 @@ class Settings:
     job_id: str | None
     slack_token: str | None = field(repr=False)
     slack_webhook: str | None = field(repr=False)
+    slack_channel: str | None
+    alerting_environments: str | None
     slack_api_url: str
     webhook: str | None = field(repr=False)
     webhook_answer: str | None
@@ -153,6 +157,8 @@ class Settings:
             job_id=chosen("job_id", "OFFDAG_JOB_ID"),
             slack_token=_checked_token(environ, "OFFDAG_SLACK_BOT_TOKEN"),
             slack_webhook=_checked_url(environ, "OFFDAG_SLACK_WEBHOOK_URL"),
+            slack_channel=environ.get("OFFDAG_SLACK_CHANNEL") or None,
+            alerting_environments=environ.get("OFFDAG_ALERTING_ENVIRONMENTS") or None,
             slack_api_url=_checked_url(environ, "OFFDAG_SLACK_API_URL") or "https://slack.com/api/",
             webhook=_checked_url(environ, "OFFDAG_WEBHOOK_URL"),
             webhook_answer=environ.get("OFFDAG_WEBHOOK_ANSWER") or None,

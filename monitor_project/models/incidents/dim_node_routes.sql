@@ -70,7 +70,7 @@ final as (
         watched.kind,
         watched.severity,
         coalesce(
-            {{ json_text('watched.alert_settings', 'channel') }}, matched.channel, '{{ var("default_channel") }}'
+            {{ json_text('watched.alert_settings', 'channel') }}, matched.channel, {{ default_channel() }}
         ) as channel,
         {{ alert_mention(json_text('watched.alert_settings', 'mention'), 'matched.mention') }} as mention,
         {{ is_alert_off('watched.alert_settings') }} as is_off

@@ -30,7 +30,7 @@ routed as (
 
     select
         contexts.incident_id,
-        coalesce(contexts.alert_channel, matched.channel, '{{ var("default_channel") }}') as channel,
+        coalesce(contexts.alert_channel, matched.channel, {{ default_channel() }}) as channel,
         {{ alert_mention('contexts.alert_mention', 'matched.mention') }} as mention,
         matched.reminder_hours
     from contexts

@@ -8,7 +8,7 @@ watched as (
     select *
     from {{ ref('int_signals_unioned') }}
     where
-        environment in ({% for environment in var('alerting_environments') %}'{{ environment }}'{{ ', ' if not loop.last }}{% endfor %})
+        environment in ({% for environment in alerting_environments() %}'{{ environment | replace("'", "''") }}'{{ ', ' if not loop.last }}{% endfor %})
         and observed_at <= {{ as_of() }}
 
 ),

@@ -75,6 +75,7 @@ class History:
         self._open(root)
         if self._version() != VERSION:
             self.store.write(_VERSION_FILE, f"{VERSION}\n".encode())
+            self.store.keep_out_of_git()
         for table, schema in TABLES.items():
             self._write_schema(table, schema)
 

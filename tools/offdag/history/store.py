@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import uuid
 from collections.abc import Iterator
@@ -37,6 +38,14 @@ class Store:
     def path(self, name: str) -> str:
         """The full path of a file in the store."""
         return f"{self.root}/{name}"
+
+    def keep_out_of_git(self) -> None:
+        """Have git ignore offdag's own folder, where the store is in one."""
+        folder = Path(self.root).parent
+        ignore = folder / ".gitignore"
+        if self._local and folder.name == ".offdag" and not ignore.exists():
+            with contextlib.suppress(OSError):
+                ignore.write_text("*\n", encoding="utf-8")
 
     def exists(self, name: str) -> bool:
         """Whether the file exists.

@@ -137,6 +137,8 @@ def _environ(
         "OFFDAG_AS_OF": as_of.isoformat(sep=" ", timespec="microseconds"),
         # Models about a table that is not observed are not built.
         "OFFDAG_OBSERVED_TABLES": "|".join(observed),
+        "OFFDAG_SLACK_CHANNEL": settings.slack_channel or "",
+        "OFFDAG_ALERTING_ENVIRONMENTS": settings.alerting_environments or "",
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
     }
 
