@@ -219,6 +219,15 @@ def test_duplicates_and_orphans_are_caught_and_skip_what_is_downstream(shop: Sho
         shop.build()
 
 
+def test_a_price_that_changes_fails_no_order_before(tmp_path: Path) -> None:
+    shop = Shop(tmp_path)
+    shop.load(1)
+    with duckdb.connect(str(shop.database)) as connection:
+        connection.execute("update raw.products set price = price + 1")
+    built = shop.dbt("build", "--select", "+fct_orders", "--indirect-selection", "cautious")
+    assert built.code == 0, built
+
+
 def test_the_exposure_names_its_owner_and_rests_on_the_mart(shop: Shop) -> None:
     [exposure] = json.loads((shop.home / "shop_target" / "manifest.json").read_text())["exposures"].values()
     assert exposure["depends_on"]["nodes"] == ["model.inventory.f_product_weekly_funnel"]

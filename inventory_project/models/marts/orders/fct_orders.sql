@@ -30,7 +30,7 @@ items_by_order as (
         order_items.order_id,
         count(*) as product_count,
         sum(order_items.quantity) as unit_count,
-        sum(order_items.quantity * products.price_usd) as item_cost_usd
+        sum(order_items.quantity * products.price_usd) as item_cost_at_current_prices_usd
     from order_items
     inner join products
         on order_items.product_id = products.product_id
@@ -52,7 +52,7 @@ final as (
         orders.order_total_usd,
         coalesce(items_by_order.product_count, 0) as product_count,
         coalesce(items_by_order.unit_count, 0) as unit_count,
-        coalesce(items_by_order.item_cost_usd, 0) as item_cost_usd,
+        coalesce(items_by_order.item_cost_at_current_prices_usd, 0) as item_cost_at_current_prices_usd,
         orders.created_at,
         orders.delivered_at,
         {{ dbt.datediff('orders.created_at', 'orders.delivered_at', 'second') }} / 86400.0 as delivery_days
