@@ -125,7 +125,9 @@ def test_packages_import_only_earlier_packages() -> None:
 
 
 def test_everything_that_is_imported_is_declared() -> None:
-    lists = re.findall(r"(?ms)^(?:dependencies|monitor|report|review|postgres|s3) = \[(.*?)\]$", (ROOT / "pyproject.toml").read_text())
+    lists = re.findall(
+        r"(?ms)^(?:dependencies|monitor|report|review|postgres|s3) = \[(.*?)\]$", (ROOT / "pyproject.toml").read_text()
+    )
     declared = {name.replace("_", "-") for text in lists for name in re.findall(r'"([A-Za-z0-9_-]+)', text)}
     for module in MODULES:
         for name, _ in imports(module):

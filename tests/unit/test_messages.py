@@ -90,7 +90,7 @@ def test_a_storm_is_one_problem_that_names_the_common_cause() -> None:
     ("more", "expected"),
     [
         ({}, None),
-        ({"change_count": 0}, "no code, configuration or macro of it or upstream, since its last success"),
+        ({"change_count": 0}, "no code, configuration or macro since its last success"),
         (
             {
                 "change_count": 2,

@@ -198,8 +198,8 @@ def _change(row: DueNotification) -> str | None:
         return None
     sha, prior = (row.git_sha or "")[:_SHA_LENGTH], (row.last_success_git_sha or "")[:_SHA_LENGTH]
     commits = f" ({prior} to {sha})" if sha and prior and sha != prior else f" ({sha})" if sha else ""
-    what = row.changes or "no code, configuration or macro of it or upstream"
-    return f"{what}, since its last success{commits}"
+    what = f"{row.changes}," if row.changes else "no code, configuration or macro"
+    return f"{what} since its last success{commits}"
 
 
 def _next_command(row: DueNotification) -> str | None:
