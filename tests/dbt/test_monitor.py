@@ -43,7 +43,7 @@ def test_what_is_about_a_table_that_is_not_observed_is_not_built(tmp_path: Path)
     assert offdag(tmp_path, "collect", str(failed), "--environment", "prod").code == 0
     more = ["--monitor-project-dir", str(project)]
     as_of = (artifacts.NOW + timedelta(hours=1)).isoformat()
-    ended = offdag(tmp_path, "monitor", "--all-tests", "--as-of", as_of, *more)
+    ended = offdag(tmp_path, "monitor", "--as-of", as_of, *more)
     assert ended.code == 0, ended
     assert "incidents: 1 open" in ended.err
     with duckdb.connect(str(tmp_path / "monitor.duckdb"), read_only=True) as connection:

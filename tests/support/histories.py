@@ -407,11 +407,13 @@ def open_history(home: Path) -> History:
 
 
 def monitor_project(home: Path) -> Path:
-    """A copy of the monitor project in which a build of ``schedule_missed`` is expected each day."""
+    """A copy of the monitor project in which builds of two stories are expected each day, and one route has a misspelt kind."""
     copy = home / "monitor_project"
     shutil.copytree(ROOT / "monitor_project", copy, ignore=shutil.ignore_patterns("target", "logs"))
     with (copy / "seeds" / "run_cadences.csv").open("a") as seed:
         seed.write("schedule_missed,prod,,,24,2,,,Each morning\nparts_go_on,prod,,,24,2,,,Each morning\n")
+    with (copy / "seeds" / "alert_routes.csv").open("a") as seed:
+        seed.write("5,stockuot,,,,,,,#nowhere,,,first,misspelt\n")
     return copy
 
 
