@@ -12,7 +12,7 @@ observed as (
     where
         is_bad
         and observed_at <= {{ as_of() }}
-        and environment in ({% for environment in alerting_environments() %}'{{ environment | replace("'", "''") }}'{{ ', ' if not loop.last }}{% endfor %})
+        and environment in ({{ text_list(alerting_environments()) }})
     group by kind
 
 ),

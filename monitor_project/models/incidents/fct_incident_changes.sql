@@ -83,35 +83,25 @@ pairs as (
 
 ),
 
-bad_nodes as (
+contents as (
 
     select
-        pairs.good_hash,
-        pairs.bad_hash,
-        contents.unique_id as node_id,
-        contents.node_hash
-    from pairs
-    inner join {{ ref('stg_history__manifest_nodes') }} as contents
-        on pairs.bad_hash = contents.manifest_hash
-
-),
-
-good_nodes as (
-
-    select
-        pairs.good_hash,
-        pairs.bad_hash,
-        contents.unique_id as node_id,
-        contents.node_hash
-    from pairs
-    inner join {{ ref('stg_history__manifest_nodes') }} as contents
-        on pairs.good_hash = contents.manifest_hash
-
-),
-
-nodes as (
-
-    select * from {{ ref('stg_history__nodes') }}
+        listed.manifest_hash,
+        listed.unique_id as node_id,
+        listed.node_hash,
+        nodes.name as node_name,
+        nodes.code_hash,
+        nodes.config_hash,
+        nodes.macros_hash
+    from (
+        select good_hash as manifest_hash from pairs
+        union
+        select bad_hash as manifest_hash from pairs
+    ) as both_manifests
+    inner join {{ ref('stg_history__manifest_nodes') }} as listed
+        on both_manifests.manifest_hash = listed.manifest_hash
+    left join {{ ref('stg_history__nodes') }} as nodes
+        on listed.node_hash = nodes.node_hash
 
 ),
 
@@ -119,12 +109,12 @@ nodes as (
 changed as (
 
     select
-        bad_nodes.good_hash,
-        bad_nodes.bad_hash,
-        bad_nodes.node_id,
-        bad.name as node_name,
+        pairs.good_hash,
+        pairs.bad_hash,
+        bad.node_id,
+        bad.node_name,
         case
-            when good_nodes.node_id is null then 'new'
+            when good.node_id is null then 'new'
             when bad.code_hash != good.code_hash then 'code'
             when bad.config_hash != good.config_hash then 'configuration'
             when
@@ -133,19 +123,16 @@ changed as (
                 and coalesce(bad.macros_hash, '') != coalesce(good.macros_hash, '')
                 then 'macros'
         end as what
-    from bad_nodes
-    inner join nodes as bad
-        on bad_nodes.node_hash = bad.node_hash
-    left join good_nodes
+    from pairs
+    inner join contents as bad
+        on pairs.bad_hash = bad.manifest_hash
+    left join contents as good
         on
-            bad_nodes.good_hash = good_nodes.good_hash
-            and bad_nodes.bad_hash = good_nodes.bad_hash
-            and bad_nodes.node_id = good_nodes.node_id
-    left join nodes as good
-        on good_nodes.node_hash = good.node_hash
+            pairs.good_hash = good.manifest_hash
+            and bad.node_id = good.node_id
     where
-        good_nodes.node_id is null
-        or bad_nodes.node_hash != good_nodes.node_hash
+        bad.node_name is not null
+        and (good.node_id is null or bad.node_hash != good.node_hash)
 
 ),
 
@@ -225,23 +212,16 @@ known as (
     select
         compared.incident_id,
         compared.good_hash = compared.bad_hash
-        or (max(good.config_hash) is not null and max(bad.config_hash) is not null) as is_known
+        or (good.config_hash is not null and bad.config_hash is not null) as is_known
     from compared
-    left join good_nodes
+    left join contents as good
         on
-            compared.good_hash = good_nodes.good_hash
-            and compared.bad_hash = good_nodes.bad_hash
-            and compared.node_id = good_nodes.node_id
-    left join nodes as good
-        on good_nodes.node_hash = good.node_hash
-    left join bad_nodes
+            compared.good_hash = good.manifest_hash
+            and compared.node_id = good.node_id
+    left join contents as bad
         on
-            compared.good_hash = bad_nodes.good_hash
-            and compared.bad_hash = bad_nodes.bad_hash
-            and compared.node_id = bad_nodes.node_id
-    left join nodes as bad
-        on bad_nodes.node_hash = bad.node_hash
-    group by compared.incident_id, compared.good_hash, compared.bad_hash
+            compared.bad_hash = bad.manifest_hash
+            and compared.node_id = bad.node_id
 
 ),
 

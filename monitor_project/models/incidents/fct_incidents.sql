@@ -8,7 +8,7 @@ watched as (
     select *
     from {{ ref('int_signals_unioned') }}
     where
-        environment in ({% for environment in alerting_environments() %}'{{ environment | replace("'", "''") }}'{{ ', ' if not loop.last }}{% endfor %})
+        environment in ({{ text_list(alerting_environments()) }})
         and observed_at <= {{ as_of() }}
 
 ),
@@ -32,7 +32,7 @@ gapped as (
         *,
         case
             when
-                kind not in ({% for kind in var('clock_signal_kinds') %}'{{ kind }}'{{ ', ' if not loop.last }}{% endfor %})
+                kind not in ({{ text_list(var('clock_signal_kinds')) }})
                 and observed_at > {{ dbt.dateadd('day', var('close_after_days'), 'previous_held_until') }}
                 then 1
             else 0
@@ -195,7 +195,7 @@ ended as (
             when next_observed_at is not null or is_node_gone then 'closed'
             when
                 unobserved_at <= {{ as_of() }}
-                and kind not in ({% for kind in var('clock_signal_kinds') %}'{{ kind }}'{{ ', ' if not loop.last }}{% endfor %})
+                and kind not in ({{ text_list(var('clock_signal_kinds')) }})
                 then 'closed'
             else 'open'
         end as incident_status

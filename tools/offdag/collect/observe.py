@@ -28,7 +28,6 @@ from offdag.duckdb_files import LockWait, open_read_only, quoted
 from offdag.errors import OffdagError, UsageError, error_text, first_line
 from offdag.history.history import History
 from offdag.history.schemas import arrow_schema
-from offdag.settings import Settings
 
 _log = logging.getLogger(__name__)
 
@@ -178,30 +177,6 @@ class Observer:
         except Exception as error:
             raise _unreadable_table(error, node) from error
         return pa.Table.from_pandas(frame, preserve_index=False)
-
-
-def observe_tables(
-    settings: Settings,
-    history: History,
-    invocation: DbtInvocation,
-    place: tuple[str, str | None],
-    tables: Iterable[ObservedTable],
-) -> list[str]:
-    """Copy observed tables after a build, and log what could not be copied.
-
-    Args:
-        settings: Tell how long to wait for a lock.
-        history: Gets the copies.
-        invocation: The build.
-        place: Its environment and job id.
-        tables: Lines of the seed; those of other projects are ignored.
-
-    Returns:
-        One line per table.
-    """
-    environment, job_id = place
-    verdicts = Observer(history, invocation, environment, settings.wait_as("observe"), job_id).observe(tables)
-    return log_observed(verdicts, invocation)
 
 
 def log_observed(verdicts: list[Row], invocation: DbtInvocation) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import tempfile
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,17 +24,24 @@ class OverwrittenResults:
     Args:
         target_path: The target folder.
         before: Fingerprints of the artifacts that were there before; they are not copied.
-        folder: Gets the copies, one folder each.
     """
 
-    def __init__(self, target_path: Path, before: Mapping[ArtifactFile, Fingerprint], folder: Path) -> None:
+    def __init__(self, target_path: Path, before: Mapping[ArtifactFile, Fingerprint]) -> None:
         self._target_path = target_path
         self._known = dict(before)
         self._last: dict[ArtifactFile, Fingerprint] = {}
-        self._folder = folder
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._copies: dict[Path, Fingerprint] = {}
         self._is_over = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def __enter__(self) -> OverwrittenResults:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end()
+        if self._folder:
+            self._folder.cleanup()
 
     def start(self) -> None:
         """Begin to watch, in a thread."""
@@ -41,9 +49,7 @@ class OverwrittenResults:
 
     def stop(self) -> list[ArtifactFile]:
         """End, and list the copies whose original was overwritten, in order, each with its manifest."""
-        self._is_over.set()
-        if self._thread.ident is not None:
-            self._thread.join()
+        self._end()
         present = set(fingerprints(self._target_path).values())
         found = []
         for copy, fingerprint in self._copies.items():
@@ -51,6 +57,11 @@ class OverwrittenResults:
                 beside = copy.with_name(_MANIFEST)
                 found += [ArtifactFile(str(path)) for path in (beside, copy) if path.is_file()]
         return found
+
+    def _end(self) -> None:
+        self._is_over.set()
+        if self._thread.ident is not None:
+            self._thread.join()
 
     def _watch(self) -> None:
         while not self._is_over.wait(_EVERY_SECONDS):
@@ -65,7 +76,9 @@ class OverwrittenResults:
             self._last = now
 
     def _copy(self, file: ArtifactFile, fingerprint: Fingerprint) -> None:
-        place = self._folder / str(len(self._copies))
+        # Only a script with several commands needs one; copies that are left behind must not change the run.
+        self._folder = self._folder or tempfile.TemporaryDirectory(prefix="offdag-run-", ignore_cleanup_errors=True)
+        place = Path(self._folder.name) / str(len(self._copies))
         place.mkdir()
         copy = Path(shutil.copyfile(file.name, place / file.file_name))
         with contextlib.suppress(OSError):

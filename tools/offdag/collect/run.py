@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import tempfile
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -71,7 +70,12 @@ class RunStart:
     @property
     def is_build(self) -> bool:
         """Whether it builds; a script that shows no dbt command counts as a build, so that its failure is not missed."""
-        return self.invocation.verb in BUILD_COMMANDS or not dbt_words(self.command)
+        return self.invocation.verb in BUILD_COMMANDS or self.is_script
+
+    @property
+    def is_script(self) -> bool:
+        """Whether the command shows no dbt command: there may be several in it."""
+        return not dbt_words(self.command)
 
 
 @dataclass(frozen=True)
@@ -156,10 +160,8 @@ def run_and_collect(
         )
         with _logged_trouble():
             _before_run(settings, start)
-        with tempfile.TemporaryDirectory(prefix="offdag-run-") as folder:
-            overwritten = OverwrittenResults(invocation.target_path, start.before, Path(folder))
-            # Only a script may hold several dbt commands.
-            on_start = (lambda: None) if dbt_words(command) else overwritten.start
+        with OverwrittenResults(invocation.target_path, start.before) as overwritten:
+            on_start = overwritten.start if start.is_script else lambda: None
             end = run_process(command, cwd, _environ(settings, start), relay, on_start)
             outcome = RunOutcome(start, utc_now(), end.exit_code, end.signal_name)
             with _logged_trouble():
@@ -266,7 +268,7 @@ def _observe(settings: Settings, history: History, start: RunStart, results: Col
     if not any(table.project == start.invocation.project_name for table in tables):
         return []
     try:
-        from offdag.collect.observe import observe_tables
+        from offdag.collect.observe import Observer, log_observed
     except ModuleNotFoundError as error:
         # The collector alone is installed: the build is collected, its tables are not.
         known = missing_extra(error)
@@ -275,7 +277,8 @@ def _observe(settings: Settings, history: History, start: RunStart, results: Col
         _log.warning("the tables of observed_tables.csv were not observed\n%s", known)
         return []
     invocation = start.invocation.confirmed_by(results.args)
-    return observe_tables(settings, history, invocation, (str(row["environment"]), start.job_id), tables)
+    observer = Observer(history, invocation, str(row["environment"]), settings.wait_as("observe"), start.job_id)
+    return log_observed(observer.observe(tables), invocation)
 
 
 NO_ENVIRONMENT = (

@@ -27,7 +27,7 @@ final as (
     select
         project,
         environment,
-        environment in ({% for environment in alerting_environments() %}'{{ environment | replace("'", "''") }}'{{ ', ' if not loop.last }}{% endfor %})
+        environment in ({{ text_list(alerting_environments()) }})
             as is_alerting,
         coalesce(last_build_at <= {{ dbt.dateadd('day', '-' ~ var('silent_after_days'), as_of()) }}, true) as is_silent,
         first_run_at,

@@ -17,7 +17,7 @@ builds as (
         ended_at,
         case when count(*) over (partition by project, environment, job_id) > 1 then job_id end as shared_job_id,
         invocation_id is null
-        or (command = 'build' and coalesce(selection not like '%"select"%' and selection not like '%"selector"%', true)) as is_whole_build
+        or (command = 'build' and {{ is_whole_project('selection') }}) as is_whole_build
     from {{ ref('fct_invocations') }}
     where is_build
 

@@ -7,7 +7,7 @@ builds as (
 
     select
         *,
-        coalesce(selection not like '%"select"%' and selection not like '%"selector"%', true) as is_whole_project
+        {{ is_whole_project('selection') }} as is_whole_project
     from {{ ref('fct_invocations') }}
     where
         is_build
