@@ -79,6 +79,24 @@ def test_a_run_that_left_nothing_never_shows_the_last_green_one(project: Path, t
     assert History(str(tmp_path / "history")).read("invocations").num_rows == 0
 
 
+def test_the_log_of_a_run_that_left_nothing_is_shown(project: Path, tmp_path: Path) -> None:
+    """As `dbt build --no-write-json` that failed: it is no build that did not start."""
+    writes = """
+import os, pathlib, sys
+log = pathlib.Path(os.environ["DBT_LOG_PATH"]) / "dbt.log"; log.parent.mkdir(exist_ok=True)
+log.write_text("11:40:02.566739 [error] [MainThread]: Database Error\\n11:40:02.6 [info ] [MainThread]: Done. PASS=0 ERROR=1")
+sys.exit(1)
+"""
+    ended = offdag(tmp_path, "run", "-e", "prod", *child(project, writes))
+    assert ended.code == 1
+    assert "next:  offdag runs --log" in ended.err
+    shown = offdag(tmp_path, "runs", "--log")
+    assert shown.code == 0, shown
+    assert shown.out.endswith("Database Error\nDone. PASS=0 ERROR=1\n")
+    [run] = json.loads(offdag(tmp_path, "runs", "--format", "json").out)
+    assert (run["exit_code"], run["has_results"], run["error_line"]) == (1, False, "Database Error")
+
+
 def test_a_killed_dbt_is_128_plus_its_signal(project: Path, tmp_path: Path) -> None:
     ended = offdag(tmp_path, "run", "-e", "prod", *child(project, "import os; os.kill(os.getpid(), 9)"))
     assert ended.code == 137

@@ -8,6 +8,7 @@ import pytest
 from offdag.collect.collection import Collection, collect
 from offdag.collect.context import Context
 from offdag.collect.places import find_artifacts, fingerprints
+from offdag.collect.rebuild import rebuild
 from offdag.errors import UsageError
 from offdag.history.history import History
 from offdag.origin import Origin
@@ -140,3 +141,24 @@ def test_a_single_file_is_read_with_the_manifest_beside_it(history: History, tmp
 def test_a_path_that_does_not_exist_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError):
         find_artifacts([str(tmp_path / "nowhere")], recursive=False)
+
+
+@pytest.mark.parametrize("later", [timedelta(minutes=5), timedelta(days=1)])
+def test_two_runs_of_one_invocation_id_are_both_kept(history: History, tmp_path: Path, later: timedelta) -> None:
+    folders = []
+    for name, at in (("one", artifacts.NOW), ("two", artifacts.NOW + later), ("three", artifacts.NOW + 2 * later)):
+        results = [artifacts.result(f"model.p.{name}", at=at)]
+        document = artifacts.run_results(results, at, invocation_id="the-only-id")
+        folders.append(artifacts.write(tmp_path / name, run_results=document))
+        assert take(history, folders[-1]).counts == {"accepted": 1}
+    assert take(history, *folders).counts == {"duplicate": 3}
+    rows = history.read("node_results").to_pylist()
+    assert {row["unique_id"]: row["invocation_id"][:12] for row in rows} == {
+        "model.p.one": "the-only-id",
+        "model.p.two": "the-only-id-",
+        "model.p.three": "the-only-id-",
+    }
+    assert len({row["invocation_id"] for row in rows}) == 3
+    reasons = [row["reason"] for row in history.read("artifact_verdicts").to_pylist()]
+    assert sum("another run has its invocation id" in reason for reason in reasons) == 2
+    assert all(compared.is_equal for compared in rebuild(history, write=False, now=artifacts.NOW))

@@ -86,3 +86,15 @@ def test_a_log_in_another_format_is_shown_as_it_is(tmp_path: Path) -> None:
 def test_the_log_of_an_earlier_run_is_not_read(tmp_path: Path) -> None:
     assert log_end(tmp_path, PARSING, since=utc_now() + timedelta(minutes=1)) is None
     assert LogEnd.read(tmp_path / "gone.log", utc_now(), lambda text: text) is None
+
+
+def test_what_an_earlier_run_wrote_is_not_taken_for_this_one(tmp_path: Path) -> None:
+    log = tmp_path / "dbt.log"
+    log.write_text(
+        "============================== 11:40:01.102933 | one ==============================\n"
+        "11:40:02.566739 [error] [MainThread]: Database Error\n"
+        "============================== 11:50:01.102933 | two ==============================\n"
+        "11:50:02.566739 [info ] [MainThread]: Done. PASS=1 WARN=0 ERROR=0 SKIP=0 NO-OP=0 TOTAL=1\n"
+    )
+    end = LogEnd.read(log, datetime(2026, 1, 1), lambda text: text)
+    assert end == LogEnd("Done. PASS=1 WARN=0 ERROR=0 SKIP=0 NO-OP=0 TOTAL=1", None)

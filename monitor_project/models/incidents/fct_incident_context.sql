@@ -23,7 +23,8 @@ builds as (
         ended_at,
         git_sha,
         git_branch,
-        ci_url
+        ci_url,
+        target
     from {{ ref('fct_invocations') }}
     where is_build
 
@@ -161,6 +162,7 @@ final as (
         first_runs.git_sha,
         first_runs.git_branch,
         first_runs.ci_url,
+        first_runs.target,
         changes.last_success_git_sha,
         changes.change_count,
         changes.changes,

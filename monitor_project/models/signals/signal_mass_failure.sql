@@ -7,6 +7,7 @@ builds as (
     where
         is_build
         and invocation_status in ('success', 'failure')
+        and invocation_id is not null
 
 ),
 

@@ -1,4 +1,5 @@
--- Builds that did not start (parse error, no connection) or were interrupted. The next build that completes, with or without failures, is good.
+-- Builds that did not start (parse error, no connection), were interrupted, or failed without results. The next build with results is good, with
+-- or without failures.
 with
 
 builds as (
@@ -19,10 +20,11 @@ observed as (
         environment,
         ended_at as observed_at,
         run_id as invocation_id,
-        invocation_status in ('did not start', 'interrupted') as is_bad,
+        invocation_status in ('did not start', 'interrupted') or (invocation_status = 'failure' and invocation_id is null) as is_bad,
         'error' as severity,
         case invocation_status
             when 'interrupted' then 'the build was stopped'
+            when 'failure' then 'the build failed, and dbt wrote no results'
             else 'the build did not start'
         end as title,
         coalesce('signal ' || exit_signal, {{ without_literals('error_line') }}, 'exit code ' || cast(exit_code as {{ dbt.type_string() }})) as detail,

@@ -1,4 +1,4 @@
-"""Verbs that maintain the history: verdicts, load, compact, rebuild, prune."""
+"""Verbs that show and maintain the history: runs, verdicts, load, compact, rebuild, prune."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from offdag.cli.output import FORMAT, print_rows
+from offdag.cli.output import FORMAT, print_rows, printable
 from offdag.cli.verb import PROJECT_DIR, TARGET, verb
 from offdag.clock import utc_now
 from offdag.errors import ExitCode, HistoryError, UsageError
@@ -20,10 +20,34 @@ from offdag.settings import Settings
 _log = logging.getLogger(__name__)
 
 
-@verb("offdag verdicts --format json", "history")
-@click.option(
+_LIMIT = click.option(
     "--limit", type=click.IntRange(1), default=25, show_default=True, help="Show this many, the newest first."
 )
+
+
+@verb("offdag runs --log", "history")
+@_LIMIT
+@click.option("--log", "with_log", is_flag=True, help="Also show how dbt's log of the newest run without results ends.")
+@FORMAT
+def runs(settings: Settings, limit: int, with_log: bool, output: str) -> int:
+    """Show the commands that `offdag run` started, and how each ended."""
+    from offdag.history.history import History
+
+    rows = History.open_existing(settings.history).read("job_runs").sort_by([("started_at", "descending")]).to_pylist()
+    columns = ["started_at", "project", "environment", "command", "exit_code", "signal", "has_results", "error_line"]
+    print_rows(rows[:limit], columns, output, "offdag run was not used yet")
+    logged = next((row for row in rows if row["log_tail"]), None) if with_log else None
+    if logged and output != "json":
+        click.echo(f"{logged['started_at']:%Y-%m-%d %H:%M:%S} UTC: {printable(logged['command'])}")
+        click.echo(printable(logged["log_tail"], keep="\n"))
+    elif with_log and output != "json":
+        click.echo("no run without results has a log")
+    _log.info("%d of %d runs shown", min(limit, len(rows)), len(rows))
+    return ExitCode.OK
+
+
+@verb("offdag verdicts --format json", "history")
+@_LIMIT
 @FORMAT
 def verdicts(settings: Settings, limit: int, output: str) -> int:
     """Show the verdict on each artifact that was found."""

@@ -18,6 +18,7 @@ from offdag.artifacts.manifest import Manifest, read_manifest
 from offdag.artifacts.results import Results, read_results
 from offdag.artifacts.values import Row
 from offdag.collect.context import Context, ManifestRef, RunContext
+from offdag.collect.identity import identify
 from offdag.collect.places import ArtifactFile
 from offdag.collect.rows import TableRows, catalog_rows, manifest_rows, results_rows
 from offdag.dbt.project import find_project
@@ -164,7 +165,10 @@ class Collector:
         hashes = {row["node_hash"] for row in manifest.nodes}
         for day, manifest_hash in self._newest_manifests(project):
             if hashes:
-                hashes -= set(self._history.node_hashes(date.fromisoformat(day), manifest_hash))
+                kept = self._history.read_identity(
+                    "manifest_nodes", date.fromisoformat(day), manifest_hash, "manifest_hash", ["node_hash"]
+                )
+                hashes -= set(kept["node_hash"].to_pylist())
         return hashes
 
     def _newest_manifests(self, project: str) -> list[list[str]]:
@@ -173,24 +177,30 @@ class Collector:
         return list(noted.get("manifests", []))
 
     def _keep_results(self, file: ArtifactFile, document: Document) -> CollectedArtifact:
-        if self._history.has("invocations", document.generated_at.date(), document.invocation_id):
+        identity = identify(self._history, "invocations", document)
+        if identity.is_kept:
             return self._verdict(file, Verdict.DUPLICATE, "this invocation was collected before", document)
         results = read_results(document, lambda text: redacted(text, self._context.secrets))
         settled = self._settled(file, document, results.invocation["target"])
+        document = replace(document, invocation_id=identity.invocation_id)
         self._keep_raw(document, settled)
         parts = results_rows(document, results, settled)
         for part in parts:
             self._put(part)
         verdict, reason = _verdict_of(results, settled.is_partial)
+        if identity.is_made:
+            reason += "; another run has its invocation id, so this one is kept under an id of its own"
         collected = self._verdict(file, verdict, reason, document, tolerated_count=results.tolerated, **_place(settled))
         invocation = {name: values[0] for name, values in parts[-1].columns.items()}
         return replace(collected, invocation=invocation, args=results.args)
 
     def _keep_catalog(self, file: ArtifactFile, document: Document) -> CollectedArtifact:
-        if self._history.has("catalogs", document.generated_at.date(), document.invocation_id):
+        identity = identify(self._history, "catalogs", document)
+        if identity.is_kept:
             return self._verdict(file, Verdict.DUPLICATE, "this catalog was collected before", document)
         catalog = read_catalog(document)
         settled = self._settled(file, document, None)
+        document = replace(document, invocation_id=identity.invocation_id)
         self._keep_raw(document, settled)
         content_key = f"{settled.project}-{catalog.catalog_hash}"
         is_new = self._history.known("catalogs", content_key) is None
@@ -212,7 +222,8 @@ class Collector:
     def _keep_raw(self, document: Document, context: RunContext) -> str:
         day = document.generated_at.date()
         folder = InvocationFolder(context.project, context.environment, day, document.invocation_id)
-        return keep_artifact(self._history, folder, document.kind.value, document.content, context.as_json())
+        recorded = {**context.as_json(), "invocation_id": document.invocation_id}
+        return keep_artifact(self._history, folder, document.kind.value, document.content, recorded)
 
     def _refused(
         self, file: ArtifactFile, problem: UnreadableArtifact, document: Document | None, content: bytes | None

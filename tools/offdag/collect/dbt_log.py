@@ -16,6 +16,9 @@ _LONGEST = 300
 _COLORS = re.compile(r"\x1b\[[0-9;]*m")
 # 11:40:02.566739 [error] [MainThread]: Encountered an error:
 _ENTRY = re.compile(r"\d\d:\d\d:\d\d(?:\.\d+)? +\[(\w+) *\] \[[^\]]*\]: (.*)")
+# Begins each run of dbt in its log:
+# ============================== 11:40:01.102933 | 2c7b5f0a-... ==============================
+_RUN = re.compile(r"^={10,} .* \| .* ={10,}\n", re.M)
 _HEADLINE = "Encountered an error:"
 # Other formats of a log, such as Fusion's.
 _OTHER_ERROR = re.compile(r"(?i)\s*\[?error\]?\s*:\s*(.+)")
@@ -53,6 +56,8 @@ class LogEnd:
                 text = file.read().decode(errors="replace")
         except OSError:
             return None
+        # What is above belongs to earlier runs.
+        text = _RUN.split(text)[-1]
         entries = _entries(redact(_COLORS.sub("", text)))
         shown = [line for level, lines in entries if level != "debug" for line in lines]
         error = next((_one_line(lines) for level, lines in reversed(entries) if level == "error"), None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any
 
@@ -91,6 +91,8 @@ def _fill(history: History, scratch: History, secrets: Sequence[str], on_artifac
     hashes: dict[str, set[str]] = {"node": set(), "manifest": set(), "catalog": set()}
     for artifact in kept_artifacts(history):
         document = parse_document(artifact.name, read_artifact(history, artifact))
+        # It may be another one than dbt's; an older offdag did not record it.
+        document = replace(document, invocation_id=artifact.context.get("invocation_id", document.invocation_id))
         for part in _parts(document, RunContext.from_json(artifact.context), hashes, secrets):
             scratch.put_columns(part.table, part.run_date, part.identity, part.columns, part.constants)
         on_artifact()

@@ -241,7 +241,7 @@ def _after_run(settings: Settings, outcome: RunOutcome, observes: bool, overwrit
         _log.warning(NO_ENVIRONMENT)
     if outcome.exit_code and not collected.left:
         what = f"dbt ended with {outcome.signal_name or outcome.exit_code} and left no results"
-        _log.warning("%s", error_text(what, str(start.invocation.target_path), "dbt parse"))
+        _log.warning("%s", error_text(what, str(start.invocation.target_path), "offdag runs --log"))
     observed: list[str] = []
     if start.is_build and results and results.invocation and observes:
         observed = _observe(settings, history, start, results)
@@ -325,7 +325,8 @@ def _collect_run(
             *collect_files(history, fingerprints(start.invocation.target_path), context),
         ]
     )
-    log_end = _log_end(outcome, secrets) if outcome.exit_code and not run.left else None
+    # Of a build that went well but left nothing too: the log shows whether dbt came to its end.
+    log_end = _log_end(outcome, secrets) if (outcome.exit_code or start.is_build) and not run.left else None
     # The exit code of a script belongs to its last dbt command.
     named = next((found.verdict for found in reversed(run.left) if found.verdict["invocation_id"]), None)
     history.put(

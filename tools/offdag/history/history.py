@@ -286,15 +286,15 @@ class History:
             schema=chosen,
         )
 
-    def node_hashes(self, run_date: date, manifest_hash: str) -> list[str]:
-        """Hashes of the nodes of one manifest; empty where the recorded date is wrong."""
-        table, name = "manifest_nodes", f"{manifest_hash}.parquet"
+    def read_identity(
+        self, table: str, run_date: date, identity: str, key: str, columns: Sequence[str]
+    ) -> pa.Table:
+        """The rows of one identity, which is the value of their column ``key``; none where the date has no such rows."""
+        name = f"{identity}.parquet"
         if self.store.exists(f"{date_folder(table, run_date)}/{name}"):
-            found = self.read_file(table, run_date, name, ["node_hash"])
-        else:
-            day = self.read_day(table, run_date, ["manifest_hash", "node_hash"])
-            found = day.filter(pc.equal(day["manifest_hash"], manifest_hash))
-        return list(found["node_hash"].to_pylist())
+            return self.read_file(table, run_date, name, columns)
+        day = self.read_day(table, run_date, [key, *columns])
+        return day.filter(pc.equal(day[key], identity)).select(columns)
 
     def read_day(self, table: str, run_date: date, columns: Sequence[str] | None = None) -> pa.Table:
         """The rows of one date, each once, as Arrow."""

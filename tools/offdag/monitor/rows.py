@@ -78,6 +78,7 @@ class DueNotification(MartRow, frozen=True, kw_only=True):
         storm_cause: The error message that at least storm_least_incidents incidents of one run share. None for all others.
         git_sha: Commit of the build with the first bad observation. None if unknown.
         ci_url: CI page of the build with the first bad observation. None if unknown.
+        target: dbt's --target of the build with the first bad observation. None if it had none, or if unknown.
         last_success_git_sha: Commit of the last run before the incident in which its node succeeded. None if unknown.
         change_count: Nodes that are new or changed since then: its own, the one that it tests, and those upstream. None if unknown.
         changes: The first four of these changes. None where there are none.
@@ -114,6 +115,7 @@ class DueNotification(MartRow, frozen=True, kw_only=True):
     git_sha: str | None
     ci_url: str | None
     # Intents of a version before 0.2 lack them.
+    target: str | None = None
     last_success_git_sha: str | None = None
     change_count: int | None = None
     changes: str | None = None

@@ -45,6 +45,7 @@ _NEXT = {
     "volume_odd": "dbt build --select +{node}",
     "node_drop": "dbt ls",
 }
+_WITH_TARGET = ("dbt build", "dbt test", "dbt source", "dbt debug", "dbt ls")
 _CLOSED = {
     "removed": "no longer checked: it was removed",
     "replaced": "no longer checked: another test replaced it",
@@ -212,7 +213,9 @@ def _next_command(row: DueNotification) -> str | None:
     command = _NEXT.get(kind, "")
     if any(f"{{{name}}}" in command and value is None for name, value in names.items()):
         return None
-    return command.format(environment=shlex.quote(row.environment), **names) or None
+    # dbt retry keeps the target by itself.
+    target = f" --target {shlex.quote(row.target)}" if row.target and command.startswith(_WITH_TARGET) else ""
+    return command.format(environment=shlex.quote(row.environment), **names) + target or None
 
 
 def _minute(instant: datetime) -> str:

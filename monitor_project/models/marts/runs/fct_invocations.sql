@@ -96,6 +96,7 @@ with_results as (
         invocations.manifest_hash,
         invocations.is_full_refresh,
         invocations.selection,
+        invocations.target,
         invocations.git_sha,
         invocations.git_branch,
         invocations.pull_request,
@@ -132,6 +133,9 @@ without_results as (
         ended_at,
         case
             when signal is not null then 'interrupted'
+            -- dbt can be set to write no artifacts: its log shows that it came to the end.
+            when is_build and log_tail like '%Done. PASS=%' and exit_code = 0 then 'success'
+            when is_build and log_tail like '%Done. PASS=%' then 'failure'
             when exit_code != 0 then 'did not start'
             else 'other command'
         end as invocation_status,
@@ -150,6 +154,7 @@ without_results as (
         cast(null as {{ dbt.type_string() }}) as manifest_hash,
         cast(null as boolean) as is_full_refresh,
         cast(null as {{ dbt.type_string() }}) as selection,
+        cast(null as {{ dbt.type_string() }}) as target,
         git_sha,
         git_branch,
         pull_request,
@@ -226,6 +231,7 @@ final as (
         manifest_hash,
         is_full_refresh,
         selection,
+        target,
         case
             when is_retry
                 then coalesce(

@@ -12,8 +12,7 @@ builds as (
     where
         is_build
         and not is_retry
-        and invocation_id is not null
-        and invocation_status not in ('interrupted', 'empty')
+        and invocation_status in ('success', 'failure', 'unknown')
 
 ),
 
