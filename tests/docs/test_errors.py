@@ -84,6 +84,15 @@ def unsupported_artifact(place: Place) -> CommandResult:
 
 
 @scenario
+def other_project(place: Place) -> CommandResult:
+    for letter in "ab":
+        nodes = [artifacts.node(f"model.p.{letter}{number}") for number in range(3)]
+        target = artifacts.write(place.home / letter, manifest=artifacts.manifest(nodes))
+        collected = offdag(place.home, "collect", "-e", "prod", str(target))
+    return collected
+
+
+@scenario
 def no_dbt_project(place: Place) -> CommandResult:
     return offdag(place.home, "run", "--project-dir", str(place.home), "--", "dbt", "build")
 

@@ -162,3 +162,60 @@ def test_two_runs_of_one_invocation_id_are_both_kept(history: History, tmp_path:
     reasons = [row["reason"] for row in history.read("artifact_verdicts").to_pylist()]
     assert sum("another run has its invocation id" in reason for reason in reasons) == 2
     assert all(compared.is_equal for compared in rebuild(history, write=False, now=artifacts.NOW))
+
+
+def test_a_manifest_does_not_name_the_environment(history: History, tmp_path: Path) -> None:
+    """With partial parsing it has the variables of the run that parsed first."""
+    old = artifacts.manifest([artifacts.node("model.p.m")], env={"OFFDAG_ENVIRONMENT": "prod", "OFFDAG_JOB_ID": "old"})
+    results = artifacts.run_results([artifacts.result("model.p.m")], env={"OFFDAG_ENVIRONMENT": "ci"})
+    take(history, artifacts.write(tmp_path / "target", manifest=old, run_results=results), context=Context())
+    rows = history.read("artifact_verdicts").to_pylist()
+    assert {row["kind"]: (row["environment"], row["job_id"]) for row in rows} == {
+        "manifest": ("unknown", None),
+        "run_results": ("ci", None),
+    }
+
+
+def shop(folder: Path, *models: str, adapter: str = "duckdb", at: timedelta = timedelta(0), code: str = "1") -> Path:
+    """What dbt leaves of a project named jaffle_shop with these models."""
+    ids = [f"model.jaffle_shop.{model}" for model in models]
+    now, ran = artifacts.NOW + at, {"invocation_id": f"run-of-{folder.name}"}
+    nodes = [artifacts.node(node, checksum={"name": "sha256", "checksum": f"{node} {code}"}) for node in ids]
+    metadata = artifacts.metadata("manifest", 12, now, project_name="jaffle_shop", adapter_type=adapter, **ran)
+    return artifacts.write(
+        folder,
+        manifest=artifacts.manifest(nodes) | {"metadata": metadata},
+        run_results=artifacts.run_results([artifacts.result(node) for node in ids], now, adapter_type=adapter, **ran),
+    )
+
+
+def test_another_project_of_the_same_name_is_refused_until_it_is_named(history: History, tmp_path: Path) -> None:
+    take(history, shop(tmp_path / "one", "customers", "orders", "payments"))
+    other = shop(tmp_path / "two", "orders", "stores", "tweets", "visits", at=timedelta(hours=1), code="2")
+    assert take(history, other).counts == {"conflict": 2}
+    assert take(history, other).counts == {"conflict": 2}, "it is not accepted later either"
+    assert history.read("invocations").num_rows == 1
+    named = Context("jaffle_two", "prod", is_project_given=True)
+    assert take(history, other, context=named).counts == {"accepted": 2}
+    assert sorted(row["project"] for row in history.read("invocations").to_pylist()) == ["jaffle_shop", "jaffle_two"]
+
+
+def test_a_project_that_changes_step_by_step_is_the_same_one(history: History, tmp_path: Path) -> None:
+    for step in range(5):
+        models = [f"m{number}" for number in range(step, step + 4)]
+        assert take(history, shop(tmp_path / str(step), *models, at=timedelta(hours=step))).counts == {"accepted": 2}
+
+
+def test_an_environment_that_is_built_with_another_adapter_is_refused_until_it_is_named(
+    history: History, tmp_path: Path
+) -> None:
+    models = ("customers", "orders", "payments")
+    take(history, shop(tmp_path / "one", *models))
+    other = shop(tmp_path / "two", *models, adapter="postgres", at=timedelta(hours=1))
+    assert take(history, other).counts == {"duplicate": 1, "conflict": 1}
+    assert take(history, other, context=Context(environment="prod-postgres")).counts == {"duplicate": 1, "accepted": 1}
+    moved = shop(tmp_path / "three", *models, adapter="postgres", at=timedelta(hours=2))
+    same = Context("jaffle_shop", "prod", is_project_given=True)
+    assert take(history, moved, context=same).counts == {"duplicate": 1, "accepted": 1}
+    later = shop(tmp_path / "four", *models, adapter="postgres", at=timedelta(hours=3))
+    assert take(history, later).counts == {"duplicate": 1, "accepted": 1}

@@ -38,13 +38,14 @@ class Verdict(Enum):
     EMPTY = "empty"
     UNREADABLE = "unreadable"
     UNSUPPORTED = "unsupported"
+    CONFLICT = "conflict"
 
 
 class UnreadableArtifact(Exception):
     """A file that gives no rows.
 
     Attributes:
-        verdict: UNREADABLE or UNSUPPORTED.
+        verdict: UNREADABLE, UNSUPPORTED or CONFLICT.
         reason: Why, for the verdict row.
     """
 
@@ -88,7 +89,8 @@ class Document:
         invocation_id: As written, where it is a plain id, else made from the content: safe in a file name.
         generated_at: Naive UTC.
         started_at: Naive UTC; None before dbt 1.10 and in 2.0's run_results.
-        env: ``DBT_ENV_CUSTOM_ENV_*`` of the run, without the prefix.
+        env: ``DBT_ENV_CUSTOM_ENV_*`` of the run, without the prefix; empty for a manifest, which partial parsing leaves with those of an
+            earlier run.
         project_name: Name of the root project; None before manifest v12, and for other artifacts.
         project_id: MD5 of the project's name; None for artifacts without one.
         adapter_type: Such as duckdb; None for artifacts without one.
@@ -181,12 +183,14 @@ def parse_document(name: str, content: bytes) -> Document:
         raise UnreadableArtifact(Verdict.UNREADABLE, f"generated_at is not a time: {str(metadata.generated_at)[:40]!r}")
     sha256 = hashlib.sha256(content).hexdigest()
     written_id = metadata.invocation_id
+    kind = Kind(match[1].replace("-", "_"))
+    has_env = kind is not Kind.MANIFEST and isinstance(metadata.env, dict)
     return Document(
         name=name,
         content=content,
         readable=readable,
         sha256=sha256,
-        kind=Kind(match[1].replace("-", "_")),
+        kind=kind,
         version=min(int(match[2]), 99),
         dbt_version=text(metadata.dbt_version),
         invocation_id=written_id
@@ -194,7 +198,7 @@ def parse_document(name: str, content: bytes) -> Document:
         else f"content-{sha256[:32]}",
         generated_at=generated_at,
         started_at=parse_instant(metadata.invocation_started_at),
-        env={str(k): str(v) for k, v in metadata.env.items()} if isinstance(metadata.env, dict) else {},
+        env={str(k): str(v) for k, v in metadata.env.items()} if has_env else {},
         project_name=text(metadata.project_name),
         project_id=text(metadata.project_id),
         adapter_type=text(metadata.adapter_type),

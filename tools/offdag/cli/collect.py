@@ -85,7 +85,10 @@ def collect(settings: Settings, recursive: bool, processes: int | None, paths: t
         raise UsageError("there are no artifacts", ", ".join(paths), f"offdag collect --recursive {paths[0]}")
     history = History(settings.history)
     secrets = secret_values(settings.environ, *settings.secrets)
-    context = Context(settings.project, settings.environment, settings.job_id, secrets=secrets)
+    is_given = settings.project is not None
+    context = Context(
+        settings.project, settings.environment, settings.job_id, secrets=secrets, is_project_given=is_given
+    )
     with click.progressbar(length=len(files), label="collecting", file=sys.stderr, hidden=len(files) < 5) as bar:
         collection = collect_artifacts(history, files, context, bar.update, processes)
     compact_in_passing(history, collection.run_dates)

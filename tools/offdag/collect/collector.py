@@ -17,6 +17,7 @@ from offdag.artifacts.document import Document, Kind, UnreadableArtifact, Verdic
 from offdag.artifacts.manifest import Manifest, read_manifest
 from offdag.artifacts.results import Results, read_results
 from offdag.artifacts.values import Row
+from offdag.collect.conflicts import is_other_project, note_adapter, other_adapter
 from offdag.collect.context import Context, ManifestRef, RunContext
 from offdag.collect.identity import identify
 from offdag.collect.places import ArtifactFile
@@ -27,7 +28,8 @@ from offdag.environment import UNKNOWN, resolve_environment
 from offdag.history.history import History
 from offdag.history.raw import InvocationFolder, keep_artifact, keep_unreadable
 
-_REFUSED = (Verdict.UNREADABLE, Verdict.UNSUPPORTED)
+_REFUSED = (Verdict.UNREADABLE, Verdict.UNSUPPORTED, Verdict.CONFLICT)
+_OTHER_PROJECT = "belongs to another project of that name: this history has other nodes under it"
 
 
 # How many of a project's newest manifests are compared with a new one: jobs and targets of one project have their own manifests.
@@ -130,11 +132,24 @@ class Collector:
             return replace(self._verdict(file, Verdict.DUPLICATE, reason, document, project=ref.project), manifest=ref)
         manifest = read_manifest(document, named)
         project = manifest.project or UNKNOWN
-        artifact = self._keep_raw(document, RunContext.settle(document, None, None, project, self._context))
         new: set[str] = set()
         # Another manifest may hold the same nodes in other bytes.
-        if not self._history.known("manifest_nodes", manifest.manifest_hash):
+        is_new = not self._history.known("manifest_nodes", manifest.manifest_hash)
+        if is_new:
             new = self._new_nodes(manifest, project)
+            if self._is_conflict(manifest, project, new):
+                refused = self._refused(
+                    file, UnreadableArtifact(Verdict.CONFLICT, _OTHER_PROJECT), document, document.content
+                )
+                known = {
+                    "manifest_hash": manifest.manifest_hash,
+                    "project": project,
+                    "adapter_type": None,
+                    "artifact": None,
+                }
+                return replace(refused, manifest=replace(_ref(known, file, document), is_conflict=True))
+        artifact = self._keep_raw(document, RunContext.settle(document, None, None, project, self._context))
+        if is_new:
             for part in manifest_rows(document, manifest, project, new.__contains__):
                 # A file that a killed run left is complete: its nodes are known now, and must not be replaced by no rows.
                 if part.table == "manifest_nodes" or not self._history.has(part.table, part.run_date, part.identity):
@@ -171,6 +186,12 @@ class Collector:
                 hashes -= set(kept["node_hash"].to_pylist())
         return hashes
 
+    def _is_conflict(self, manifest: Manifest, project: str, new: set[str]) -> bool:
+        if self._context.is_project_given or len(new) < len(manifest.nodes):
+            return False
+        kept = ((date.fromisoformat(day), manifest_hash) for day, manifest_hash in self._newest_manifests(project))
+        return is_other_project(self._history, manifest, kept)
+
     def _newest_manifests(self, project: str) -> list[list[str]]:
         """Date and hash of a project's newest manifests, the newest first."""
         noted = self._history.known("newest_manifests", project) or {}
@@ -182,11 +203,17 @@ class Collector:
             return self._verdict(file, Verdict.DUPLICATE, "this invocation was collected before", document)
         results = read_results(document, lambda text: redacted(text, self._context.secrets))
         settled = self._settled(file, document, results.invocation["target"])
+        place = (settled.project, settled.environment)
+        adapter = other_adapter(self._history, *place, settled.adapter_type)
+        if adapter and not self._context.is_project_given and settled.environment != UNKNOWN:
+            reason = f"was built with {settled.adapter_type}, and this history has {' in '.join(place)} with {adapter}"
+            raise UnreadableArtifact(Verdict.CONFLICT, reason)
         document = replace(document, invocation_id=identity.invocation_id)
         self._keep_raw(document, settled)
         parts = results_rows(document, results, settled)
         for part in parts:
             self._put(part)
+        note_adapter(self._history, *place, settled.adapter_type)
         verdict, reason = _verdict_of(results, settled.is_partial)
         if identity.is_made:
             reason += "; another run has its invocation id, so this one is kept under an id of its own"
@@ -214,6 +241,8 @@ class Collector:
 
     def _settled(self, file: ArtifactFile, document: Document, target: str | None) -> RunContext:
         manifest = self._manifests.of(document, file.folder)
+        if manifest and manifest.is_conflict:
+            raise UnreadableArtifact(Verdict.CONFLICT, _OTHER_PROJECT)
         return RunContext.settle(document, target, manifest, self._project(file, document), self._context)
 
     def _put(self, part: TableRows) -> None:

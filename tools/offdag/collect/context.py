@@ -25,6 +25,7 @@ class Context:
         was_interrupted: dbt was stopped, so results are partial.
         before: Fingerprints of the files as they were before dbt started: unchanged files are from an earlier run.
         secrets: Values that must not reach a table.
+        is_project_given: The user named the project: it is not compared with what the history has under that name.
     """
 
     project: str | None = None
@@ -34,6 +35,7 @@ class Context:
     was_interrupted: bool = False
     before: Mapping[ArtifactFile, Fingerprint] = field(default_factory=dict)
     secrets: tuple[str, ...] = field(default=(), repr=False)
+    is_project_given: bool = False
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,7 @@ class ManifestRef:
         generated_at: Naive UTC.
         folder: Folder in which it was found.
         artifact: Name in the store of the raw manifest with its content, its own or an earlier one's.
+        is_conflict: It belongs to another project of the same name, and was refused.
     """
 
     manifest_hash: str
@@ -57,6 +60,7 @@ class ManifestRef:
     generated_at: datetime
     folder: str
     artifact: str | None
+    is_conflict: bool = False
 
 
 @dataclass(frozen=True)

@@ -186,7 +186,8 @@ def _before_run(settings: Settings, start: RunStart) -> None:
     lost = _lost_start(history, start)
     if lost:
         environment = None if lost["environment"] == UNKNOWN else lost["environment"]
-        context = Context(project=start.project, environment=environment, secrets=_secrets(settings))
+        is_given = settings.project is not None
+        context = Context(start.project, environment, secrets=_secrets(settings), is_project_given=is_given)
         # What was there before that run belongs to another one.
         since = lost["started_at"].replace(tzinfo=timezone.utc).timestamp() * 1e9
         files = [file for file, (written_at, *_) in start.before.items() if written_at >= since]
@@ -289,7 +290,9 @@ NO_ENVIRONMENT = (
 def refusal_text(verdict: dict[str, Any]) -> str:
     """The warning about an artifact that gave no rows, with the next command."""
     what = f"{verdict['kind']} is {verdict['verdict']}: it {verdict['reason']}"
-    return error_text(what, str(verdict["path"]), f"offdag collect {verdict['path']}")
+    # Another name keeps two projects apart; the same one, given, says that it is one project.
+    name = f"--project {verdict['project']}_2 " if verdict["verdict"] == Verdict.CONFLICT.value else ""
+    return error_text(what, str(verdict["path"]), f"offdag collect {name}{verdict['path']}")
 
 
 def _collect_run(
@@ -310,6 +313,7 @@ def _collect_run(
     secrets = _secrets(settings)
     context = Context(
         project=start.project,
+        is_project_given=settings.project is not None,
         environment=start.environment if start.environment != UNKNOWN else None,
         job_id=start.job_id,
         origin=start.origin,

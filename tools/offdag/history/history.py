@@ -286,9 +286,7 @@ class History:
             schema=chosen,
         )
 
-    def read_identity(
-        self, table: str, run_date: date, identity: str, key: str, columns: Sequence[str]
-    ) -> pa.Table:
+    def read_identity(self, table: str, run_date: date, identity: str, key: str, columns: Sequence[str]) -> pa.Table:
         """The rows of one identity, which is the value of their column ``key``; none where the date has no such rows."""
         name = f"{identity}.parquet"
         if self.store.exists(f"{date_folder(table, run_date)}/{name}"):
