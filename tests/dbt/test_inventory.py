@@ -122,7 +122,7 @@ def test_users_by_number_of_orders(shop: Shop) -> None:
 def test_every_products_figures(shop: Shop) -> None:
     found = shop.rows(
         "select product_id, product_name, page_view_session_count, add_to_cart_session_count, checkout_session_count, sold_unit_count,"
-        " round(conversion_pct, 2) from marts.fct_product_conversion"
+        " round(100 * conversion_rate, 2) from marts.fct_product_conversion"
     )
     expected = [
         (p.product_id, p.name, p.viewed, p.carted, p.ordered, p.units, round(100 * p.ordered / p.viewed, 2))

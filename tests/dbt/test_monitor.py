@@ -53,9 +53,7 @@ def test_what_is_about_a_table_that_is_not_observed_is_not_built(tmp_path: Path)
     assert offdag(tmp_path, "report").code == 0
 
 
-def test_plain_dbt_build_works_too(tmp_path: Path) -> None:
-    declare_observed_tables(History(str(tmp_path / "history")), ROOT / "monitor_project")
-    env = environ(tmp_path)
+def test_plain_dbt_build_works_too_from_the_root_without_a_history(tmp_path: Path) -> None:
     command = [
         sys.executable,
         "-c",
@@ -64,9 +62,10 @@ def test_plain_dbt_build_works_too(tmp_path: Path) -> None:
         "--exclude-resource-type",
         "unit_test",
     ]
-    folder = str(ROOT / "monitor_project")
-    built = run([*command, "--project-dir", folder, "--profiles-dir", folder], env)
+    built = run([*command, "--project-dir", "monitor_project", "--profiles-dir", "monitor_project"], environ(tmp_path))
     assert built.code == 0, built
+    again = offdag(tmp_path, "monitor")
+    assert again.code == 0, again
 
 
 def test_late_files_and_a_full_rebuild_give_the_same_rows(tmp_path: Path) -> None:

@@ -23,7 +23,13 @@ ORDER = [
     "notify", "report", "review", "export", "doctor", "job", "cli",
 ]  # fmt: skip
 # Distribution names that differ from the imported ones.
-DISTRIBUTIONS = {"yaml": "pyyaml", "slack_sdk": "slack-sdk", "vl_convert": "vl-convert-python", "sqlglot": "sqlmesh"}
+DISTRIBUTIONS = {
+    "dbt": "dbt-duckdb",
+    "yaml": "pyyaml",
+    "slack_sdk": "slack-sdk",
+    "vl_convert": "vl-convert-python",
+    "sqlglot": "sqlmesh",
+}
 
 
 @cache

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -154,9 +155,17 @@ def _invocation(document: Document, args: Row, result_count: int) -> Row:
         "is_full_refresh": args.get("full_refresh") if isinstance(args.get("full_refresh"), bool) else None,
         "target": text(args.get("target")),
         "selection": _json({k: args[k] for k in ("select", "exclude", "selector") if args.get(k)}),
+        "variables_hash": _hash(args.get("vars")),
         "elapsed_seconds": number(_decoded(document.parts.elapsed_time)),
         "result_count": result_count,
     }
+
+
+def _hash(variables: object) -> str | None:
+    """Tells jobs apart that differ by their variables; the values may be secret. dbt before 1.5 wrote the variables as YAML."""
+    if not variables or variables == "{}":
+        return None
+    return hashlib.sha256(_json(variables).encode()).hexdigest()[:12]
 
 
 def _is_retry(command_line: str | None) -> bool:

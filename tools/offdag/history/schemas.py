@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import pyarrow as pa
 
 # Goes up with every column that is added.
-VERSION = 4
+VERSION = 5
 
 _TYPES = {
     "string": pa.string(),
@@ -80,6 +80,7 @@ _TABLES: Mapping[str, Mapping[str, str]] = {
         **_ORIGIN,
         "pull_request": "string",
         "manifest_generated_at": "timestamp",
+        "variables_hash": "string",
     },
     # One row per result of a run_results file.
     "node_results": {

@@ -63,8 +63,8 @@ final as (
         coalesce(touched.add_to_cart_session_count, 0) as add_to_cart_session_count,
         coalesce(ordered.checkout_session_count, 0) as checkout_session_count,
         coalesce(sold.sold_unit_count, 0) as sold_unit_count,
-        100.0 * coalesce(ordered.checkout_session_count, 0)
-        / nullif(touched.page_view_session_count, 0) as conversion_pct
+        coalesce(ordered.checkout_session_count, 0) * 1.0
+        / nullif(touched.page_view_session_count, 0) as conversion_rate
     from products
     left join touched
         on products.product_id = touched.product_id

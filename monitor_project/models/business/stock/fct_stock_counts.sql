@@ -8,27 +8,15 @@ versions as (
 
 observations as (
 
-    select
-        project,
-        environment,
-        sha256 as content_hash,
-        collected_at,
-        row_number() over (
-            partition by project, environment
-            order by collected_at desc, sha256 desc
-        ) as newest_number
-    from {{ ref('stg_history__artifact_verdicts') }}
-    where
-        kind = 'observed_product_inventory_snapshot'
-        and verdict in ('accepted', 'duplicate')
-        and collected_at <= {{ as_of() }}
+    select * from {{ ref('fct_observations') }}
+    where observed_table = 'observed_product_inventory_snapshot'
 
 ),
 
 newest_observations as (
 
     select * from observations
-    where newest_number = 1
+    where is_newest
 
 ),
 
@@ -38,7 +26,7 @@ contents as (
         project,
         environment,
         content_hash,
-        max(collected_at) as last_collected_at
+        max(observed_at) as last_observed_at
     from observations
     group by project, environment, content_hash
 
@@ -56,7 +44,7 @@ numbered_versions as (
         versions.inventory_count,
         row_number() over (
             partition by versions.project, versions.environment, versions.product_id, versions.dbt_valid_from
-            order by contents.last_collected_at desc, versions.dbt_valid_to desc, contents.content_hash asc
+            order by contents.last_observed_at desc, versions.dbt_valid_to desc, contents.content_hash asc
         ) as content_number
     from versions
     inner join contents
@@ -129,7 +117,7 @@ final as (
         sequenced.prior_inventory_count,
         sequenced.latest_number = 1 as is_latest,
         current_products.product_id is not null as is_still_sold,
-        newest_observations.collected_at as last_observed_at
+        newest_observations.observed_at as last_observed_at
     from sequenced
     inner join newest_observations
         on

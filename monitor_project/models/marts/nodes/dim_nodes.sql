@@ -1,5 +1,5 @@
 -- Nodes of the newest manifest, and those that only another job's newest manifest has: jobs of one project may have other nodes, by variables
--- or branches. A job is a command and selection that ran at least twice in the last close_after_days.
+-- or branches. A job is a command, selection and variables that ran at least twice, the last time within close_after_days.
 with
 
 invocations as (
@@ -50,10 +50,10 @@ numbered as (
             order by coalesce(manifest_at, generated_at) desc, generated_at desc, invocation_id desc
         ) as newest_number,
         row_number() over (
-            partition by project, environment, command, selection
+            partition by project, environment, command, selection, variables_hash
             order by coalesce(manifest_at, generated_at) desc, generated_at desc, invocation_id desc
         ) as newest_of_job_number,
-        count(*) over (partition by project, environment, command, selection) as run_count
+        count(*) over (partition by project, environment, command, selection, variables_hash) as run_count
     from dated
 
 ),

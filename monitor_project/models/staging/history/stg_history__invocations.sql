@@ -39,6 +39,7 @@ final as (
         source.is_full_refresh,
         source.target,
         source.selection,
+        source.variables_hash,
         source.dbt_version,
         source.adapter_type,
         source.started_at,
