@@ -36,6 +36,8 @@ ORDERS, UNIQUE = "model.shop.fct_orders", "test.shop.unique_fct_orders_order_id.
 BROKEN, AFTER_BROKEN = "model.shop.fct_broken", "model.shop.after_broken"
 LOADS, NO_LOADS = "source.shop.raw.loads", "source.shop.raw.no_loads"
 WARNS = "test.shop.warns_on_any_row"
+VALUES = "test.shop.accepted_values_stg_orders_customer__Ann__Ben__Cleo.6be5252076"
+MORE_VALUES = "test.shop.accepted_values_stg_orders_customer__Ann__Ben.0123456789"
 SEED, STAGING = "seed.shop.orders", "model.shop.stg_orders"
 
 _INSTANT = re.compile(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?=Z|\+00:00)")
@@ -211,7 +213,55 @@ def _part(day: float, without: tuple[str, ...] = ()) -> Moment:
     return moment
 
 
+def _with_args(moment: Moment, **args: Any) -> Moment:
+    """The same, run with other flags."""
+    moment.documents["run_results"]["args"] |= args
+    return moment
+
+
+def _hook(moment: Moment, status: str, message: str) -> Moment:
+    """A hook at the end of the run, half a second after its last node."""
+    results = moment.documents["run_results"]["results"]
+    ended = datetime.fromisoformat(results[-1]["timing"][-1]["completed_at"].removesuffix("Z"))
+    at = [artifacts.instant(ended + timedelta(seconds=seconds)) for seconds in (0.1, 0.5)]
+    timing = [{"name": "execute", "started_at": at[0], "completed_at": at[1]}]
+    hook = {"unique_id": "operation.shop.shop-on-run-end-0", "status": status, "message": message, "timing": timing}
+    results.append({**results[0], **hook})
+    return moment
+
+
+def _reading_both(moment: Moment) -> Moment:
+    """The unique test reads fct_orders and stg_orders, as a relationships test does."""
+    moment.documents["manifest"]["nodes"][UNIQUE]["depends_on"]["nodes"] = [ORDERS, STAGING]
+    return moment
+
+
+def _with_second_test(moment: Moment) -> Moment:
+    """Another accepted_values test on the column that has one; it fails."""
+    for results in (moment.documents["run_results"]["results"],):
+        [one] = [r for r in results if r["unique_id"] == VALUES]
+        results.append(
+            {**one, "unique_id": MORE_VALUES, **_fails("fail", "Got 2 results, configured to fail if != 0", 2)}
+        )
+    nodes = moment.documents["manifest"]["nodes"]
+    name = "accepted_values_stg_orders_customer__Ann__Ben"
+    nodes[MORE_VALUES] = {**nodes[VALUES], "unique_id": MORE_VALUES, "name": name}
+    return moment
+
+
+def _without_manifest(moment: Moment) -> Moment:
+    del moment.documents["manifest"]
+    return moment
+
+
+def _written_by(moment: Moment, dbt_version: str) -> Moment:
+    moment.documents["run_results"]["metadata"]["dbt_version"] = dbt_version
+    return moment
+
+
 _TEST_FAILS = {UNIQUE: _fails("fail", "Got 1 result, configured to fail if != 0", 1)}
+_SKIPPED = {"status": "skipped", "message": None, "timing": [], "execution_time": 0}
+_AS_TABLE = {"config": {"materialized": "table"}}
 _CONTRACT = {"config": {"materialized": "table", "contract": {"enforced": True}, "meta": {"owner": "@desk"}}}
 
 
@@ -328,6 +378,116 @@ STORIES: dict[str, Callable[[], list[Moment]]] = {
     "stays_out_of_stock": lambda: stock(
         {-51: {"Moss": 5}, -50: {"Moss": 0}, **{week * 7.0 - 43: {"Moss": 0} for week in range(8)}}
     ),
+    # In one build: an ephemeral model between others, a unit test and a test of two nodes that hold others up, and a hook that ends last.
+    "waits_of_one_build": lambda: [_hook(_reading_both(build(9)), "success", "OK")],
+    "hook_fails": lambda: [build(8), _hook(build(9), "error", "Database Error\n  permission denied for schema audit")],
+    "retry_of_the_test_alone": lambda: [
+        build(0, _TEST_FAILS),
+        _with_args(build(0.01, only=(UNIQUE,)), which="retry", invocation_command="dbt retry"),
+    ],
+    # A cadence with `since`: three builds were missing before the first one, as one incident.
+    "since_before_the_first_run": lambda: [build(day, only=(SEED,)) for day in range(3, 10)],
+    # At 04:15 in Berlin from Monday to Friday, across the change of the clocks on 26 October: no build is missing.
+    "weekdays_only": lambda: [
+        build(day - (1.75 if day >= -67 else 2.75) / 24, only=(SEED,))
+        for day in range(-73, 10)
+        if (BEGIN + timedelta(days=day)).weekday() < 5
+    ],
+    "two_parallel_builds": lambda: [
+        build(8, _TEST_FAILS),
+        _with_args(build(8.001, only=(SEED, STAGING)), select=["+stg_orders"]),
+        _with_args(build(8.002, only=(UNIQUE,)), which="build", invocation_command="dbt retry"),
+    ],
+    "newest_build_selected_nothing": lambda: [
+        build(0, _TEST_FAILS),
+        _with_args(build(1, only=()), select=["tag:nightly"]),
+    ],
+    # A full refresh takes longer: it does not say whether the increments are slow.
+    "slow_then_full_refresh": lambda: [
+        *(build(day, {ORDERS: {"execution_time": 20.0 + day % 2}}, only=(STAGING, ORDERS)) for day in range(7)),
+        build(7, {ORDERS: {"execution_time": 300.0}}, only=(STAGING, ORDERS)),
+        _with_args(build(8, {ORDERS: {"execution_time": 900.0}}, only=(STAGING, ORDERS)), full_refresh=True),
+    ],
+    "view_becomes_table": lambda: [
+        *(build(day, {STAGING: {"execution_time": 1.0}}, only=(STAGING,)) for day in range(7)),
+        *(
+            build(day, {STAGING: {"execution_time": 200.0}}, nodes={STAGING: _AS_TABLE}, only=(STAGING,))
+            for day in range(7, 10)
+        ),
+    ],
+    "jobs_differ_by_a_variable": lambda: [
+        moment
+        for day in range(3)
+        for moment in (
+            build(day, _TEST_FAILS),
+            _with_args(build(day + 0.2, without=(UNIQUE,)), vars={"region": "north"}),
+        )
+    ],
+    "three_runs_in_one_second": lambda: [
+        build(0),
+        build(0.3 / 86400, _TEST_FAILS),
+        build(0.6 / 86400),
+    ],
+    # It ends a tenth of a second after midnight, and began before.
+    "across_midnight": lambda: [build(0.75 + 0.1 / 86400, _TEST_FAILS), build(1.75 + 0.1 / 86400)],
+    # The build that recovers ran on a machine whose clock is two hours behind: by the recorded times it came before the failure.
+    "clock_behind": lambda: [build(1, _TEST_FAILS), build(1 - 1 / 24), build(2, _TEST_FAILS), build(3)],
+    "one_of_two_alike_tests_is_removed": lambda: [_with_second_test(build(0)), build(1)],
+    "no_manifest": lambda: [
+        _without_manifest(build(0)),
+        _without_manifest(build(1, {**_TEST_FAILS, STAGING: _fails("error", "Runtime Error in model\n  out of disk")})),
+    ],
+    # The model before it fails for three weeks, so that the test says nothing.
+    "test_skipped_for_weeks": lambda: [
+        build(-21, _TEST_FAILS, only=(ORDERS, UNIQUE)),
+        *(
+            build(
+                day, {ORDERS: _fails("error", "Runtime Error\n  out of disk"), UNIQUE: _SKIPPED}, only=(ORDERS, UNIQUE)
+            )
+            for day in range(-20, 10)
+        ),
+    ],
+    "node_returns_failing": lambda: [
+        build(0, _TEST_FAILS),
+        build(1, without=(UNIQUE,)),
+        build(2, _TEST_FAILS),
+    ],
+    # Each other Thursday, an hour later each time: one incident from the second run on.
+    "fortnightly_job_always_fails": lambda: [
+        build(14 * number + number / 24, None if number == -5 else _TEST_FAILS, only=(ORDERS, UNIQUE))
+        for number in range(-5, 1)
+    ],
+    # Builds without data, and with a sample of it, say nothing.
+    "builds_without_data": lambda: [
+        build(0, _TEST_FAILS),
+        _with_args(build(1), empty=True),
+        _with_args(build(2), sample="3 days"),
+        build(3),
+    ],
+    "clone_and_test_alone": lambda: [
+        build(6, _TEST_FAILS),
+        _with_args(build(7, only=(SEED, STAGING, ORDERS)), which="clone"),
+        _with_args(build(8, only=(UNIQUE,)), which="test"),
+    ],
+    # The newer dbt counts failures otherwise.
+    "dbt_upgrade": lambda: [
+        _written_by(build(0, {UNIQUE: _fails("fail", "Got 1 result, configured to fail if != 0", 1)}), "1.10.19"),
+        _written_by(build(1, {UNIQUE: _fails("fail", "Got 2 results, configured to fail if != 0", 2)}), "1.11.16"),
+        _written_by(build(2), "1.11.16"),
+    ],
+    # What began and ended while the monitor was off is not announced, what is still open is.
+    "monitor_off_for_three_weeks": lambda: [
+        *(build(day, _TEST_FAILS, only=(ORDERS, UNIQUE)) for day in range(-18, -12)),
+        build(-11, only=(ORDERS, UNIQUE)),
+        *(
+            build(day, {SEED: _fails("error", "Runtime Error in seed\n  out of disk")}, only=(SEED,))
+            for day in range(4, 10)
+        ),
+    ],
+    # Each fifth day; the test fails once a quarter.
+    "a_year": lambda: [
+        build(day, _TEST_FAILS if day % 90 == 0 else None, only=(ORDERS, UNIQUE)) for day in range(-360, 10, 5)
+    ],
     # Flips on six days, then passes for 16: flaky all the time, since the flips are among its last 20 runs.
     "stays_flaky": lambda: [
         build(day, _TEST_FAILS if day < -6 and day % 2 else None, only=(ORDERS, UNIQUE)) for day in range(-12, 10)
@@ -407,14 +567,22 @@ def open_history(home: Path) -> History:
 
 
 def monitor_project(home: Path) -> Path:
-    """A copy of the monitor project in which builds of two stories are expected each day, and one route has a misspelt kind."""
+    """A copy of the monitor project in which builds of four stories are expected, and one route has a misspelt kind."""
     copy = home / "monitor_project"
     shutil.copytree(ROOT / "monitor_project", copy, ignore=shutil.ignore_patterns("target", "logs"))
     with (copy / "seeds" / "run_cadences.csv").open("a") as seed:
-        seed.write("schedule_missed,prod,,,24,2,,,Each morning\nparts_go_on,prod,,,24,2,,,Each morning\n")
+        seed.write(_CADENCES)
     with (copy / "seeds" / "alert_routes.csv").open("a") as seed:
         seed.write("5,stockuot,,,,,,,#nowhere,,,first,misspelt\n")
     return copy
+
+
+_CADENCES = """\
+schedule_missed,prod,,,24,2,,,Each morning
+parts_go_on,prod,,,24,2,,,Each morning
+since_before_the_first_run,prod,,,24,2,,2026-01-01,Each morning
+weekdays_only,prod,,,24,2,mon|tue|wed|thu|fri,,Each working day
+"""
 
 
 @cache

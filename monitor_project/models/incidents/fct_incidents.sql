@@ -134,19 +134,57 @@ node_history as (
 
 ),
 
--- Nodes whose stable key now has another id: tests whose arguments changed.
-successors as (
+-- Nodes whose stable key now has another id: tests whose arguments changed. Two tests that were in one manifest stood beside each other.
+renamed as (
 
     select distinct
         nodes.project,
         nodes.environment,
-        node_history.unique_id as node_id
+        node_history.unique_id as node_id,
+        nodes.node_id as successor_id
     from node_history
     inner join nodes
         on
             node_history.project = nodes.project
             and node_history.stable_key = nodes.stable_key
             and node_history.unique_id != nodes.node_id
+    where node_history.unique_id in (select node_id from islands)
+
+),
+
+beside as (
+
+    select distinct
+        renamed.project,
+        renamed.environment,
+        renamed.node_id,
+        renamed.successor_id
+    from renamed
+    inner join {{ ref('stg_history__manifest_nodes') }} as held
+        on
+            renamed.project = held.project
+            and renamed.node_id = held.unique_id
+    inner join {{ ref('stg_history__manifest_nodes') }} as held_beside
+        on
+            held.manifest_hash = held_beside.manifest_hash
+            and renamed.successor_id = held_beside.unique_id
+
+),
+
+successors as (
+
+    select distinct
+        renamed.project,
+        renamed.environment,
+        renamed.node_id
+    from renamed
+    left join beside
+        on
+            renamed.project = beside.project
+            and renamed.environment = beside.environment
+            and renamed.node_id = beside.node_id
+            and renamed.successor_id = beside.successor_id
+    where beside.node_id is null
 
 ),
 

@@ -43,6 +43,7 @@ observed as (
         project,
         environment,
         ended_at as observed_at,
+        expected_until,
         run_id as invocation_id,
         is_alike as is_bad,
         'error' as severity,
@@ -60,4 +61,4 @@ observed as (
 
 )
 
-{{ signal_columns('observed') }}
+{{ signal_columns('observed', 'expected_until') }}

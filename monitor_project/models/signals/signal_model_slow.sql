@@ -22,7 +22,7 @@ turning_points as (
 
 nodes as (
 
-    select * from {{ ref('dim_nodes') }}
+    select * from {{ ref('dim_nodes_ever') }}
 
 ),
 
@@ -34,6 +34,7 @@ observed as (
         turning_points.project,
         turning_points.environment,
         turning_points.observed_at,
+        turning_points.expected_until,
         turning_points.invocation_id,
         turning_points.is_bad,
         'warning' as severity,
@@ -57,4 +58,4 @@ observed as (
 
 )
 
-{{ signal_columns('observed') }}
+{{ signal_columns('observed', 'expected_until') }}

@@ -27,6 +27,7 @@ observed as (
         project,
         environment,
         ended_at as observed_at,
+        expected_until,
         run_id as invocation_id,
         is_bad,
         'warning' as severity,
@@ -40,4 +41,4 @@ observed as (
 
 )
 
-{{ signal_columns('observed') }}
+{{ signal_columns('observed', 'expected_until') }}

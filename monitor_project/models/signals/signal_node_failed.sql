@@ -33,7 +33,7 @@ node_executions as (
 
 nodes as (
 
-    select * from {{ ref('dim_nodes') }}
+    select * from {{ ref('dim_nodes_ever') }}
 
 ),
 
@@ -52,6 +52,7 @@ observed as (
         node_executions.project,
         node_executions.environment,
         node_executions.observed_at,
+        node_executions.expected_until,
         node_executions.invocation_id,
         node_executions.outcome = 'failure' as is_bad,
         'error' as severity,
@@ -77,4 +78,4 @@ observed as (
 
 )
 
-{{ signal_columns('observed') }}
+{{ signal_columns('observed', 'expected_until') }}

@@ -4,7 +4,13 @@ with
 
 checks as (
 
-    select * from {{ ref('fct_source_freshness') }}
+    select
+        *,
+        lag(observed_at) over (
+            partition by project, environment, node_id
+            order by observed_at, invocation_id
+        ) as prior_observed_at
+    from {{ ref('fct_source_freshness') }}
     where freshness_status in ('pass', 'warn', 'error')
 
 ),
@@ -57,6 +63,7 @@ observed as (
         checks.project,
         checks.environment,
         checks.observed_at,
+        {{ expected_until('checks.observed_at', 'checks.prior_observed_at') }} as expected_until,
         checks.invocation_id,
         checks.outcome != 'success' as is_bad,
         case when checks.outcome = 'warning' then 'warning' else 'error' end as severity,
@@ -64,7 +71,7 @@ observed as (
         || case when checks.is_empty then ' is empty' else ' is stale' end as title,
         case
             when not checks.is_empty
-                then 'last load ' || cast({{ dbt.date_trunc('minute', 'checks.max_loaded_at') }} as {{ dbt.type_string() }}) || ' UTC, '
+                then 'last load ' || substring(cast(checks.max_loaded_at as {{ dbt.type_string() }}), 1, 16) || ' UTC, '
                     || cast(round(cast(checks.age_seconds / 3600.0 as decimal(18, 4)), 1) as {{ dbt.type_string() }})
                     || ' hours before the check; the limit is '
                     || cast(round(cast(
@@ -96,6 +103,7 @@ observed as (
         project,
         environment,
         as_of_manifest_at as observed_at,
+        as_of_manifest_at as expected_until,
         cast(null as {{ dbt.type_string() }}) as invocation_id,
         cast(null as boolean) as is_bad,
         'warning' as severity,
@@ -108,4 +116,4 @@ observed as (
 
 )
 
-{{ signal_columns('observed') }}
+{{ signal_columns('observed', 'expected_until') }}

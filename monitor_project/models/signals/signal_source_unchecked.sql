@@ -101,12 +101,13 @@ observed as (
         project,
         environment,
         observed_at,
+        expected_until,
         invocation_id,
         is_bad,
         'warning' as severity,
         'source ' || node_name || ' is not checked' as title,
         'dbt source freshness has not checked it since '
-        || cast({{ dbt.date_trunc('minute', 'last_known_at') }} as {{ dbt.type_string() }}) || ' UTC' as detail,
+        || substring(cast(last_known_at as {{ dbt.type_string() }}), 1, 16) || ' UTC' as detail,
         node_id,
         owner,
         {{ json_object({'path': 'path'}) }} as evidence
@@ -114,4 +115,4 @@ observed as (
 
 )
 
-{{ signal_columns('observed') }}
+{{ signal_columns('observed', 'expected_until') }}

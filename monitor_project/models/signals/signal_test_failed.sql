@@ -34,7 +34,7 @@ node_executions as (
 
 nodes as (
 
-    select * from {{ ref('dim_nodes') }}
+    select * from {{ ref('dim_nodes_ever') }}
 
 ),
 
@@ -104,6 +104,7 @@ observed as (
         named.project,
         named.environment,
         named.observed_at,
+        named.expected_until,
         named.invocation_id,
         named.outcome != 'success' as is_bad,
         case when named.outcome = 'warning' then 'warning' else 'error' end as severity,
@@ -139,4 +140,4 @@ observed as (
 
 )
 
-{{ signal_columns('observed') }}
+{{ signal_columns('observed', 'expected_until') }}

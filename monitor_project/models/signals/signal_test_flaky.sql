@@ -10,7 +10,7 @@ judged as (
 
 nodes as (
 
-    select * from {{ ref('dim_nodes') }}
+    select * from {{ ref('dim_nodes_ever') }}
 
 ),
 

@@ -61,7 +61,7 @@ turning_points as (
 
 nodes as (
 
-    select * from {{ ref('dim_nodes') }}
+    select * from {{ ref('dim_nodes_ever') }}
 
 ),
 
@@ -73,6 +73,7 @@ observed as (
         turning_points.project,
         turning_points.environment,
         turning_points.observed_at,
+        turning_points.expected_until,
         turning_points.invocation_id,
         turning_points.is_bad,
         'warning' as severity,
@@ -92,4 +93,4 @@ observed as (
 
 )
 
-{{ signal_columns('observed') }}
+{{ signal_columns('observed', 'expected_until') }}

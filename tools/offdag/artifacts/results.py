@@ -17,7 +17,7 @@ from offdag.artifacts.models import msgspec_type, parser_module
 from offdag.artifacts.timestamps import parse_instant
 from offdag.artifacts.values import Columns, Row, count, items, mapping, number, text, threshold_seconds
 
-# Commands whose results are evidence about the data. Other commands overwrite run_results.json too: after `docs generate` every test
+# Commands whose results can be evidence about the data. Other commands overwrite run_results.json too: after `docs generate` every test
 # reads "success". Their results are only recorded.
 BUILD_COMMANDS = frozenset({"build", "run", "test", "seed", "snapshot", "clone", "retry"})
 
@@ -149,8 +149,7 @@ def _invocation(document: Document, args: Row, result_count: int) -> Row:
     written = text(args.get("invocation_command"))
     return {
         "command": command,
-        # Files of dbt before 1.0 do not name their command; they were written by builds.
-        "is_build": document.kind is Kind.RUN_RESULTS and (command is None or command in BUILD_COMMANDS),
+        "is_build": document.kind is Kind.RUN_RESULTS and _is_evidence(command, args),
         "is_retry": command == "retry" or _is_retry(written),
         "is_full_refresh": args.get("full_refresh") if isinstance(args.get("full_refresh"), bool) else None,
         "target": text(args.get("target")),
@@ -159,6 +158,12 @@ def _invocation(document: Document, args: Row, result_count: int) -> Row:
         "elapsed_seconds": number(_decoded(document.parts.elapsed_time)),
         "result_count": result_count,
     }
+
+
+def _is_evidence(command: str | None, args: Row) -> bool:
+    """Whether a command's results tell how nodes fare with their data: `--empty` builds without any, `--sample` on a part."""
+    # Files of dbt before 1.0 do not name their command; they were written by builds.
+    return (command is None or command in BUILD_COMMANDS) and not args.get("empty") and not args.get("sample")
 
 
 def _hash(variables: object) -> str | None:

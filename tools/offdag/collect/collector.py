@@ -15,7 +15,7 @@ import pyarrow as pa
 from offdag.artifacts.catalog import read_catalog
 from offdag.artifacts.document import Document, Kind, UnreadableArtifact, Verdict, parse_document
 from offdag.artifacts.manifest import Manifest, read_manifest
-from offdag.artifacts.results import Results, read_results
+from offdag.artifacts.results import BUILD_COMMANDS, Results, read_results
 from offdag.artifacts.values import Row
 from offdag.collect.conflicts import is_other_project, note_adapter, other_adapter
 from offdag.collect.context import Context, ManifestRef, RunContext
@@ -311,7 +311,9 @@ def _place(settled: RunContext) -> Row:
 
 def _verdict_of(results: Results, is_partial: bool) -> tuple[Verdict, str]:
     if results.kind is Kind.RUN_RESULTS and not results.is_build:
-        return Verdict.OTHER_COMMAND, f"is written by dbt {results.invocation['command']}, which is not a build"
+        command = results.invocation["command"]
+        why = "built no data or a sample of it" if command in BUILD_COMMANDS else "which is not a build"
+        return Verdict.OTHER_COMMAND, f"is written by dbt {command}, {why}"
     if is_partial:
         return Verdict.PARTIAL, f"{results.row_count} results, then dbt was stopped"
     if not results.row_count:
