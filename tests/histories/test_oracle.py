@@ -1,9 +1,10 @@
-"""Generated builds through the collector and the monitor's SQL, against an oracle that shares nothing with it but the artifacts."""
+"""Generated commands through the collector and the monitor's SQL, against an oracle that shares nothing with it but the artifacts."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,15 @@ import pytest
 from offdag.collect.collection import collect
 from offdag.collect.context import Context
 from offdag.collect.places import find_artifacts
-from support import artifacts, generated, histories, oracle
-from support.command import offdag
+from support import artifacts, generated, histories
+from support.command import ROOT, offdag
+from support.generated import Project
+from support.oracle import incidents, nodes, quality, runs, sources
 
 BEGIN = datetime(2026, 1, 2, 6)
-# `make sim` compares a thousand builds.
-PROJECTS, BUILDS = int(os.environ.get("OFFDAG_TEST_PROJECTS", "16")), 5
+# `make oracle` compares more than a thousand builds.
+PROJECTS, DAYS = int(os.environ.get("OFFDAG_TEST_PROJECTS", "16")), 8
+AS_OF = BEGIN + timedelta(days=DAYS)
 
 
 class Monitored:
@@ -27,19 +31,32 @@ class Monitored:
 
     def __init__(self, home: Path) -> None:
         self.database = home / "monitor.duckdb"
-        self.projects = [generated.project(seed, f"p{seed}", BUILDS, BEGIN) for seed in range(PROJECTS)]
+        self.projects = [generated.project(seed, f"p{seed}", DAYS, BEGIN) for seed in range(PROJECTS)]
         history = histories.open_history(home)
         for project in self.projects:
-            for number, build in enumerate(project.builds):
-                folder = home / "artifacts" / project.name / str(number)
-                artifacts.write(folder, **project.documents(build))
+            for build in project.builds:
+                artifacts.write(home / "artifacts" / build.id, **project.documents(build))
+            for run in project.freshness:
+                artifacts.write(home / "artifacts" / run.id, **project.freshness_documents(run))
         collect(history, find_artifacts([str(home / "artifacts")], True), Context(environment="prod"))
-        ended = offdag(home, "monitor", "--as-of", (BEGIN + timedelta(days=BUILDS)).isoformat())
+        copy = home / "monitor_project"
+        shutil.copytree(ROOT / "monitor_project", copy, ignore=shutil.ignore_patterns("target", "logs"))
+        with (copy / "seeds" / "run_cadences.csv").open("a") as seed:
+            seed.writelines(f"{project.name},prod,,,24,2,,,\n" for project in self.projects)
+        ended = offdag(home, "monitor", "--as-of", AS_OF.isoformat(), "--monitor-project-dir", str(copy))
         assert ended.code == 0, ended
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
         with duckdb.connect(str(self.database), read_only=True) as connection:
             return connection.execute(query).fetchall()
+
+    def expected(self, rows: Callable[[Project], dict[Any, Any]]) -> dict[tuple[Any, ...], Any]:
+        """The oracle's rows of all projects, by project and key."""
+        return {
+            (project.name, *(key if isinstance(key, tuple) else (key,))): value
+            for project in self.projects
+            for key, value in rows(project).items()
+        }
 
 
 @pytest.fixture(scope="module")
@@ -47,67 +64,224 @@ def monitored(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Monitored]:
     yield Monitored(tmp_path_factory.mktemp("oracle"))
 
 
-def test_the_critical_path_is_the_longest_chain_of_what_waited(monitored: Monitored) -> None:
-    found = {
-        (project, ended_at, node_id): (wait, slack, is_critical)
-        for project, ended_at, node_id, wait, slack, is_critical in monitored.rows(
-            """
-            select path.project, runs.ended_at, node_id, wait_seconds, slack_seconds, is_critical
-            from fct_run_critical_path as path
-            inner join fct_invocations as runs using (project, environment, invocation_id)
-            """
-        )
-    }
-    expected = {
-        (project.name, build.ended_at, node_id): timed
-        for project in monitored.projects
-        for build in project.builds
-        for node_id, timed in oracle.critical_path(project, build).items()
-    }
-    assert found.keys() == expected.keys()
-    for key, timed in expected.items():
-        assert found[key] == pytest.approx(timed, abs=2e-6), key
+def by_key(rows: list[tuple[Any, ...]], key_length: int) -> dict[tuple[Any, ...], Any]:
+    """Rows by their first columns; a single other column is not a tuple."""
+    found: dict[tuple[Any, ...], Any] = {}
+    for row in rows:
+        key, value = row[:key_length], row[key_length:]
+        assert key not in found
+        found[key] = value if len(value) > 1 else value[0]
+    return found
 
 
-def test_each_failure_affects_what_is_downstream(monitored: Monitored) -> None:
-    found = {
-        (project, ended_at, node_id): (downstream, skipped)
-        for project, ended_at, node_id, downstream, skipped in monitored.rows(
-            """
-            select impact.project, runs.ended_at, node_id, downstream_model_count, skipped_model_count
-            from fct_failure_impact as impact
-            inner join fct_invocations as runs using (project, environment, invocation_id)
-            """
-        )
-    }
-    assert found == {
-        (project.name, build.ended_at, node_id): counts
-        for project in monitored.projects
-        for build in project.builds
-        for node_id, counts in oracle.impact(project, build).items()
-    }
+def is_same(found: Any, expected: Any) -> bool:
+    """Equal; numbers but for what floating point leaves open."""
+    if isinstance(expected, tuple):
+        return len(found) == len(expected) and all(map(is_same, found, expected))
+    return bool(found == (pytest.approx(expected, abs=2e-6) if isinstance(expected, float) else expected))
+
+
+# Query, columns of its key, the oracle.
+SAME_ROWS: dict[str, tuple[str, int, Callable[[Project], dict[Any, Any]]]] = {
+    "fct_node_executions": (
+        """
+        select project, invocation_id, node_id, outcome, failure_count, started_at, completed_at, rows_affected
+        from fct_node_executions
+        """,
+        3,
+        runs.executions,
+    ),
+    "fct_newest_executions": (
+        "select project, invocation_id, node_id, true from fct_newest_executions",
+        3,
+        lambda project: dict.fromkeys(runs.newest_executions(project), True),
+    ),
+    "fct_invocations": (
+        """
+        select project, run_id, invocation_status, success_count, failure_count, warning_count, skipped_count, result_count,
+            completes_run_id
+        from fct_invocations
+        """,
+        2,
+        runs.invocations,
+    ),
+    "fct_job_invocations": ("select project, run_id, job_key from fct_job_invocations", 2, runs.job_invocations),
+    "fct_jobs": (
+        "select project, job_key, job_status, ended_at, invocation_count, result_count from fct_jobs",
+        2,
+        runs.jobs,
+    ),
+    "fct_build_health_daily": (
+        """
+        select project, build_date, build_count, success_count, failure_count, test_pass_count, test_warn_count,
+            test_fail_count, skipped_count
+        from fct_build_health_daily
+        """,
+        2,
+        runs.health,
+    ),
+    "fct_error_budgets": (
+        "select project, build_count, failed_build_count from fct_error_budgets",
+        1,
+        lambda project: {(): budget} if (budget := runs.error_budget(project)) else {},
+    ),
+    "fct_run_concurrency": (
+        "select project, invocation_id, span_seconds, node_seconds, peak_busy_count from fct_run_concurrency",
+        2,
+        lambda project: dict(list(runs.concurrency(project).items())[-10:]),
+    ),
+    "fct_mass_failures": (
+        "select project, invocation_id, executed_count, alike_count from fct_mass_failures",
+        2,
+        runs.mass_failures,
+    ),
+    "fct_node_costs": (
+        "select project, invocation_id, node_id, true from fct_node_costs",
+        3,
+        lambda project: dict.fromkeys(runs.costs(project), True),
+    ),
+    "dim_environments": (
+        """
+        select project, first_run_at, last_run_at, last_build_at, last_build_run_id, last_build_status, build_count
+        from dim_environments
+        """,
+        1,
+        lambda project: {(): runs.environment(project)},
+    ),
+    "fct_node_drop": (
+        "select project, run_id, result_count, usual_result_count, is_drop from fct_node_drop where command = 'build'",
+        2,
+        runs.node_drop,
+    ),
+    "fct_run_gaps": (
+        "select project, last_run_id, due_at, true from fct_run_gaps",
+        3,
+        lambda project: dict.fromkeys(runs.gaps(project, AS_OF), True),
+    ),
+    "fct_run_critical_path": (
+        "select project, invocation_id, node_id, wait_seconds, slack_seconds, is_critical from fct_run_critical_path",
+        3,
+        lambda project: {
+            (build.id, node): timed
+            for build in [b for b in project.builds if not b.retries][-10:]
+            for node, timed in runs.critical_path(project, build).items()
+        },
+    ),
+    "fct_failure_impact": (
+        "select project, invocation_id, node_id, downstream_model_count, skipped_model_count from fct_failure_impact",
+        3,
+        lambda project: {
+            (build.id, node): counts for build in project.builds for node, counts in runs.impact(project, build).items()
+        },
+    ),
+    "fct_test_results": (
+        "select project, invocation_id, node_id, outcome from fct_test_results",
+        3,
+        quality.test_results,
+    ),
+    "fct_model_durations": (
+        """
+        select project, invocation_id, node_id, execution_seconds, usual_seconds, usual_deviation_seconds, p50_seconds,
+            p95_seconds, is_slow
+        from fct_model_durations
+        """,
+        3,
+        quality.durations,
+    ),
+    "fct_test_flakiness": (
+        "select project, node_id, flip_count, retry_pass_count, run_count from fct_test_flakiness where is_latest",
+        2,
+        quality.flips,
+    ),
+    "fct_project_coverage": (
+        """
+        select project, resource_type, cast(sum(node_count) as bigint), cast(sum(tested_count) as bigint)
+        from fct_project_coverage
+        group by project, resource_type
+        """,
+        2,
+        quality.coverage,
+    ),
+    "fct_source_freshness": (
+        "select project, invocation_id, node_id, freshness_status, stale_at from fct_source_freshness",
+        3,
+        sources.freshness,
+    ),
+    "fct_source_sla": (
+        "select project, node_id, check_count, fresh_check_count, watched_minutes, fresh_minutes from fct_source_sla",
+        2,
+        lambda project: sources.service_level(project, AS_OF),
+    ),
+    "fct_source_coverage": (
+        "select project, node_id, coverage_status, last_checked_at from fct_source_coverage",
+        2,
+        sources.coverage,
+    ),
+    "dim_nodes": (
+        "select project, node_id, true from dim_nodes",
+        2,
+        lambda project: dict.fromkeys(nodes.current(project), True),
+    ),
+    "dim_nodes_ever": ("select project, node_id, is_current from dim_nodes_ever", 2, nodes.ever),
+    "dim_node_history": (
+        "select project, node_id, valid_from_at, valid_to_at, true from dim_node_history",
+        4,
+        lambda project: dict.fromkeys(nodes.periods(project), True),
+    ),
+    "fct_lineage_edges": ("select project, parent_id, child_id, child_depth from fct_lineage_edges", 3, nodes.edges),
+    "fct_incidents": (
+        """
+        select project, node_id, incident_status, started_at, last_bad_at, bad_count, ended_at, incidents.severity, first_bad_run_id, true
+        from fct_incidents as incidents
+        inner join fct_incident_context using (incident_id, project, environment, kind)
+        where kind in ('node_failed', 'test_failed')
+        """,
+        9,
+        lambda project: dict.fromkeys(incidents.incidents(project), True),
+    ),
+    "fct_incident_routes": (
+        """
+        select project, node_id, started_at, channel, reminder_hours
+        from fct_incident_routes
+        inner join fct_incidents using (incident_id)
+        where kind in ('node_failed', 'test_failed')
+        """,
+        3,
+        incidents.routes,
+    ),
+    "fct_incident_recovery": (
+        """
+        select project, kind, incident_count, open_count, resolved_count, closed_count, mean_recovery_seconds
+        from fct_incident_recovery
+        where kind in ('node_failed', 'test_failed')
+        """,
+        2,
+        lambda project: {
+            kind: found
+            for kind in ("node_failed", "test_failed")
+            if (found := incidents.recovery(project, kind)) is not None
+        },
+    ),
+    "fct_notifications_due": (
+        """
+        select project, node_id, sink, event
+        from fct_notifications_due
+        where kind in ('node_failed', 'test_failed')
+        """,
+        3,
+        lambda project: {
+            (node, sink): "opened" for node in incidents.due(project, AS_OF) for sink in ("slack", "webhook", "stdout")
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize("mart", SAME_ROWS)
+def test_the_mart_has_the_rows_of_the_oracle(monitored: Monitored, mart: str) -> None:
+    query, key_length, oracle = SAME_ROWS[mart]
+    found, expected = by_key(monitored.rows(query), key_length), monitored.expected(oracle)
+    assert found.keys() - expected.keys() == set()
+    assert expected.keys() - found.keys() == set()
     assert found
-
-
-def test_incidents_are_the_failures_that_follow_each_other(monitored: Monitored) -> None:
-    found = set(
-        monitored.rows(
-            """
-            select project, node_id, started_at, bad_count, ended_at
-            from fct_incidents
-            where kind in ('node_failed', 'test_failed')
-            """
-        )
-    )
-    assert found == {(p.name, *episode) for p in monitored.projects for episode in oracle.incidents(p)}
-    assert {ended for *_, ended in found} > {None}
-
-
-def test_builds_are_counted_by_day(monitored: Monitored) -> None:
-    found = {
-        (project, day): (builds, good)
-        for project, day, builds, good in monitored.rows(
-            "select project, build_date, build_count, success_count from fct_build_health_daily"
-        )
-    }
-    assert found == {(p.name, day): counts for p in monitored.projects for day, counts in oracle.health(p).items()}
+    different = {key: (found[key], value) for key, value in expected.items() if not is_same(found[key], value)}
+    assert not different

@@ -1,5 +1,6 @@
 -- Nodes of the newest manifest, and those that only another job's newest manifest has: jobs of one project may have other nodes, by variables
--- or branches. A job is a command, selection and variables that ran at least twice, the last time within close_after_days.
+-- or branches. A job is a command, selection and variables that ran at least twice, the last time within close_after_days; a retry belongs to
+-- the build that it completes.
 with
 
 invocations as (
@@ -45,15 +46,16 @@ numbered as (
         manifest_hash,
         manifest_at,
         generated_at,
+        coalesce(is_retry, false) as is_retry,
         row_number() over (
             partition by project, environment
             order by coalesce(manifest_at, generated_at) desc, generated_at desc, invocation_id desc
         ) as newest_number,
         row_number() over (
-            partition by project, environment, command, selection, variables_hash
+            partition by project, environment, command, selection, variables_hash, is_retry
             order by coalesce(manifest_at, generated_at) desc, generated_at desc, invocation_id desc
         ) as newest_of_job_number,
-        count(*) over (partition by project, environment, command, selection, variables_hash) as run_count
+        count(*) over (partition by project, environment, command, selection, variables_hash, is_retry) as run_count
     from dated
 
 ),
@@ -78,6 +80,7 @@ of_jobs as (
         or (
             newest_of_job_number = 1
             and run_count >= 2
+            and not is_retry
             and generated_at >= {{ dbt.dateadd('day', '-' ~ var('close_after_days'), as_of()) }}
         )
     group by project, environment, manifest_hash

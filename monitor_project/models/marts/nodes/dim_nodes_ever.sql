@@ -32,6 +32,7 @@ final as (
         project,
         environment,
         node_id,
+        node_hash,
         node_name,
         resource_type,
         path,
@@ -42,6 +43,7 @@ final as (
         test_name,
         column_name,
         attached_node_id,
+        stable_key,
         true as is_current
     from current_nodes
 
@@ -51,6 +53,7 @@ final as (
         last_versions.project,
         last_versions.environment,
         last_versions.node_id,
+        last_versions.node_hash,
         nodes.name as node_name,
         nodes.resource_type,
         nodes.path,
@@ -61,6 +64,7 @@ final as (
         nodes.test_name,
         nodes.column_name,
         nodes.attached_node_id,
+        nodes.stable_key,
         false as is_current
     from last_versions
     inner join {{ ref('stg_history__nodes') }} as nodes
