@@ -18,7 +18,7 @@ from offdag.collect.places import find_artifacts
 from support import artifacts, generated, histories
 from support.command import ROOT, offdag
 from support.generated import Project
-from support.oracle import incidents, nodes, quality, runs, sources
+from support.oracle import incidents, nodes, quality, runs, sources, stock
 
 BEGIN = datetime(2026, 1, 2, 6)
 # `make oracle` compares more than a thousand builds.
@@ -38,11 +38,17 @@ class Monitored:
                 artifacts.write(home / "artifacts" / build.id, **project.documents(build))
             for run in project.freshness:
                 artifacts.write(home / "artifacts" / run.id, **project.freshness_documents(run))
-        collect(history, find_artifacts([str(home / "artifacts")], True), Context(environment="prod"))
+            for described in project.descriptions:
+                artifacts.write(home / "artifacts" / described.id, **project.description_documents(described))
+            day_of_begin = (BEGIN - histories.BEGIN).days
+            held = {float(day + day_of_begin): counts for day, counts in project.stock.items()}
+            for number, moment in enumerate(histories.stock(held)):
+                histories.Play(project.name, number, moment).collect(history, home)
         copy = home / "monitor_project"
         shutil.copytree(ROOT / "monitor_project", copy, ignore=shutil.ignore_patterns("target", "logs"))
         with (copy / "seeds" / "run_cadences.csv").open("a") as seed:
             seed.writelines(f"{project.name},prod,,,24,2,,,\n" for project in self.projects)
+        collect(history, find_artifacts([str(home / "artifacts")], True), Context(environment="prod"))
         ended = offdag(home, "monitor", "--as-of", AS_OF.isoformat(), "--monitor-project-dir", str(copy))
         assert ended.code == 0, ended
 
@@ -87,6 +93,7 @@ SAME_ROWS: dict[str, tuple[str, int, Callable[[Project], dict[Any, Any]]]] = {
         """
         select project, invocation_id, node_id, outcome, failure_count, started_at, completed_at, rows_affected
         from fct_node_executions
+        where is_build
         """,
         3,
         runs.executions,
@@ -189,7 +196,12 @@ SAME_ROWS: dict[str, tuple[str, int, Callable[[Project], dict[Any, Any]]]] = {
         quality.durations,
     ),
     "fct_test_flakiness": (
-        "select project, node_id, flip_count, retry_pass_count, run_count from fct_test_flakiness where is_latest",
+        """
+        select project, node_id, flip_count, retry_pass_count, run_count
+        from fct_test_flakiness
+        inner join dim_nodes using (project, environment, node_id)
+        where is_latest
+        """,
         2,
         quality.flips,
     ),
@@ -229,6 +241,49 @@ SAME_ROWS: dict[str, tuple[str, int, Callable[[Project], dict[Any, Any]]]] = {
         lambda project: dict.fromkeys(nodes.periods(project), True),
     ),
     "fct_lineage_edges": ("select project, parent_id, child_id, child_depth from fct_lineage_edges", 3, nodes.edges),
+    "fct_stock_counts": (
+        "select project, product_name, counted_at, inventory_count, prior_inventory_count from fct_stock_counts",
+        3,
+        lambda project: {key: (count.inventory, count.prior) for key, count in stock.counts(project, BEGIN).items()},
+    ),
+    "fct_stock_forecasts": (
+        "select project, product_name, counted_at, mean_daily_fall, days_left from fct_stock_forecasts",
+        3,
+        lambda project: {
+            key: (count.mean_daily_fall, count.days_left) for key, count in stock.counts(project, BEGIN).items()
+        },
+    ),
+    "dim_product_stock": (
+        "select project, product_name, inventory_count, out_since_at from dim_product_stock",
+        2,
+        lambda project: stock.products(project, BEGIN),
+    ),
+    "fct_observations": (
+        "select project, observed_at, is_newest from fct_observations",
+        2,
+        lambda project: stock.observations(project, BEGIN),
+    ),
+    "fct_schema_changes": (
+        "select project, node_id, changed_at, column_count from fct_schema_changes",
+        3,
+        nodes.schema_changes,
+    ),
+    "dim_node_routes": (
+        "select project, node_id, severity, channel, true from dim_node_routes",
+        4,
+        lambda project: dict.fromkeys(nodes.routes(project), True),
+    ),
+    "fct_incident_changes": (
+        """
+        select project, node_id, started_at, last_success_run_id, change_count
+        from fct_incident_changes as changes
+        inner join fct_incidents using (incident_id, project, environment)
+        inner join dim_nodes using (project, environment, node_id)
+        where kind in ('node_failed', 'test_failed')
+        """,
+        3,
+        lambda project: incidents.changes(project, AS_OF),
+    ),
     "fct_incidents": (
         """
         select project, node_id, incident_status, started_at, last_bad_at, bad_count, ended_at, incidents.severity, first_bad_run_id, true
@@ -285,3 +340,17 @@ def test_the_mart_has_the_rows_of_the_oracle(monitored: Monitored, mart: str) ->
     assert found
     different = {key: (found[key], value) for key, value in expected.items() if not is_same(found[key], value)}
     assert not different
+
+
+def test_every_mart_is_compared(monitored: Monitored) -> None:
+    marts = {
+        name
+        for (name,) in monitored.rows("select table_name from information_schema.tables")
+        if name[:4] in ("fct_", "dim_")
+    }
+    # fct_incident_context is compared with fct_incidents.
+    assert marts - SAME_ROWS.keys() == {"dim_monitor", "fct_seed_findings", "fct_incident_context"}
+    assert monitored.rows("select as_of from dim_monitor") == [(AS_OF,)]
+    # The shop's cadence: no command of the shop was collected.
+    found = monitored.rows("select seed_name, column_name, named_value from fct_seed_findings")
+    assert found == [("run_cadences", "project", "inventory")]

@@ -1,7 +1,8 @@
 """Generated projects and their commands: random graphs, run by a small model of dbt's queue with threads, failures and skips.
 
 The shapes are mixed: ephemeral models, unit tests, tests of several nodes, warnings, retries, commands that select little, days without
-a build, outages of the warehouse, nodes that are removed, and freshness checks, some of which fail.
+a build, outages of the warehouse, nodes that are removed, code that is edited, columns that are retyped, and freshness checks, some of
+which fail.
 """
 
 from __future__ import annotations
@@ -94,15 +95,43 @@ class FreshnessRun:
     checks: dict[str, Check]
 
 
+@dataclass(frozen=True)
+class Description:
+    """One `dbt docs generate`: types of columns, by node and column."""
+
+    id: str
+    day: int
+    ended_at: datetime
+    columns: dict[str, dict[str, str]]
+
+
 @dataclass
 class Project:
-    """A generated project with its commands, the oldest first."""
+    """A generated project with its commands, the oldest first.
+
+    Attributes:
+        name: Its name.
+        nodes: All that it ever has, but for sources.
+        sources: Ids of its sources.
+        edited_on: Days on which the code of a node is another one than before, by node.
+        builds: Builds and retries.
+        freshness: Freshness checks, one a day.
+        descriptions: Catalogs, each other day.
+        stock: Units in stock by product, by day of the count.
+    """
 
     name: str
     nodes: dict[str, Node]
     sources: tuple[str, ...]
+    edited_on: dict[str, tuple[int, ...]]
     builds: list[Build] = field(default_factory=list)
     freshness: list[FreshnessRun] = field(default_factory=list)
+    descriptions: list[Description] = field(default_factory=list)
+    stock: dict[int, dict[str, int]] = field(default_factory=dict)
+
+    def version(self, node_id: str, day: int) -> int:
+        """Which of its codes a node has on a day."""
+        return sum(edited <= day for edited in self.edited_on.get(node_id, ()))
 
     def nodes_on(self, day: int) -> dict[str, Node]:
         """The nodes that its manifest has on a day."""
@@ -157,11 +186,22 @@ class Project:
         found = artifacts.sources(results, run.ended_at, invocation_id=run.id)
         return {"manifest": self._manifest(run.id, day, run.ended_at), "sources": found}
 
+    def description_documents(self, description: Description) -> dict[str, dict[str, Any]]:
+        """The artifacts of `dbt docs generate`, whose results say success for everything."""
+        at, ran = description.ended_at, {"invocation_id": description.id}
+        results = [artifacts.result(node, "success", at) for node in sorted(self.nodes_on(description.day))]
+        return {
+            "manifest": self._manifest(description.id, description.day, at),
+            "run_results": artifacts.run_results(results, at, "generate", **ran),
+            "catalog": artifacts.catalog(description.columns, at, **ran),
+        }
+
     def _manifest(self, invocation_id: str, day: int, at: datetime) -> dict[str, Any]:
         listed = []
         units = {}
         for node in self.nodes_on(day).values():
-            more: dict[str, Any] = {}
+            checksum = f"{node.id} version {self.version(node.id, day)}"
+            more: dict[str, Any] = {"checksum": {"name": "sha256", "checksum": checksum}}
             if node.type in ("test", "unit_test"):
                 more["attached_node"] = node.parents[0]
             if node.is_ephemeral:
@@ -185,11 +225,18 @@ def project(seed: int, name: str, days: int, begin: datetime) -> Project:
     """A random project with a build on most days; the same seed gives the same one."""
     rng = random.Random(seed)
     sources = tuple(f"source.{name}.raw.s{number}" for number in range(rng.randint(0, 2)))
-    made = Project(name, _graph(rng, name, days), sources)
+    nodes = _graph(rng, name, days)
+    products = [f"product {number}" for number in range(rng.randint(1, 3))]
+    edited = {n: tuple(sorted(rng.sample(range(1, days), rng.choice([0, 0, 0, 1, 2])))) for n in nodes}
+    made = Project(name, nodes, sources, edited)
+    for day in range(0, days, rng.choice([1, 2, 3])):
+        made.stock[day] = {product: rng.choice([0, 0, 3, 10, 25, 40]) for product in products}
     for day in range(days):
         at = begin + timedelta(days=day)
         if sources:
             made.freshness.append(_checked(rng, made, day, at - timedelta(minutes=30)))
+        if day % 2:
+            made.descriptions.append(_described(rng, made, day, at - timedelta(minutes=60)))
         if day and rng.random() < 0.1:
             continue
         waits = made.waits(day)
@@ -227,6 +274,17 @@ def _checked(rng: random.Random, made: Project, day: int, at: datetime) -> Fresh
         if status != "not in the file":
             checks[source] = Check(status, age)
     return FreshnessRun(f"{made.name}-day{day:02}-freshness", at, checks)
+
+
+def _described(rng: random.Random, made: Project, day: int, at: datetime) -> Description:
+    """Each model has columns a to c, or fewer, of one of two types; most stay as they were."""
+    before = made.descriptions[-1].columns if made.descriptions else {}
+    columns = {}
+    for node in made.nodes_on(day).values():
+        if node.type == "model" and not node.is_ephemeral:
+            new = {c: rng.choice(["BIGINT", "VARCHAR"]) for c in "abc" if rng.random() < 0.8} or {"a": "BIGINT"}
+            columns[node.id] = new if node.id not in before or rng.random() < 0.2 else before[node.id]
+    return Description(f"{made.name}-day{day:02}-docs", day, at, columns)
 
 
 def _retry(rng: random.Random, made: Project, waits: dict[str, set[str]], build: Build) -> Build:

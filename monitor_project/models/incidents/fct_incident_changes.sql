@@ -32,7 +32,9 @@ successes as (
             and incidents.environment = executions.environment
             and incidents.node_id = executions.node_id
             and incidents.started_at > executions.observed_at
-    where executions.outcome = 'success'
+    where
+        executions.is_build
+        and executions.outcome = 'success'
 
 ),
 

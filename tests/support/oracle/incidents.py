@@ -7,7 +7,7 @@ from statistics import mean
 from typing import NamedTuple
 
 from support.generated import Project
-from support.oracle.nodes import current, newest_manifest_at
+from support.oracle.nodes import current, newest_manifest_at, upstream
 from support.oracle.runs import mass_failures
 
 
@@ -69,6 +69,31 @@ def recovery(project: Project, kind: str) -> tuple[int, int, int, int, float | N
     states = [e.status for e in them]
     counts = [states.count(state) for state in ("open", "resolved", "closed")]
     return (len(them), counts[0], counts[1], counts[2], mean(took) if took else None)
+
+
+def changes(project: Project, as_of: datetime) -> dict[tuple[str, datetime], tuple[str, int]]:
+    """fct_incident_changes, of nodes that are there: the last command before the incident in which the node succeeded, and of how many
+    nodes, it or upstream, the code is another one since.
+    """
+    found = {}
+    builds = {build.id: build for build in project.builds}
+    for episode in incidents(project):
+        node = episode.node_id
+        if episode.last_bad_at < as_of - timedelta(days=7) or node not in current(project):
+            continue
+        first = builds[episode.first_run_id]
+        good = [
+            (ran.completed_at, build)
+            for build in project.builds
+            if (ran := build.results.get(node)) and ran.completed_at and ran.status in ("success", "pass")
+        ]
+        before = [build for at, build in good if at < episode.started_at]
+        if before:
+            changed = sum(
+                project.version(n, first.day) != project.version(n, before[-1].day) for n in upstream(project, node)
+            )
+            found[node, episode.started_at] = (before[-1].id, changed)
+    return found
 
 
 def due(project: Project, as_of: datetime) -> set[str]:

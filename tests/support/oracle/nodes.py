@@ -11,7 +11,8 @@ def commands(project: Project) -> list[tuple[datetime, int, bool]]:
     """End, day and whether it is a retry, of every command: each left a manifest."""
     builds = [(b.ended_at, b.day, b.retries is not None) for b in project.builds]
     checks = [(run.ended_at, number, False) for number, run in enumerate(project.freshness)]
-    return sorted(builds + checks)
+    descriptions = [(described.ended_at, described.day, False) for described in project.descriptions]
+    return sorted(builds + checks + descriptions)
 
 
 def _held(project: Project, day: int) -> set[str]:
@@ -27,7 +28,7 @@ def current(project: Project) -> set[str]:
     """dim_nodes: the newest manifest's, and those of the newest manifest of each job that ran twice; a retry is no job."""
     found = _held(project, commands(project)[-1][1])
     builds = [b.day for b in project.builds if not b.retries]
-    for days in (builds, list(range(len(project.freshness)))):
+    for days in (builds, list(range(len(project.freshness))), [d.day for d in project.descriptions]):
         if len(days) >= 2:
             found |= _held(project, days[-1])
     return found
@@ -41,20 +42,44 @@ def ever(project: Project) -> dict[str, bool]:
 
 
 def periods(project: Project) -> set[tuple[str, datetime, datetime | None]]:
-    """dim_node_history: from when to when each node was there; no content changes."""
+    """dim_node_history: from when to when each node was there with one code."""
     found = set()
     for node in {*project.nodes, *project.sources}:
         begun: datetime | None = None
+        version = 0
         for at, day, _ in commands(project):
             is_held = node in _held(project, day)
-            if is_held and begun is None:
-                begun = at
-            elif not is_held and begun is not None:
+            is_same = is_held and project.version(node, day) == version
+            if begun is not None and not is_same:
                 found.add((node, begun, at))
                 begun = None
+            if is_held and begun is None:
+                begun, version = at, project.version(node, day)
         if begun is not None:
             found.add((node, begun, None))
     return found
+
+
+def upstream(project: Project, node_id: str) -> set[str]:
+    """A node and everything that it reads, over any number of steps."""
+    return {node_id}.union(*(upstream(project, parent) for parent in project.nodes[node_id].parents))
+
+
+def schema_changes(project: Project) -> dict[tuple[str, datetime], int]:
+    """fct_schema_changes: columns that were added, removed or retyped between two catalogs that have the relation."""
+    found = {}
+    for before, after in zip(project.descriptions, project.descriptions[1:], strict=False):
+        for node, columns in after.columns.items():
+            was = before.columns.get(node, columns)
+            changed = [c for c in {*was, *columns} if was.get(c) != columns.get(c)]
+            if changed:
+                found[node, after.ended_at] = len(changed)
+    return found
+
+
+def routes(project: Project) -> set[tuple[str, str, str]]:
+    """dim_node_routes: each node that can fail, for both severities; no route of the seed names a channel for nodes."""
+    return {(node, severity, "#data-alerts") for node in current(project) for severity in ("error", "warning")}
 
 
 def edges(project: Project) -> dict[tuple[str, str], int]:

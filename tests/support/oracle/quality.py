@@ -70,18 +70,23 @@ def percentile(values: Sequence[float], rate: float) -> float:
 
 
 def flips(project: Project) -> dict[str, tuple[int, int, int]]:
-    """fct_test_flakiness at the newest run of each test that flipped: flips, passes on a retry, and runs of the last 21.
-
-    No content changes in generated projects, so that no flip is explained.
+    """fct_test_flakiness at the newest run of each test that flipped and is there: flips that no change of code upstream explains, passes
+    on a retry among them, and runs of the last 21.
     """
     found = {}
     for node in project.nodes:
-        if not node.startswith(("test.", "unit_test.")):
+        if not node.startswith(("test.", "unit_test.")) or node not in oracle_nodes.current(project):
             continue
         runs = [(b, ran) for b, ran in _history(project, node) if ran.status in ("pass", "fail")]
         flipped = [i for i in range(1, len(runs)) if runs[i][1].status != runs[i - 1][1].status]
         if flipped:
-            window = [i for i in flipped if i >= len(runs) - 21]
+            above = oracle_nodes.upstream(project, node)
+            explained = [
+                i
+                for i in flipped
+                if any(project.version(n, runs[i][0].day) != project.version(n, runs[i - 1][0].day) for n in above)
+            ]
+            window = [i for i in flipped if i >= len(runs) - 21 and i not in explained]
             retried = [i for i in window if runs[i][1].status == "pass" and runs[i][0].retries]
             found[node] = (len(window), len(retried), min(len(runs), 21))
     return found

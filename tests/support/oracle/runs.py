@@ -22,6 +22,7 @@ def outcome(ran: Ran) -> str:
 def executions(project: Project) -> dict[tuple[str, str], tuple[Any, ...]]:
     """fct_node_executions: outcome, rows that a test returned, start, end, rows affected."""
     returned = {"fail": 3, "warn": 2, "pass": 0}
+    # dbt writes success for everything that it describes.
     return {
         (build.id, node): (outcome(ran), returned.get(ran.status), ran.started_at, ran.completed_at, ran.rows_affected)
         for build in project.builds
@@ -46,7 +47,7 @@ def costs(project: Project) -> set[tuple[str, str]]:
 
 def environment(project: Project) -> tuple[Any, ...]:
     """dim_environments: first and last command, last build, the newest one with results, its status, and the number of builds."""
-    ends = [b.ended_at for b in project.builds] + [run.ended_at for run in project.freshness]
+    ends = [run.ended_at for run in (*project.builds, *project.freshness, *project.descriptions)]
     with_results = [b for b in project.builds if b.results]
     newest = with_results[-1] if with_results else None
     return (
@@ -74,6 +75,9 @@ def invocations(project: Project) -> dict[str, tuple[Any, ...]]:
             sum(outcome(r) == o for r in build.results.values()) for o in ("success", "failure", "warning", "skipped")
         ]
         found[build.id] = (status(build), *counts, len(build.results), build.retries)
+    for described in project.descriptions:
+        count = len(project.nodes_on(described.day))
+        found[described.id] = ("other command", count, 0, 0, 0, count, None)
     for run in project.freshness:
         statuses = [check.status for check in run.checks.values()]
         failures = sum(s in ("error", "runtime error") for s in statuses)
