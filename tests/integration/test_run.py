@@ -133,6 +133,7 @@ def test_collecting_trouble_never_changes_dbts_code(project: Path, tmp_path: Pat
     ended = offdag(tmp_path, "run", "-e", "prod", *child(project, WRITES.format(document=results(), code=0)))
     assert ended.code == 0
     assert "could not collect this run" in ended.err
+    assert f"then:  offdag collect -e prod {tmp_path / 'shop_target'}" in ended.err
     assert "Traceback" not in ended.err
 
 

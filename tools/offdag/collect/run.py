@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shlex
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -158,24 +159,25 @@ def run_and_collect(
             before=fingerprints(invocation.target_path),
             origin=settings.origin.completed_by_git(cwd),
         )
-        with _logged_trouble():
+        with _logged_trouble(start):
             _before_run(settings, start)
         with OverwrittenResults(invocation.target_path, start.before) as overwritten:
             on_start = overwritten.start if start.is_script else lambda: None
             end = run_process(command, cwd, _environ(settings, start), relay, on_start)
             outcome = RunOutcome(start, utc_now(), end.exit_code, end.signal_name)
-            with _logged_trouble():
+            with _logged_trouble(start):
                 _after_run(settings, outcome, observes, overwritten.stop())
     return outcome
 
 
 @contextmanager
-def _logged_trouble() -> Iterator[None]:
-    """Log every error: trouble with collecting must not change the result of a build."""
+def _logged_trouble(start: RunStart) -> Iterator[None]:
+    """Log every error: trouble with collecting must not change the result of a build, and is no reason to build again."""
     try:
         yield
     except OffdagError as error:
-        _log.error("offdag could not collect this run\n%s", error)
+        collect = f"offdag collect -e {shlex.quote(start.environment)} {shlex.quote(str(start.invocation.target_path))}"
+        _log.error("offdag could not collect this run\n%s\nthen:  %s", error, collect)
     except Exception:
         _log.exception("offdag could not collect this run, because of a defect in offdag")
 

@@ -165,7 +165,7 @@ class Store:
             raise HistoryError(
                 f"cannot {verb} the history: {reason}",
                 self.path(name),
-                f"df -h {self.root}; ls -ld {self.root}    # fix permissions or free disk space, then rerun: nothing is lost or doubled",
+                f"df -h {self.root}; ls -ld {self.root}    # fix permissions or free space: nothing is lost or doubled",
             ) from error
 
 

@@ -6,7 +6,7 @@ source as (
 
 ),
 
-renamed as (
+final as (
 
     select
         -- ids
@@ -25,4 +25,4 @@ renamed as (
 
 )
 
-select * from renamed
+select * from final
