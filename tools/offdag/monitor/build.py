@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import re
 import subprocess
 import sys
@@ -78,7 +79,6 @@ def build_monitor(settings: Settings, history: History, all_tests: bool) -> date
     build = _DbtBuild(
         _command(settings, project, work, all_tests),
         _environ(settings, database, as_of, all_tests, observed),
-        project,
         database,
     )
     exit_code, output = build.run_when_free(settings.wait_as("monitor"))
@@ -129,8 +129,11 @@ def _environ(
         k: v for k, v in settings.environ.items() if not k.startswith(("DBT_", "OFFDAG_")) and v not in settings.secrets
     }
     return inherited | {
-        "OFFDAG_HISTORY": settings.history,
-        "OFFDAG_MONITOR_DATABASE": str(database),
+        # From the folder in which dbt runs: dbt parses all again where a variable of the profile has changed, such as in another checkout.
+        "OFFDAG_HISTORY": settings.history
+        if "://" in settings.history
+        else os.path.relpath(settings.history, database.parent),
+        "OFFDAG_MONITOR_DATABASE": database.name,
         "OFFDAG_MEMORY_LIMIT": settings.memory_limit,
         # A failing test must not stop the alerts that are built after it: outside of --all-tests it warns.
         "OFFDAG_TEST_SEVERITY": "error" if all_tests else "warn",
@@ -150,13 +153,11 @@ class _DbtBuild:
     Attributes:
         command: Program and arguments.
         environ: Its whole environment.
-        project: Folder in which it runs.
-        database: DuckDB file that it writes.
+        database: DuckDB file that it writes; it runs in its folder.
     """
 
     command: list[str]
     environ: Mapping[str, str]
-    project: Path
     database: Path
 
     def run_when_free(self, wait: LockWait) -> tuple[int, str]:
@@ -177,7 +178,7 @@ class _DbtBuild:
             wait_until_free(self.database, replace(wait, timeout=max(0.0, deadline - time.monotonic())))
             done = subprocess.run(
                 self.command,
-                cwd=self.project,
+                cwd=self.database.parent,
                 env=environ,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
