@@ -129,10 +129,7 @@ def _environ(
         k: v for k, v in settings.environ.items() if not k.startswith(("DBT_", "OFFDAG_")) and v not in settings.secrets
     }
     return inherited | {
-        # From the folder in which dbt runs: dbt parses all again where a variable of the profile has changed, such as in another checkout.
-        "OFFDAG_HISTORY": settings.history
-        if "://" in settings.history
-        else os.path.relpath(settings.history, database.parent),
+        "OFFDAG_HISTORY": _history_from(database.parent, settings.history),
         "OFFDAG_MONITOR_DATABASE": database.name,
         "OFFDAG_MEMORY_LIMIT": settings.memory_limit,
         # A failing test must not stop the alerts that are built after it: outside of --all-tests it warns.
@@ -144,6 +141,14 @@ def _environ(
         "OFFDAG_ALERTING_ENVIRONMENTS": settings.alerting_environments or "",
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
     }
+
+
+def _history_from(folder: Path, history: str) -> str:
+    """The history as seen from the folder in which dbt runs: dbt parses all again where a variable has changed, as in another checkout."""
+    if "://" in history:
+        return history
+    # Links are followed, since the process is in the folder that a link names.
+    return os.path.relpath(os.path.realpath(history), os.path.realpath(folder))
 
 
 @dataclass(frozen=True)
