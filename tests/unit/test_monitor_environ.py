@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from pathlib import Path
 
-from offdag.monitor.build import _environ
+from offdag.monitor.build import _environ, _given
 from offdag.settings import Settings
 
 
@@ -27,7 +27,8 @@ def test_proxies_certificates_and_libraries_are_passed_on() -> None:
         "COPY_OF_THE_TOKEN": "xoxb-1",
     }
     settings = Settings.load({}, {**kept, **dropped})
-    environ = _environ(settings, Path("/m.duckdb"), datetime(2026, 1, 31), all_tests=False, observed=[])
+    given = _given(settings, Path("/m.duckdb"), observed=[])
+    environ = _environ(settings, given, datetime(2026, 1, 31), all_tests=False)
     assert kept.items() <= environ.items()
     assert not {*dropped} & {*environ}
     assert environ["OFFDAG_AS_OF"] == "2026-01-31 00:00:00.000000"

@@ -22,6 +22,7 @@ from offdag.duckdb_files import LockWait, is_lock_message, wait_until_free
 from offdag.errors import DatabaseLocked, MonitorError, UsageError
 from offdag.extras import require
 from offdag.history.history import History
+from offdag.monitor.unchanged import Unchanged
 from offdag.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -76,10 +77,13 @@ def build_monitor(settings: Settings, history: History, all_tests: bool) -> date
         ) from error
     observed = declare_observed_tables(history, project)
     work = database.parent / "monitor_target"
+    given = _given(settings, database, observed)
+    unchanged = Unchanged.of(work / "unchanged.json", database, project, given)
     build = _DbtBuild(
         _command(settings, project, work, all_tests),
-        _environ(settings, database, as_of, all_tests, observed),
+        _environ(settings, given, as_of, all_tests),
         database,
+        None if all_tests else unchanged,
     )
     exit_code, output = build.run_when_free(settings.wait_as("monitor"))
     history.put(
@@ -105,6 +109,7 @@ def build_monitor(settings: Settings, history: History, all_tests: bool) -> date
             str(project),
             f"tail -n 50 {work / 'logs' / 'dbt.log'}",
         )
+    unchanged.note()
     if output.strip():
         _log.info("%s", output.strip())
     return as_of
@@ -117,28 +122,34 @@ def _command(settings: Settings, project: Path, work: Path, all_tests: bool) -> 
     command += ["build", "--project-dir", str(project), "--profiles-dir", str(project), "--target-path", str(work)]
     command += ["--target", "duckdb_object_store" if "://" in settings.history else "duckdb"]
     if not all_tests:
+        # Last: more selectors may follow.
         command += ["--exclude-resource-type", "unit_test", "--exclude", "tag:all_tests"]
     return command
 
 
-def _environ(
-    settings: Settings, database: Path, as_of: datetime, all_tests: bool, observed: list[str]
-) -> dict[str, str]:
+def _given(settings: Settings, database: Path, observed: list[str]) -> dict[str, str]:
+    """The settings that the monitor project reads while dbt parses."""
+    return {
+        "OFFDAG_HISTORY": _history_from(database.parent, settings.history),
+        "OFFDAG_MONITOR_DATABASE": database.name,
+        # Models about a table that is not observed are not built.
+        "OFFDAG_OBSERVED_TABLES": "|".join(observed),
+        "OFFDAG_SLACK_CHANNEL": settings.slack_channel or "",
+        "OFFDAG_ALERTING_ENVIRONMENTS": settings.alerting_environments or "",
+    }
+
+
+def _environ(settings: Settings, given: Mapping[str, str], as_of: datetime, all_tests: bool) -> dict[str, str]:
     """The child's environment: without DBT_*, which could point to the monitored project, and without offdag's secrets."""
     inherited = {
         k: v for k, v in settings.environ.items() if not k.startswith(("DBT_", "OFFDAG_")) and v not in settings.secrets
     }
     return inherited | {
-        "OFFDAG_HISTORY": _history_from(database.parent, settings.history),
-        "OFFDAG_MONITOR_DATABASE": database.name,
+        **given,
         "OFFDAG_MEMORY_LIMIT": settings.memory_limit,
         # A failing test must not stop the alerts that are built after it: outside of --all-tests it warns.
         "OFFDAG_TEST_SEVERITY": "error" if all_tests else "warn",
         "OFFDAG_AS_OF": as_of.isoformat(sep=" ", timespec="microseconds"),
-        # Models about a table that is not observed are not built.
-        "OFFDAG_OBSERVED_TABLES": "|".join(observed),
-        "OFFDAG_SLACK_CHANNEL": settings.slack_channel or "",
-        "OFFDAG_ALERTING_ENVIRONMENTS": settings.alerting_environments or "",
         "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
     }
 
@@ -159,11 +170,13 @@ class _DbtBuild:
         command: Program and arguments.
         environ: Its whole environment.
         database: DuckDB file that it writes; it runs in its folder.
+        unchanged: What it need not make again; None to make all. Its selectors end the command.
     """
 
     command: list[str]
     environ: Mapping[str, str]
     database: Path
+    unchanged: Unchanged | None
 
     def run_when_free(self, wait: LockWait) -> tuple[int, str]:
         """Run dbt once no other process has the database, and again where another one took it first.
@@ -182,7 +195,7 @@ class _DbtBuild:
         while True:
             wait_until_free(self.database, replace(wait, timeout=max(0.0, deadline - time.monotonic())))
             done = subprocess.run(
-                self.command,
+                [*self.command, *(self.unchanged.excluded() if self.unchanged else ())],
                 cwd=self.database.parent,
                 env=environ,
                 stdout=subprocess.PIPE,
