@@ -227,3 +227,19 @@ def test_control_and_direction_characters_reach_no_sink(character: str) -> None:
         text = json.dumps(form, ensure_ascii=False).replace("\\n", "")
         assert character not in text
     assert odd not in plain_text(message)
+
+
+@pytest.mark.parametrize(
+    ("kind", "severity", "command"),
+    [
+        ("node_failed", "error", "dbt build --select orders+ --target 'my prod'"),
+        # It keeps the target by itself.
+        ("test_failed", "error", "dbt retry"),
+        ("test_failed", "warning", "dbt test --select orders --target 'my prod'"),
+        ("run_missing", "error", "offdag run -e prod -- dbt build"),
+    ],
+)
+def test_the_next_command_keeps_the_target(kind: str, severity: str, command: str) -> None:
+    row = due(kind=kind, severity=severity, node_id="model.shop.orders", target="my prod")
+    [problem] = build_message([row]).problems
+    assert dict(problem.facts)["Next"] == command
