@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import duckdb
@@ -88,6 +89,19 @@ def other_project(place: Place) -> CommandResult:
     for letter in "ab":
         nodes = [artifacts.node(f"model.p.{letter}{number}") for number in range(3)]
         target = artifacts.write(place.home / letter, manifest=artifacts.manifest(nodes))
+        collected = offdag(place.home, "collect", "-e", "prod", str(target))
+    return collected
+
+
+@scenario
+def other_adapter(place: Place) -> CommandResult:
+    nodes = [artifacts.node("model.p.m")]
+    for day, adapter in enumerate(("duckdb", "postgres")):
+        at = artifacts.NOW + timedelta(days=day)
+        manifest = artifacts.manifest(nodes, at)
+        manifest["metadata"]["adapter_type"] = adapter
+        results = artifacts.run_results([artifacts.result("model.p.m")], at)
+        target = artifacts.write(place.home / adapter, manifest=manifest, run_results=results)
         collected = offdag(place.home, "collect", "-e", "prod", str(target))
     return collected
 

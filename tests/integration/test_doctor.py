@@ -39,6 +39,15 @@ def test_each_trouble_is_named_with_what_to_do(failure: Path, slack: FakeSlack) 
     assert "BAD  #data-alerts: the bot sees no channel of this name" in ended.out
 
 
+def test_artifacts_that_were_refused_are_counted(failure: Path, slack: FakeSlack) -> None:
+    assert "ok   artifacts: none was refused in the last 7 days" in doctor(failure, slack, "--no-message").out
+    (failure / "run_results.json").write_text("{")
+    assert offdag(failure, "collect", "-e", "prod", str(failure / "run_results.json")).code == 3
+    ended = doctor(failure, slack, "--no-message")
+    assert ended.code == 2, ended
+    assert "BAD  artifacts: refused in the last 7 days: 1 unreadable" in ended.out
+
+
 def test_names_that_nothing_has_are_named(failure: Path, slack: FakeSlack) -> None:
     with duckdb.connect(str(failure / "monitor.duckdb")) as connection:
         connection.execute("insert into fct_seed_findings values ('x', 'alert_routes', 'kind', 'stockuot', true)")

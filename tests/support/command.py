@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -53,20 +52,7 @@ def run(command: list[str], env: Mapping[str, str], cwd: Path = ROOT, timeout: f
 
 def offdag(home: Path, *arguments: str, env: Mapping[str, str] | None = None, timeout: float = 300) -> CommandResult:
     """Run a verb with its own home."""
-    monitors = arguments[:1] in (("monitor",), ("job",)) and "--monitor-project-dir" not in arguments
-    # dbt parses what has changed since then; to parse the whole monitor project takes a third of a first run.
-    kept = ROOT / ".pytest_cache" / f"parsed-{'all-tests' if '--all-tests' in arguments else 'scheduled'}.msgpack"
-    parsed = home / "monitor_target" / "partial_parse.msgpack"
-    if monitors and kept.is_file() and not parsed.exists():
-        parsed.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(kept, parsed)
-    result = run([sys.executable, "-m", "offdag", *arguments], environ(home, env), timeout=timeout)
-    if monitors and parsed.is_file() and not kept.is_file():
-        kept.parent.mkdir(exist_ok=True)
-        own = kept.with_suffix(f".{os.getpid()}")
-        shutil.copyfile(parsed, own)
-        own.replace(kept)
-    return result
+    return run([sys.executable, "-m", "offdag", *arguments], environ(home, env), timeout=timeout)
 
 
 def greenery(home: Path, *arguments: str) -> CommandResult:

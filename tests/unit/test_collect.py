@@ -185,7 +185,7 @@ def shop(folder: Path, *models: str, adapter: str = "duckdb", at: timedelta = ti
     return artifacts.write(
         folder,
         manifest=artifacts.manifest(nodes) | {"metadata": metadata},
-        run_results=artifacts.run_results([artifacts.result(node) for node in ids], now, adapter_type=adapter, **ran),
+        run_results=artifacts.run_results([artifacts.result(node) for node in ids], now, **ran),
     )
 
 
@@ -206,6 +206,43 @@ def test_a_project_that_changes_step_by_step_is_the_same_one(history: History, t
         assert take(history, shop(tmp_path / str(step), *models, at=timedelta(hours=step))).counts == {"accepted": 2}
 
 
+def test_a_project_that_grows_much_at_once_is_the_same_one(history: History, tmp_path: Path) -> None:
+    small = [f"m{number}" for number in range(4)]
+    take(history, shop(tmp_path / "small", *small))
+    grown = shop(tmp_path / "grown", *small, *(f"n{number}" for number in range(9)), at=timedelta(days=1), code="2")
+    assert take(history, grown).counts == {"accepted": 2}
+
+
+def test_an_archive_is_not_judged_by_what_came_after_it(history: History, tmp_path: Path) -> None:
+    take(history, shop(tmp_path / "now", "customers", "orders", "payments"))
+    old = shop(tmp_path / "old", "a", "b", "c", adapter="redshift", at=timedelta(days=-700), code="2")
+    assert take(history, old).counts == {"accepted": 2}
+    later = shop(tmp_path / "later", "customers", "orders", "payments", at=timedelta(days=1))
+    assert take(history, later).counts == {"duplicate": 1, "accepted": 1}
+
+
+def test_runs_of_one_invocation_id_have_their_own_manifests(history: History, tmp_path: Path) -> None:
+    folders = []
+    for number in range(2):
+        at, same = artifacts.NOW + timedelta(hours=number), {"invocation_id": "the-only-id"}
+        nodes = [artifacts.node("model.p.a"), artifacts.node(f"model.p.b{number}")]
+        folders.append(
+            artifacts.write(
+                tmp_path / str(number),
+                manifest=artifacts.manifest(nodes, at - timedelta(minutes=1), **same),
+                run_results=artifacts.run_results([artifacts.result("model.p.a")], at, **same),
+            )
+        )
+    assert take(history, *folders).counts == {"accepted": 4}
+    rows = history.read("invocations").sort_by("generated_at").to_pylist()
+    assert rows[0]["manifest_hash"] != rows[1]["manifest_hash"]
+    assert [row["generated_at"] - row["manifest_generated_at"] for row in rows] == [timedelta(minutes=1)] * 2
+    assert len(list(Path(history.root).glob("artifacts/*/*/*/*/manifest.json.zst"))) == 2
+    tables = {table.table: table for table in rebuild(history, write=False, now=artifacts.NOW)}
+    assert tables["manifest_nodes"].rebuilt == 4
+    assert all(table.is_equal for table in tables.values())
+
+
 def test_an_environment_that_is_built_with_another_adapter_is_refused_until_it_is_named(
     history: History, tmp_path: Path
 ) -> None:
@@ -213,6 +250,8 @@ def test_an_environment_that_is_built_with_another_adapter_is_refused_until_it_i
     take(history, shop(tmp_path / "one", *models))
     other = shop(tmp_path / "two", *models, adapter="postgres", at=timedelta(hours=1))
     assert take(history, other).counts == {"duplicate": 1, "conflict": 1}
+    old = shop(tmp_path / "old", *models, adapter="redshift", at=timedelta(days=-100))
+    assert take(history, old).counts == {"duplicate": 1, "accepted": 1}, "what is older is not judged"
     assert take(history, other, context=Context(environment="prod-postgres")).counts == {"duplicate": 1, "accepted": 1}
     moved = shop(tmp_path / "three", *models, adapter="postgres", at=timedelta(hours=2))
     same = Context("jaffle_shop", "prod", is_project_given=True)

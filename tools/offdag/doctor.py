@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import uuid
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from offdag.clock import utc_now
+from offdag.collect.collector import REFUSED
 from offdag.errors import OffdagError, UsageError, first_line
 from offdag.history.history import History
 from offdag.monitor.coverage import Coverage
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 _NEEDED_SCOPES = ("chat:write", "channels:read", "channels:history")
 _PRIVATE_SCOPES = ("groups:read", "groups:history")
 _FRESH = timedelta(days=1)
+_REFUSED_DAYS = 7
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,7 @@ class Check:
 def checks(settings: Settings, with_message: bool) -> Iterator[Check]:
     """All checks in order; a failed check of the history or the marts does not stop the others."""
     yield _history(settings)
+    yield from _artifacts(settings)
     yield from _marts(settings)
     if settings.slack_token:
         yield from _slack(settings, with_message)
@@ -76,6 +80,24 @@ def _history(settings: Settings) -> Check:
             "history", False, "the store cannot create a file exclusively", "export OFFDAG_HISTORY=.offdag/history"
         )
     return Check("history", True, f"{settings.history} can be read and written, and creates files exclusively")
+
+
+def _artifacts(settings: Settings) -> Iterator[Check]:
+    """Whether artifacts of the last days gave no rows; nothing where the history cannot be read, which is a check of its own."""
+    since = settings.now.date() - timedelta(days=_REFUSED_DAYS)
+    refused = {verdict.value for verdict in REFUSED}
+    try:
+        history = History.open_existing(settings.history)
+        days = [day for day in history.dates("artifact_verdicts") if day >= since]
+        rows = [row for day in days for row in history.read_day("artifact_verdicts", day, ["verdict"]).to_pylist()]
+    except OffdagError:
+        return
+    counts = Counter(row["verdict"] for row in rows if row["verdict"] in refused)
+    if not counts:
+        yield Check("artifacts", True, f"none was refused in the last {_REFUSED_DAYS} days")
+        return
+    found = ", ".join(f"{count} {verdict}" for verdict, count in sorted(counts.items()))
+    yield Check("artifacts", False, f"refused in the last {_REFUSED_DAYS} days: {found}", "offdag verdicts")
 
 
 def _marts(settings: Settings) -> Iterator[Check]:

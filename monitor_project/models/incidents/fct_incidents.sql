@@ -18,9 +18,10 @@ sequenced as (
 
     select
         *,
-        lag(greatest(observed_at, holds_until)) over (
+        max(greatest(observed_at, holds_until)) over (
             partition by signal_key
             order by observed_at, case when is_bad then 0 else 1 end, invocation_id
+            rows between unbounded preceding and 1 preceding
         ) as previous_held_until
     from watched
 
@@ -134,57 +135,43 @@ node_history as (
 
 ),
 
--- Nodes whose stable key now has another id: tests whose arguments changed. Two tests that were in one manifest stood beside each other.
-renamed as (
+lifetimes as (
+
+    select
+        project,
+        environment,
+        node_id,
+        min(valid_from_at) as first_seen_at,
+        case when count(*) = count(valid_to_at) then max(valid_to_at) end as gone_at
+    from {{ ref('dim_node_history') }}
+    group by project, environment, node_id
+
+),
+
+-- Nodes whose stable key has another id since they are gone: tests whose arguments changed. Two tests that stood beside each other are not one.
+successors as (
 
     select distinct
         nodes.project,
         nodes.environment,
-        node_history.unique_id as node_id,
-        nodes.node_id as successor_id
+        node_history.unique_id as node_id
     from node_history
     inner join nodes
         on
             node_history.project = nodes.project
             and node_history.stable_key = nodes.stable_key
             and node_history.unique_id != nodes.node_id
-    where node_history.unique_id in (select node_id from islands)
-
-),
-
-beside as (
-
-    select distinct
-        renamed.project,
-        renamed.environment,
-        renamed.node_id,
-        renamed.successor_id
-    from renamed
-    inner join {{ ref('stg_history__manifest_nodes') }} as held
+    inner join lifetimes as former
         on
-            renamed.project = held.project
-            and renamed.node_id = held.unique_id
-    inner join {{ ref('stg_history__manifest_nodes') }} as held_beside
+            nodes.project = former.project
+            and nodes.environment = former.environment
+            and node_history.unique_id = former.node_id
+    inner join lifetimes as later
         on
-            held.manifest_hash = held_beside.manifest_hash
-            and renamed.successor_id = held_beside.unique_id
-
-),
-
-successors as (
-
-    select distinct
-        renamed.project,
-        renamed.environment,
-        renamed.node_id
-    from renamed
-    left join beside
-        on
-            renamed.project = beside.project
-            and renamed.environment = beside.environment
-            and renamed.node_id = beside.node_id
-            and renamed.successor_id = beside.successor_id
-    where beside.node_id is null
+            nodes.project = later.project
+            and nodes.environment = later.environment
+            and nodes.node_id = later.node_id
+            and former.gone_at = later.first_seen_at
 
 ),
 
@@ -199,6 +186,7 @@ judged as (
         islands.node_id is not null
         and nodes.node_id is null
         and manifests.manifest_at > islands.last_bad_at as is_node_gone,
+        greatest(coalesce(lifetimes.gone_at, manifests.manifest_at), islands.last_bad_at) as gone_at,
         successors.node_id is not null as has_successor,
         {{ dbt.dateadd('day', var('close_after_days'), 'islands.last_held_at') }} as unobserved_at
     from islands
@@ -216,6 +204,11 @@ judged as (
         on
             islands.project = manifests.project
             and islands.environment = manifests.environment
+    left join lifetimes
+        on
+            islands.project = lifetimes.project
+            and islands.environment = lifetimes.environment
+            and islands.node_id = lifetimes.node_id
     left join successors
         on
             islands.project = successors.project
@@ -224,20 +217,25 @@ judged as (
 
 ),
 
+-- What came first stays the reason: a node that is removed later does not change an incident that had been closed as unobserved.
 ended as (
 
     select
         *,
         case
             when next_observed_at is not null and not next_is_bad then 'resolved'
-            when next_observed_at is not null or is_node_gone then 'closed'
-            when
-                unobserved_at <= {{ as_of() }}
-                and kind not in ({{ text_list(var('clock_signal_kinds')) }})
-                then 'closed'
+            when next_observed_at is not null then 'removed'
+            when is_unobserved and (not is_node_gone or unobserved_at <= gone_at) then 'unobserved'
+            when is_node_gone and has_successor then 'replaced'
+            when is_node_gone then 'removed'
             else 'open'
-        end as incident_status
-    from judged
+        end as outcome
+    from (
+        select
+            *,
+            unobserved_at <= {{ as_of() }} and kind not in ({{ text_list(var('clock_signal_kinds')) }}) as is_unobserved
+        from judged
+    ) as observed
 
 ),
 
@@ -249,13 +247,8 @@ final as (
         kind,
         project,
         environment,
-        incident_status,
-        case
-            when incident_status = 'closed' and next_observed_at is not null then 'removed'
-            when incident_status = 'closed' and is_node_gone and has_successor then 'replaced'
-            when incident_status = 'closed' and is_node_gone then 'removed'
-            when incident_status = 'closed' then 'unobserved'
-        end as closed_reason,
+        case when outcome in ('open', 'resolved') then outcome else 'closed' end as incident_status,
+        case when outcome not in ('open', 'resolved') then outcome end as closed_reason,
         severity,
         title,
         detail,
@@ -266,13 +259,13 @@ final as (
         invocation_id as last_bad_invocation_id,
         started_at,
         last_bad_at,
-        case incident_status
-            when 'open' then null
-            when 'resolved' then next_observed_at
-            else coalesce(next_observed_at, case when is_node_gone then manifest_at else unobserved_at end)
+        case
+            when outcome = 'open' then null
+            when outcome = 'unobserved' then unobserved_at
+            else coalesce(next_observed_at, gone_at)
         end as ended_at,
         case
-            when incident_status = 'resolved'
+            when outcome = 'resolved'
                 then {{ dbt.datediff('started_at', 'next_observed_at', 'second') }}
         end as recovery_seconds,
         bad_count

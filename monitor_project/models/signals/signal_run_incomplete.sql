@@ -1,13 +1,22 @@
--- Builds that did not start (parse error, no connection), were interrupted, or failed without results. The next build with results is good, with
--- or without failures.
+-- Builds that did not start (parse error, no connection), were interrupted, failed without results, or whose results were refused. The next
+-- build with results is good, with or without failures.
 with
 
 builds as (
 
-    select * from {{ ref('fct_invocations') }}
+    select
+        *,
+        lag(ended_at) over (
+            partition by project, environment
+            order by ended_at, run_id
+        ) as prior_ended_at
+    from {{ ref('fct_invocations') }}
     where
         is_build
-        and invocation_status in ('did not start', 'interrupted', 'success', 'failure')
+        and (
+            invocation_status in ('did not start', 'interrupted', 'success', 'failure')
+            or (invocation_status = 'unknown' and invocation_id is null)
+        )
 
 ),
 
@@ -19,12 +28,15 @@ observed as (
         project,
         environment,
         ended_at as observed_at,
+        {{ expected_until('ended_at', 'prior_ended_at') }} as expected_until,
         run_id as invocation_id,
-        invocation_status in ('did not start', 'interrupted') or (invocation_status = 'failure' and invocation_id is null) as is_bad,
+        invocation_status in ('did not start', 'interrupted')
+        or (invocation_status in ('failure', 'unknown') and invocation_id is null) as is_bad,
         'error' as severity,
         case invocation_status
             when 'interrupted' then 'the build was stopped'
             when 'failure' then 'the build failed, and dbt wrote no results'
+            when 'unknown' then 'the results of the build were refused'
             else 'the build did not start'
         end as title,
         coalesce('signal ' || exit_signal, {{ without_literals('error_line') }}, 'exit code ' || cast(exit_code as {{ dbt.type_string() }})) as detail,
@@ -35,4 +47,4 @@ observed as (
 
 )
 
-{{ signal_columns('observed') }}
+{{ signal_columns('observed', 'expected_until') }}

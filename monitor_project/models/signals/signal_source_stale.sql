@@ -21,6 +21,12 @@ nodes as (
 
 ),
 
+nodes_ever as (
+
+    select * from {{ ref('dim_nodes_ever') }}
+
+),
+
 last_checks as (
 
     select
@@ -89,7 +95,7 @@ observed as (
             'age_seconds': 'checks.age_seconds'
         }) }} as evidence
     from checks
-    left join nodes
+    left join nodes_ever as nodes
         on
             checks.project = nodes.project
             and checks.environment = nodes.environment

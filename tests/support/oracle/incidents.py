@@ -7,7 +7,7 @@ from statistics import mean
 from typing import NamedTuple
 
 from support.generated import Project
-from support.oracle.nodes import current, newest_manifest_at, upstream
+from support.oracle.nodes import current, newest_manifest_at, periods, upstream
 from support.oracle.runs import mass_failures
 
 
@@ -28,7 +28,7 @@ def incidents(project: Project) -> set[Episode]:
     """fct_incidents: consecutive failures and warnings of each node; a success ends them, a skip and an outage say nothing."""
     found = set()
     outages = mass_failures(project)
-    there, newest = current(project), newest_manifest_at(project)
+    there, newest, lives = current(project), newest_manifest_at(project), periods(project)
     for node_id in project.nodes:
         bad: list[tuple[datetime, str, str]] = []
         for build in project.builds:
@@ -44,7 +44,8 @@ def incidents(project: Project) -> set[Episode]:
                 bad = []
         if bad:
             is_gone = node_id not in there and newest > bad[-1][0]
-            found.add(_episode(node_id, bad, "closed", newest) if is_gone else _episode(node_id, bad, "open", None))
+            gone_at = max(bad[-1][0], *(end for n, _, end in lives if n == node_id and end)) if is_gone else None
+            found.add(_episode(node_id, bad, "closed" if is_gone else "open", gone_at))
     return found
 
 

@@ -30,11 +30,16 @@ _LIMIT = click.option(
 @click.option("--log", "with_log", is_flag=True, help="Also show how dbt's log of the newest run without results ends.")
 @FORMAT
 def runs(settings: Settings, limit: int, with_log: bool, output: str) -> int:
-    """Show the commands that `offdag run` started, and how each ended."""
+    """Show the commands that `offdag run` started, and how each ended; without an end it runs on, or was killed with its collector."""
     from offdag.history.history import History
 
-    rows = History.open_existing(settings.history).read("job_runs").sort_by([("started_at", "descending")]).to_pylist()
-    columns = ["started_at", "project", "environment", "command", "exit_code", "signal", "has_results", "error_line"]
+    history = History.open_existing(settings.history)
+    ended = {row["job_run_id"]: row for row in history.read("job_runs").to_pylist()}
+    # A command without an end runs on, or its collector was killed with it.
+    started = {row["job_run_id"]: {**row, "log_tail": None} for row in history.read("job_starts").to_pylist()}
+    rows = sorted({**started, **ended}.values(), key=lambda row: row["started_at"], reverse=True)
+    columns = ["started_at", "ended_at", "project", "environment", "command", "exit_code", "signal", "has_results"]
+    columns.append("error_line")
     print_rows(rows[:limit], columns, output, "offdag run was not used yet")
     logged = next((row for row in rows if row["log_tail"]), None) if with_log else None
     if logged and output != "json":

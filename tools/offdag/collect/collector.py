@@ -17,19 +17,18 @@ from offdag.artifacts.document import Document, Kind, UnreadableArtifact, Verdic
 from offdag.artifacts.manifest import Manifest, read_manifest
 from offdag.artifacts.results import BUILD_COMMANDS, Results, read_results
 from offdag.artifacts.values import Row
-from offdag.collect.conflicts import is_other_project, note_adapter, other_adapter
+from offdag.collect.conflicts import OTHER_ADAPTER, OTHER_NODES, has_other_adapter, is_other_project, note_adapter
 from offdag.collect.context import Context, ManifestRef, RunContext
-from offdag.collect.identity import identify
+from offdag.collect.identity import Identities
 from offdag.collect.places import ArtifactFile
 from offdag.collect.rows import TableRows, catalog_rows, manifest_rows, results_rows
 from offdag.dbt.project import find_project
 from offdag.dbt.redaction import redacted
 from offdag.environment import UNKNOWN, resolve_environment
 from offdag.history.history import History
-from offdag.history.raw import InvocationFolder, keep_artifact, keep_unreadable
+from offdag.history.raw import InvocationFolder, keep_artifact, keep_unreadable, kept_artifact
 
-_REFUSED = (Verdict.UNREADABLE, Verdict.UNSUPPORTED, Verdict.CONFLICT)
-_OTHER_PROJECT = "belongs to another project of that name: this history has other nodes under it"
+REFUSED = (Verdict.UNREADABLE, Verdict.UNSUPPORTED, Verdict.CONFLICT)
 
 
 # How many of a project's newest manifests are compared with a new one: jobs and targets of one project have their own manifests.
@@ -40,22 +39,26 @@ class Manifests:
     """The manifests that were collected so far, to find the one that names an artifact's nodes."""
 
     def __init__(self) -> None:
-        self._by_invocation: dict[str, ManifestRef] = {}
-        self._by_folder: dict[str, dict[str, ManifestRef]] = {}
+        self._by_invocation: dict[str, list[ManifestRef]] = {}
+        self._by_folder: dict[str, list[ManifestRef]] = {}
 
     def add(self, ref: ManifestRef) -> None:
         """Add a manifest; the same one again changes nothing."""
-        self._by_invocation[ref.invocation_id] = ref
-        self._by_folder.setdefault(ref.folder, {})[ref.invocation_id] = ref
+        for refs in (
+            self._by_invocation.setdefault(ref.invocation_id, []),
+            self._by_folder.setdefault(ref.folder, []),
+        ):
+            if ref not in refs:
+                refs.append(ref)
 
     def of(self, document: Document, folder: str) -> ManifestRef | None:
         """The manifest of the same dbt command, in any folder; else the last one before the artifact in its folder."""
-        same = self._by_invocation.get(document.invocation_id)
-        if same:
-            return same
-        near = sorted(self._by_folder.get(folder, {}).values(), key=lambda ref: ref.generated_at)
-        before = [ref for ref in near if ref.generated_at <= document.generated_at]
-        return before[-1] if before else next(iter(near), None)
+        same = self._by_invocation.get(document.invocation_id, [])
+        # Several runs may share an id.
+        found = [ref for ref in same if ref.folder == folder] or same or self._by_folder.get(folder, [])
+        in_order = sorted(found, key=lambda ref: ref.generated_at)
+        before = [ref for ref in in_order if ref.generated_at <= document.generated_at]
+        return before[-1] if before else next(iter(in_order), None)
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,7 @@ class CollectedArtifact:
 
     @property
     def is_refused(self) -> bool:
-        return self.verdict["verdict"] in {verdict.value for verdict in _REFUSED}
+        return self.verdict["verdict"] in {verdict.value for verdict in REFUSED}
 
 
 class Collector:
@@ -93,6 +96,8 @@ class Collector:
         self._context = context
         self._manifests = manifests
         self._project_around = cache(_project_around)
+        self._invocations = Identities(history, "invocations")
+        self._catalogs = Identities(history, "catalogs")
 
     def collect(self, file: ArtifactFile) -> CollectedArtifact:
         """Read an artifact, keep it, and write its rows.
@@ -137,9 +142,9 @@ class Collector:
         is_new = not self._history.known("manifest_nodes", manifest.manifest_hash)
         if is_new:
             new = self._new_nodes(manifest, project)
-            if self._is_conflict(manifest, project, new):
+            if self._is_conflict(document, manifest, project, new):
                 refused = self._refused(
-                    file, UnreadableArtifact(Verdict.CONFLICT, _OTHER_PROJECT), document, document.content
+                    file, UnreadableArtifact(Verdict.CONFLICT, OTHER_NODES), document, document.content
                 )
                 known = {
                     "manifest_hash": manifest.manifest_hash,
@@ -186,11 +191,11 @@ class Collector:
                 hashes -= set(kept["node_hash"].to_pylist())
         return hashes
 
-    def _is_conflict(self, manifest: Manifest, project: str, new: set[str]) -> bool:
+    def _is_conflict(self, document: Document, manifest: Manifest, project: str, new: set[str]) -> bool:
         if self._context.is_project_given or len(new) < len(manifest.nodes):
             return False
         kept = ((date.fromisoformat(day), manifest_hash) for day, manifest_hash in self._newest_manifests(project))
-        return is_other_project(self._history, manifest, kept)
+        return is_other_project(self._history, manifest, document.generated_at.date(), kept)
 
     def _newest_manifests(self, project: str) -> list[list[str]]:
         """Date and hash of a project's newest manifests, the newest first."""
@@ -198,22 +203,21 @@ class Collector:
         return list(noted.get("manifests", []))
 
     def _keep_results(self, file: ArtifactFile, document: Document) -> CollectedArtifact:
-        identity = identify(self._history, "invocations", document)
+        identity = self._invocations.of(document)
         if identity.is_kept:
+            document = replace(document, invocation_id=identity.invocation_id)
             return self._verdict(file, Verdict.DUPLICATE, "this invocation was collected before", document)
         results = read_results(document, lambda text: redacted(text, self._context.secrets))
         settled = self._settled(file, document, results.invocation["target"])
-        place = (settled.project, settled.environment)
-        adapter = other_adapter(self._history, *place, settled.adapter_type)
-        if adapter and not self._context.is_project_given and settled.environment != UNKNOWN:
-            reason = f"was built with {settled.adapter_type}, and this history has {' in '.join(place)} with {adapter}"
-            raise UnreadableArtifact(Verdict.CONFLICT, reason)
+        is_judged = not self._context.is_project_given and settled.environment != UNKNOWN
+        if is_judged and has_other_adapter(self._history, document, settled):
+            raise UnreadableArtifact(Verdict.CONFLICT, f"{OTHER_ADAPTER}: {settled.adapter_type}")
         document = replace(document, invocation_id=identity.invocation_id)
         self._keep_raw(document, settled)
         parts = results_rows(document, results, settled)
         for part in parts:
             self._put(part)
-        note_adapter(self._history, *place, settled.adapter_type)
+        note_adapter(self._history, document, settled)
         verdict, reason = _verdict_of(results, settled.is_partial)
         if identity.is_made:
             reason += "; another run has its invocation id, so this one is kept under an id of its own"
@@ -222,7 +226,7 @@ class Collector:
         return replace(collected, invocation=invocation, args=results.args)
 
     def _keep_catalog(self, file: ArtifactFile, document: Document) -> CollectedArtifact:
-        identity = identify(self._history, "catalogs", document)
+        identity = self._catalogs.of(document)
         if identity.is_kept:
             return self._verdict(file, Verdict.DUPLICATE, "this catalog was collected before", document)
         catalog = read_catalog(document)
@@ -242,7 +246,7 @@ class Collector:
     def _settled(self, file: ArtifactFile, document: Document, target: str | None) -> RunContext:
         manifest = self._manifests.of(document, file.folder)
         if manifest and manifest.is_conflict:
-            raise UnreadableArtifact(Verdict.CONFLICT, _OTHER_PROJECT)
+            raise UnreadableArtifact(Verdict.CONFLICT, OTHER_NODES)
         return RunContext.settle(document, target, manifest, self._project(file, document), self._context)
 
     def _put(self, part: TableRows) -> None:
@@ -251,6 +255,9 @@ class Collector:
     def _keep_raw(self, document: Document, context: RunContext) -> str:
         day = document.generated_at.date()
         folder = InvocationFolder(context.project, context.environment, day, document.invocation_id)
+        if document.kind is Kind.MANIFEST and kept_artifact(self._history, folder, document.kind.value):
+            # Another run with this id left another manifest.
+            folder = replace(folder, invocation_id=f"{document.invocation_id}-{document.sha256[:8]}")
         recorded = {**context.as_json(), "invocation_id": document.invocation_id}
         return keep_artifact(self._history, folder, document.kind.value, document.content, recorded)
 
@@ -300,8 +307,10 @@ class Collector:
 
 
 def _ref(noted: Row, file: ArtifactFile, document: Document) -> ManifestRef:
+    # Two adapters may have the same content.
+    own = {**noted, "adapter_type": document.adapter_type or noted["adapter_type"]}
     return ManifestRef(
-        **noted, invocation_id=document.invocation_id, generated_at=document.generated_at, folder=file.folder
+        **own, invocation_id=document.invocation_id, generated_at=document.generated_at, folder=file.folder
     )
 
 

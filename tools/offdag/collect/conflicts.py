@@ -1,51 +1,82 @@
-"""Two dbt projects of one name in one history: they would resolve each other's incidents."""
+"""Two dbt projects of one name in one history: they would resolve each other's incidents.
+
+Only artifacts that are newer than what the history has under the name are judged: an archive of old ones is what it is.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import date
+from datetime import date, datetime
 
+from offdag.artifacts.document import Document
 from offdag.artifacts.manifest import Manifest
+from offdag.collect.context import RunContext
 from offdag.history.history import History
 
 # Below this, two projects may have no node in common by chance, or because one has just begun.
 _FEWEST_NODES = 3
+OTHER_NODES = "belongs to another project of that name: this history has other nodes under it"
+OTHER_ADAPTER = "was built with another adapter than this environment until now"
 
 
-def is_other_project(history: History, manifest: Manifest, kept: Iterable[tuple[date, str]]) -> bool:
-    """Whether a manifest belongs to another project than manifests with its project's name: most of its nodes have other ids.
+def is_other_project(history: History, manifest: Manifest, day: date, kept: Iterable[tuple[date, str]]) -> bool:
+    """Whether a manifest belongs to another project than the kept ones with its project's name: most of its nodes have other ids.
 
-    A project changes in steps: between two of its manifests, most nodes stay.
+    A project grows, shrinks and changes in steps: between two of its manifests, most nodes of the smaller one stay.
 
     Args:
         history: Holds the nodes of the kept manifests.
-        manifest: A new one, with nodes that no kept manifest holds.
+        manifest: A new one, all nodes of which have other content than in the kept ones.
+        day: UTC date of the manifest.
         kept: Date and hash of the newest manifests of that name.
 
     Raises:
         HistoryError: The history cannot be read.
     """
     own = _own_nodes(manifest.project, (row["unique_id"] for row in manifest.nodes))
+    if len(own) < _FEWEST_NODES:
+        return False
     others = []
-    for day, manifest_hash in kept:
-        rows = history.read_identity("manifest_nodes", day, manifest_hash, "manifest_hash", ["unique_id"])
+    for kept_day, manifest_hash in kept:
+        if kept_day > day:
+            return False
+        rows = history.read_identity("manifest_nodes", kept_day, manifest_hash, "manifest_hash", ["unique_id"])
         others.append(_own_nodes(manifest.project, rows["unique_id"].to_pylist()))
     others = [ids for ids in others if len(ids) >= _FEWEST_NODES]
-    return len(own) >= _FEWEST_NODES and bool(others) and all(2 * len(own & ids) < len(own | ids) for ids in others)
+    return bool(others) and all(2 * len(own & ids) < min(len(own), len(ids)) for ids in others)
 
 
-def other_adapter(history: History, project: str, environment: str, adapter_type: str | None) -> str | None:
-    """The adapter with which the environment of that name was built until now, where it is another one; None where all is well."""
-    known = history.known("adapters", f"{project}|{environment}") or {}
-    kept = known.get("adapter_type")
-    return str(kept) if kept and adapter_type and kept != adapter_type else None
+def has_other_adapter(history: History, document: Document, context: RunContext) -> bool:
+    """Whether a run is newer than the newest one of its environment, and was built with another adapter.
+
+    Raises:
+        HistoryError: The history cannot be read.
+    """
+    kept = _adapter(history, context)
+    return bool(kept and context.adapter_type and kept[0] != context.adapter_type and kept[1] < document.generated_at)
 
 
-def note_adapter(history: History, project: str, environment: str, adapter_type: str | None) -> None:
-    """Record the adapter of an environment's newest build."""
-    key = f"{project}|{environment}"
-    if adapter_type and (history.known("adapters", key) or {}).get("adapter_type") != adapter_type:
-        history.note("adapters", key, {"adapter_type": adapter_type})
+def note_adapter(history: History, document: Document, context: RunContext) -> None:
+    """Record the adapter of an environment's newest run.
+
+    Raises:
+        HistoryError: The history cannot be written.
+    """
+    kept = _adapter(history, context)
+    is_known = kept and (kept[0] == context.adapter_type or kept[1] >= document.generated_at)
+    if context.adapter_type and not is_known:
+        facts = {"adapter_type": context.adapter_type, "since": document.generated_at.isoformat()}
+        history.note("adapters", _key(context), facts)
+
+
+def _adapter(history: History, context: RunContext) -> tuple[str, datetime] | None:
+    """The environment's adapter, and the first run that had it."""
+    known = history.known("adapters", _key(context))
+    return (known["adapter_type"], datetime.fromisoformat(known["since"])) if known else None
+
+
+def _key(context: RunContext) -> str:
+    return f"{context.project}|{context.environment}"
 
 
 def _own_nodes(project: str | None, unique_ids: Iterable[str]) -> set[str]:

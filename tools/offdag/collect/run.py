@@ -17,6 +17,7 @@ from offdag.artifacts.results import BUILD_COMMANDS
 from offdag.clock import utc_now
 from offdag.collect.collection import collect_files
 from offdag.collect.collector import CollectedArtifact
+from offdag.collect.conflicts import OTHER_ADAPTER
 from offdag.collect.context import Context
 from offdag.collect.dbt_log import LogEnd
 from offdag.collect.observed_tables import read_observed_tables
@@ -121,8 +122,16 @@ class CollectedRun:
         return [
             found
             for found in self.artifacts
-            if found.verdict["kind"] not in _STATE_KINDS and found.verdict["verdict"] != Verdict.STALE.value
+            if found.verdict["kind"] not in _STATE_KINDS
+            and found.verdict["verdict"] not in (Verdict.STALE.value, Verdict.CONFLICT.value)
         ]
+
+    @property
+    def refusal(self) -> str | None:
+        """Why the results have no rows, where they may be another project's."""
+        conflicts = [f.verdict for f in self.artifacts if f.verdict["verdict"] == Verdict.CONFLICT.value]
+        reasons = [row["reason"] for row in conflicts if row["kind"] not in _STATE_KINDS]
+        return f"its results were refused: it {reasons[0]}" if reasons else None
 
     @property
     def results(self) -> CollectedArtifact | None:
@@ -242,7 +251,7 @@ def _after_run(settings: Settings, outcome: RunOutcome, observes: bool, overwrit
     results = collected.results
     if results and results.invocation and results.invocation["environment"] == UNKNOWN:
         _log.warning(NO_ENVIRONMENT)
-    if outcome.exit_code and not collected.left:
+    if outcome.exit_code and not collected.left and not collected.refusal:
         what = f"dbt ended with {outcome.signal_name or outcome.exit_code} and left no results"
         _log.warning("%s", error_text(what, str(start.invocation.target_path), "offdag runs --log"))
     observed: list[str] = []
@@ -292,9 +301,11 @@ NO_ENVIRONMENT = (
 def refusal_text(verdict: dict[str, Any]) -> str:
     """The warning about an artifact that gave no rows, with the next command."""
     what = f"{verdict['kind']} is {verdict['verdict']}: it {verdict['reason']}"
-    # Another name keeps two projects apart; the same one, given, says that it is one project.
-    name = f"--project {verdict['project']}_2 " if verdict["verdict"] == Verdict.CONFLICT.value else ""
-    return error_text(what, str(verdict["path"]), f"offdag collect {name}{verdict['path']}")
+    collect = f"offdag collect -e {shlex.quote(verdict['environment'])} {shlex.quote(str(verdict['path']))}"
+    if verdict["verdict"] == Verdict.CONFLICT.value:
+        other = "environment" if OTHER_ADAPTER in verdict["reason"] else "project"
+        collect += f" --project {shlex.quote(verdict['project'])}    # if it is the same one; else give the other {other} a name"
+    return error_text(what, str(verdict["path"]), collect)
 
 
 def _collect_run(
@@ -355,7 +366,7 @@ def _collect_run(
                 "invocation_id": named["invocation_id"] if named else None,
                 **asdict(start.origin),
                 "log_tail": log_end and log_end.tail,
-                "error_line": log_end and log_end.error,
+                "error_line": run.refusal or (log_end and log_end.error),
             }
         ],
     )

@@ -15,7 +15,7 @@ from offdag.history.history import History, path_part
 
 _CONTEXT = ".context"
 _COMPRESSED = ".json.zst"
-_UNREADABLE = "unreadable-"
+UNREADABLE = "unreadable-"
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ def keep_unreadable(history: History, project: str, environment: str, file_name:
         SHA-256 of the content.
     """
     sha256 = hashlib.sha256(content).hexdigest()
-    folder = InvocationFolder(project, environment, utc_now().date(), f"{_UNREADABLE}{sha256[:32]}")
+    folder = InvocationFolder(project, environment, utc_now().date(), f"{UNREADABLE}{sha256[:32]}")
     _keep(history, f"{folder.name}/{path_part(file_name)}.zst", content)
     return sha256
 
@@ -97,7 +97,7 @@ def kept_artifacts(history: History) -> Iterator[RawArtifact]:
     found = []
     for name in history.store.glob(f"artifacts/*/*/*/*/*{_COMPRESSED}"):
         *_, day, invocation, file_name = name.split("/")
-        if not invocation.startswith(_UNREADABLE):
+        if not invocation.startswith(UNREADABLE):
             found.append((day.removeprefix("date="), name, file_name.removesuffix(_COMPRESSED)))
     for day, name, kind in sorted(found):
         context = json.loads(history.store.read(name.removesuffix(_COMPRESSED) + _CONTEXT))

@@ -7,7 +7,7 @@ from collections import Counter
 from datetime import date
 
 from offdag.history.history import History, date_folder
-from offdag.history.raw import raw_folders
+from offdag.history.raw import UNREADABLE, raw_folders
 
 # One row per run or check, which no newer date refers to. Invocations go first, so that none is left without its results. What newer
 # runs refer to (nodes, manifests, columns of catalogs, observed tables) and what was delivered stays.
@@ -51,8 +51,10 @@ def prune(history: History, before: date) -> Counter[str]:
                     removed[table] += 1
     for day, folder in list(raw_folders(history)):
         if day < before:
+            is_unreadable = folder.rpartition("/")[2].startswith(UNREADABLE)
             for name in history.store.names(folder):
-                if not name.startswith(_KEPT_KINDS):
+                # What newer runs refer to has rows.
+                if is_unreadable or not name.startswith(_KEPT_KINDS):
                     history.store.delete(f"{folder}/{name}")
                     removed["artifacts"] += 1
     return removed

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import re
 import subprocess
 import sys
@@ -82,6 +81,7 @@ def build_monitor(settings: Settings, history: History, all_tests: bool) -> date
     build = _DbtBuild(
         _command(settings, project, work, all_tests),
         _environ(settings, given, as_of, all_tests),
+        project,
         database,
         None if all_tests else unchanged,
     )
@@ -130,8 +130,8 @@ def _command(settings: Settings, project: Path, work: Path, all_tests: bool) -> 
 def _given(settings: Settings, database: Path, observed: list[str]) -> dict[str, str]:
     """The settings that the monitor project reads while dbt parses."""
     return {
-        "OFFDAG_HISTORY": _history_from(database.parent, settings.history),
-        "OFFDAG_MONITOR_DATABASE": database.name,
+        "OFFDAG_HISTORY": settings.history,
+        "OFFDAG_MONITOR_DATABASE": str(database),
         # Models about a table that is not observed are not built.
         "OFFDAG_OBSERVED_TABLES": "|".join(observed),
         "OFFDAG_SLACK_CHANNEL": settings.slack_channel or "",
@@ -154,14 +154,6 @@ def _environ(settings: Settings, given: Mapping[str, str], as_of: datetime, all_
     }
 
 
-def _history_from(folder: Path, history: str) -> str:
-    """The history as seen from the folder in which dbt runs: dbt parses all again where a variable has changed, as in another checkout."""
-    if "://" in history:
-        return history
-    # Links are followed, since the process is in the folder that a link names.
-    return os.path.relpath(os.path.realpath(history), os.path.realpath(folder))
-
-
 @dataclass(frozen=True)
 class _DbtBuild:
     """One dbt command on the monitor project.
@@ -169,12 +161,14 @@ class _DbtBuild:
     Attributes:
         command: Program and arguments.
         environ: Its whole environment.
-        database: DuckDB file that it writes; it runs in its folder.
+        project: Folder in which it runs.
+        database: DuckDB file that it writes.
         unchanged: What it need not make again; None to make all. Its selectors end the command.
     """
 
     command: list[str]
     environ: Mapping[str, str]
+    project: Path
     database: Path
     unchanged: Unchanged | None
 
@@ -196,7 +190,7 @@ class _DbtBuild:
             wait_until_free(self.database, replace(wait, timeout=max(0.0, deadline - time.monotonic())))
             done = subprocess.run(
                 [*self.command, *(self.unchanged.excluded() if self.unchanged else ())],
-                cwd=self.database.parent,
+                cwd=self.project,
                 env=environ,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,

@@ -1,4 +1,4 @@
-"""A plugin of dbt-duckdb, for `dbt build` on the monitor project without offdag: an empty history stands where there is none yet."""
+"""A plugin of dbt-duckdb, for `dbt build` on the monitor project by hand: an empty history stands where there is none yet."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from dbt.adapters.duckdb.plugins import BasePlugin
+
+from offdag.settings import process_environ
 
 
 class Plugin(BasePlugin):
@@ -15,7 +17,8 @@ class Plugin(BasePlugin):
         """Create the database's folder, and a local history that does not exist."""
         if self.creds:
             Path(self.creds.path).parent.mkdir(parents=True, exist_ok=True)
-        history = str(plugin_config["history"])
+        # Not from the profile: dbt would parse all again for another history.
+        history = process_environ().get("OFFDAG_HISTORY", ".offdag/history")
         if "://" not in history and not (Path(history) / "version").is_file():
             from dbt.flags import get_flags
 

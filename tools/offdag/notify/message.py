@@ -45,7 +45,7 @@ _NEXT = {
     "volume_odd": "dbt build --select +{node}",
     "node_drop": "dbt ls",
 }
-_WITH_TARGET = ("dbt build", "dbt test", "dbt source", "dbt debug", "dbt ls")
+_WITH_TARGET = ("dbt build", "dbt test", "dbt debug", "dbt ls")
 _CLOSED = {
     "removed": "no longer checked: it was removed",
     "replaced": "no longer checked: another test replaced it",

@@ -1,6 +1,6 @@
 -- Nodes of the newest manifest, and those that only another job's newest manifest has: jobs of one project may have other nodes, by variables
--- or branches. A job is a command, selection and variables that ran at least twice, the last time within close_after_days; a retry belongs to
--- the build that it completes.
+-- or branches. A job is a command, selection and variables that ran at least twice, the last time within close_after_days; commands whose
+-- variables are other ones each time, such as a date, are one job. A retry belongs to the build that it completes.
 with
 
 invocations as (
@@ -29,7 +29,11 @@ dated as (
         case
             when manifest_invocation_id = invocation_id then generated_at
             else manifest_generated_at
-        end as manifest_at
+        end as manifest_at,
+        case
+            when count(*) over (partition by project, environment, command, selection, variables_hash, is_retry) > 1
+                then coalesce(variables_hash, 'none')
+        end as job_variables
     from invocations
     where
         manifest_hash is not null
@@ -52,10 +56,10 @@ numbered as (
             order by coalesce(manifest_at, generated_at) desc, generated_at desc, invocation_id desc
         ) as newest_number,
         row_number() over (
-            partition by project, environment, command, selection, variables_hash, is_retry
+            partition by project, environment, command, selection, job_variables, is_retry
             order by coalesce(manifest_at, generated_at) desc, generated_at desc, invocation_id desc
         ) as newest_of_job_number,
-        count(*) over (partition by project, environment, command, selection, variables_hash, is_retry) as run_count
+        count(*) over (partition by project, environment, command, selection, job_variables, is_retry) as run_count
     from dated
 
 ),

@@ -133,6 +133,7 @@ without_results as (
         ended_at,
         case
             when signal is not null then 'interrupted'
+            when error_line like 'its results were refused%' then 'unknown'
             -- dbt can be set to write no artifacts: its log shows that it came to the end.
             when is_build and log_tail like '%Done. PASS=%' and exit_code = 0 then 'success'
             when is_build and log_tail like '%Done. PASS=%' then 'failure'

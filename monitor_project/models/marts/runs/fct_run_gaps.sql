@@ -7,7 +7,11 @@ builds as (
 
     select
         *,
-        {{ is_whole_project('selection') }} as is_whole_project
+        case
+            when invocation_id is not null then {{ is_whole_project('selection') }}
+            -- Without results the command line alone shows what was selected.
+            else command not like '% -s %' and command not like '% -m %' and command not like '% --select%' and command not like '% --model%'
+        end as is_whole_project
     from {{ ref('fct_invocations') }}
     where
         is_build
@@ -63,7 +67,11 @@ expected as (
         on
             cadences.project = builds.project
             and cadences.environment = builds.environment
-            and (cadences.command is null or cadences.command = builds.command)
+            and (
+                cadences.command is null
+                or cadences.command = builds.command
+                or (builds.invocation_id is null and builds.command like '%dbt ' || cadences.command || '%')
+            )
             and (cadences.selection is null or builds.selection like '%"' || cadences.selection || '"%')
             and (builds.is_whole_project or not cadences.is_of_whole_project)
 
