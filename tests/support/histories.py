@@ -452,10 +452,14 @@ STORIES: dict[str, Callable[[], list[Moment]]] = {
         build(1, without=(UNIQUE,)),
         build(2, _TEST_FAILS),
     ],
-    # Each other Thursday, an hour later each time: one incident from the second run on.
+    # Each other Thursday, an hour later each time, with a retry that fails too: one incident from the second run on.
     "fortnightly_job_always_fails": lambda: [
-        build(14 * number + number / 24, None if number == -5 else _TEST_FAILS, only=(ORDERS, UNIQUE))
+        moment
         for number in range(-5, 1)
+        for moment in (
+            build(14 * number + number / 24, None if number == -5 else _TEST_FAILS, only=(ORDERS, UNIQUE)),
+            *([] if number == -5 else [retry(14 * number + number / 24 + 0.01, _TEST_FAILS)]),
+        )
     ],
     # Builds without data, and with a sample of it, say nothing.
     "builds_without_data": lambda: [
