@@ -17,7 +17,7 @@ from offdag.artifacts.document import Document, Kind, UnreadableArtifact, Verdic
 from offdag.artifacts.manifest import Manifest, read_manifest
 from offdag.artifacts.results import BUILD_COMMANDS, Results, read_results
 from offdag.artifacts.values import Row
-from offdag.collect.conflicts import OTHER_ADAPTER, OTHER_NODES, has_other_adapter, is_other_project, note_adapter
+from offdag.collect.conflicts import OTHER_ADAPTER, OTHER_NODES, Adapters, is_other_project
 from offdag.collect.context import Context, ManifestRef, RunContext
 from offdag.collect.identity import Identities
 from offdag.collect.places import ArtifactFile
@@ -98,6 +98,7 @@ class Collector:
         self._project_around = cache(_project_around)
         self._invocations = Identities(history, "invocations")
         self._catalogs = Identities(history, "catalogs")
+        self._adapters = Adapters(history)
 
     def collect(self, file: ArtifactFile) -> CollectedArtifact:
         """Read an artifact, keep it, and write its rows.
@@ -210,14 +211,14 @@ class Collector:
         results = read_results(document, lambda text: redacted(text, self._context.secrets))
         settled = self._settled(file, document, results.invocation["target"])
         is_judged = not self._context.is_project_given and settled.environment != UNKNOWN
-        if is_judged and has_other_adapter(self._history, document, settled):
+        if is_judged and self._adapters.is_other(document, settled):
             raise UnreadableArtifact(Verdict.CONFLICT, f"{OTHER_ADAPTER}: {settled.adapter_type}")
         document = replace(document, invocation_id=identity.invocation_id)
         self._keep_raw(document, settled)
         parts = results_rows(document, results, settled)
         for part in parts:
             self._put(part)
-        note_adapter(self._history, document, settled)
+        self._adapters.note(document, settled)
         verdict, reason = _verdict_of(results, settled.is_partial)
         if identity.is_made:
             reason += "; another run has its invocation id, so this one is kept under an id of its own"

@@ -46,33 +46,47 @@ def is_other_project(history: History, manifest: Manifest, day: date, kept: Iter
     return bool(others) and all(2 * len(own & ids) < min(len(own), len(ids)) for ids in others)
 
 
-def has_other_adapter(history: History, document: Document, context: RunContext) -> bool:
-    """Whether a run is newer than the newest one of its environment, and was built with another adapter.
+class Adapters:
+    """The adapter of each environment's newest runs; read once for each environment.
 
-    Raises:
-        HistoryError: The history cannot be read.
+    Args:
+        history: Where they are recorded.
     """
-    kept = _adapter(history, context)
-    return bool(kept and context.adapter_type and kept[0] != context.adapter_type and kept[1] < document.generated_at)
 
+    def __init__(self, history: History) -> None:
+        self._history = history
+        self._known: dict[str, tuple[str, datetime] | None] = {}
 
-def note_adapter(history: History, document: Document, context: RunContext) -> None:
-    """Record the adapter of an environment's newest run.
+    def is_other(self, document: Document, context: RunContext) -> bool:
+        """Whether a run is newer than the newest one of its environment, and was built with another adapter.
 
-    Raises:
-        HistoryError: The history cannot be written.
-    """
-    kept = _adapter(history, context)
-    is_known = kept and (kept[0] == context.adapter_type or kept[1] >= document.generated_at)
-    if context.adapter_type and not is_known:
-        facts = {"adapter_type": context.adapter_type, "since": document.generated_at.isoformat()}
-        history.note("adapters", _key(context), facts)
+        Raises:
+            HistoryError: The history cannot be read.
+        """
+        kept = self._of(context)
+        is_different = kept and context.adapter_type and kept[0] != context.adapter_type
+        return bool(is_different and kept and kept[1] < document.generated_at)
 
+    def note(self, document: Document, context: RunContext) -> None:
+        """Record the adapter of an environment's newest run.
 
-def _adapter(history: History, context: RunContext) -> tuple[str, datetime] | None:
-    """The environment's adapter, and the first run that had it."""
-    known = history.known("adapters", _key(context))
-    return (known["adapter_type"], datetime.fromisoformat(known["since"])) if known else None
+        Raises:
+            HistoryError: The history cannot be written.
+        """
+        kept = self._of(context)
+        is_known = kept and (kept[0] == context.adapter_type or kept[1] >= document.generated_at)
+        if context.adapter_type and not is_known:
+            self._known[_key(context)] = (context.adapter_type, document.generated_at)
+            facts = {"adapter_type": context.adapter_type, "since": document.generated_at.isoformat()}
+            self._history.note("adapters", _key(context), facts)
+
+    def _of(self, context: RunContext) -> tuple[str, datetime] | None:
+        """The environment's adapter, and the first run that had it."""
+        key = _key(context)
+        if key not in self._known:
+            known = self._history.known("adapters", key)
+            self._known[key] = (known["adapter_type"], datetime.fromisoformat(known["since"])) if known else None
+        return self._known[key]
 
 
 def _key(context: RunContext) -> str:
