@@ -26,7 +26,7 @@ from offdag.dbt.project import find_project
 from offdag.dbt.redaction import redacted
 from offdag.environment import UNKNOWN, resolve_environment
 from offdag.history.history import History
-from offdag.history.raw import InvocationFolder, keep_artifact, keep_unreadable, kept_artifact
+from offdag.history.raw import InvocationFolder, keep_artifact, keep_unreadable, kept_artifact, read_artifact
 
 REFUSED = (Verdict.UNREADABLE, Verdict.UNSUPPORTED, Verdict.CONFLICT)
 
@@ -256,8 +256,9 @@ class Collector:
     def _keep_raw(self, document: Document, context: RunContext) -> str:
         day = document.generated_at.date()
         folder = InvocationFolder(context.project, context.environment, day, document.invocation_id)
-        if document.kind is Kind.MANIFEST and kept_artifact(self._history, folder, document.kind.value):
-            # Another run with this id left another manifest.
+        kept = kept_artifact(self._history, folder, document.kind.value) if document.kind is Kind.MANIFEST else None
+        # Another run with this id left another manifest; the same one is there where a collector was killed.
+        if kept and read_artifact(self._history, kept) != document.content:
             folder = replace(folder, invocation_id=f"{document.invocation_id}-{document.sha256[:8]}")
         recorded = {**context.as_json(), "invocation_id": document.invocation_id}
         return keep_artifact(self._history, folder, document.kind.value, document.content, recorded)
