@@ -300,12 +300,16 @@ NO_ENVIRONMENT = (
 
 def refusal_text(verdict: dict[str, Any]) -> str:
     """The warning about an artifact that gave no rows, with the next command."""
-    what = f"{verdict['kind']} is {verdict['verdict']}: it {verdict['reason']}"
-    collect = f"offdag collect -e {shlex.quote(verdict['environment'])} {shlex.quote(str(verdict['path']))}"
-    if verdict["verdict"] == Verdict.CONFLICT.value:
-        other = "environment" if OTHER_ADAPTER in verdict["reason"] else "project"
-        collect += f" --project {shlex.quote(verdict['project'])}    # if it is the same one; else give the other {other} a name"
-    return error_text(what, str(verdict["path"]), collect)
+    path = str(verdict["path"])
+    collect = f"offdag collect -e {shlex.quote(verdict['environment'])}"
+    if verdict["verdict"] != Verdict.CONFLICT.value:
+        what = f"{verdict['kind']} is {verdict['verdict']}: it {verdict['reason']}"
+        return error_text(what, path, f"{collect} {shlex.quote(path)}")
+    # The manifest and the results belong together.
+    folder = shlex.quote(path.rpartition("/")[0] or ".")
+    other = "environment" if OTHER_ADAPTER in verdict["reason"] else "project"
+    named = f"--project {shlex.quote(verdict['project'])} {folder}    # if it is the same one; else give the other {other} a name"
+    return error_text(f"{verdict['kind']} was refused: it {verdict['reason']}", path, f"{collect} {named}")
 
 
 def _collect_run(
