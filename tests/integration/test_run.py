@@ -97,6 +97,22 @@ sys.exit(1)
     assert (run["exit_code"], run["has_results"], run["error_line"]) == (1, False, "Database Error")
 
 
+def test_a_run_whose_collector_was_killed_is_shown_without_an_end(project: Path, tmp_path: Path) -> None:
+    start = {
+        "job_run_id": "j",
+        "project": "p",
+        "environment": "prod",
+        "command": "dbt build",
+        "started_at": artifacts.NOW,
+    }
+    History(str(tmp_path / "history")).put("job_starts", artifacts.NOW.date(), "j", [start])
+    [run] = json.loads(offdag(tmp_path, "runs", "--format", "json").out)
+    assert (run["command"], run.get("ended_at"), run.get("exit_code")) == ("dbt build", None, None)
+    shown = offdag(tmp_path, "runs", "--log")
+    assert shown.code == 0, shown
+    assert "no run without results has a log" in shown.out
+
+
 def test_a_killed_dbt_is_128_plus_its_signal(project: Path, tmp_path: Path) -> None:
     ended = offdag(tmp_path, "run", "-e", "prod", *child(project, "import os; os.kill(os.getpid(), 9)"))
     assert ended.code == 137

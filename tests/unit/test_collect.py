@@ -5,12 +5,14 @@ from pathlib import Path
 
 import pytest
 
+from offdag.clock import utc_now
 from offdag.collect.collection import Collection, collect
 from offdag.collect.context import Context
 from offdag.collect.places import find_artifacts, fingerprints
 from offdag.collect.rebuild import rebuild
 from offdag.errors import UsageError
 from offdag.history.history import History
+from offdag.history.retention import prune
 from offdag.origin import Origin
 from support import artifacts
 
@@ -258,3 +260,13 @@ def test_an_environment_that_is_built_with_another_adapter_is_refused_until_it_i
     assert take(history, moved, context=same).counts == {"duplicate": 1, "accepted": 1}
     later = shop(tmp_path / "four", *models, adapter="postgres", at=timedelta(hours=3))
     assert take(history, later).counts == {"duplicate": 1, "accepted": 1}
+
+
+def test_what_was_refused_is_pruned_as_a_whole(history: History, tmp_path: Path) -> None:
+    take(history, shop(tmp_path / "one", "customers", "orders", "payments"))
+    take(history, shop(tmp_path / "two", "a", "b", "c", at=timedelta(hours=1), code="2"))
+    kept = "artifacts/*/*/*/unreadable-*/*"
+    assert {path.name for path in Path(history.root).glob(kept)} == {"manifest.json.zst", "run_results.json.zst"}
+    prune(history, utc_now().date() + timedelta(days=1))
+    assert not list(Path(history.root).glob(kept))
+    assert list(Path(history.root).glob("artifacts/*/*/*/run-of-one/manifest.json.zst")), "newer runs may refer to it"
