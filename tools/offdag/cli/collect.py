@@ -75,7 +75,8 @@ def collect(settings: Settings, recursive: bool, processes: int | None, paths: t
     from offdag.collect.collection import collect as collect_artifacts
     from offdag.collect.context import Context
     from offdag.collect.places import find_artifacts
-    from offdag.collect.run import NO_ENVIRONMENT, refusal_text
+    from offdag.collect.refusal import refusal_text
+    from offdag.collect.run import NO_ENVIRONMENT
     from offdag.dbt.redaction import secret_values
     from offdag.history.compaction import compact_in_passing
     from offdag.history.history import History

@@ -17,12 +17,12 @@ from offdag.artifacts.results import BUILD_COMMANDS
 from offdag.clock import utc_now
 from offdag.collect.collection import collect_files
 from offdag.collect.collector import CollectedArtifact
-from offdag.collect.conflicts import OTHER_ADAPTER
 from offdag.collect.context import Context
 from offdag.collect.dbt_log import LogEnd
 from offdag.collect.observed_tables import read_observed_tables
 from offdag.collect.overwritten import OverwrittenResults
 from offdag.collect.places import ArtifactFile, Fingerprint, fingerprints
+from offdag.collect.refusal import refusal_text
 from offdag.dbt.command import DbtInvocation, dbt_words
 from offdag.dbt.process import one_run_at_a_time, run_process
 from offdag.dbt.project import checked_project
@@ -296,20 +296,6 @@ def _observe(settings: Settings, history: History, start: RunStart, results: Col
 NO_ENVIRONMENT = (
     "the environment is unknown, and incidents exist only for known ones: give --environment prod next time"
 )
-
-
-def refusal_text(verdict: dict[str, Any]) -> str:
-    """The warning about an artifact that gave no rows, with the next command."""
-    path = str(verdict["path"])
-    collect = f"offdag collect -e {shlex.quote(verdict['environment'])}"
-    if verdict["verdict"] != Verdict.CONFLICT.value:
-        what = f"{verdict['kind']} is {verdict['verdict']}: it {verdict['reason']}"
-        return error_text(what, path, f"{collect} {shlex.quote(path)}")
-    # The manifest and the results belong together.
-    folder = shlex.quote(path.rpartition("/")[0] or ".")
-    other = "environment" if OTHER_ADAPTER in verdict["reason"] else "project"
-    named = f"--project {shlex.quote(verdict['project'])} {folder}    # if it is the same one; else give the other {other} a name"
-    return error_text(f"{verdict['kind']} was refused: it {verdict['reason']}", path, f"{collect} {named}")
 
 
 def _collect_run(
