@@ -1,5 +1,5 @@
--- Each incident is in the context once, and, unless it is muted or its alerts are off, in a channel; where nodes are concerned, what changed is
--- judged once. Failing rows: incidents that one of these lost or has twice.
+-- Each incident is in the context once, and, unless it is muted or its alerts are off, in a channel. Failing rows: incidents that one of these
+-- lost or has twice.
 {{ config(tags=['all_tests']) }}
 
 with

@@ -85,14 +85,13 @@ def _history(settings: Settings) -> Check:
 def _artifacts(settings: Settings) -> Iterator[Check]:
     """Whether artifacts of the last days gave no rows; nothing where the history cannot be read, which is a check of its own."""
     since = settings.now.date() - timedelta(days=_REFUSED_DAYS)
-    refused = {verdict.value for verdict in REFUSED}
     try:
         history = History.open_existing(settings.history)
         days = [day for day in history.dates("artifact_verdicts") if day >= since]
         rows = [row for day in days for row in history.read_day("artifact_verdicts", day, ["verdict"]).to_pylist()]
     except OffdagError:
         return
-    counts = Counter(row["verdict"] for row in rows if row["verdict"] in refused)
+    counts = Counter(row["verdict"] for row in rows if row["verdict"] in REFUSED)
     if not counts:
         yield Check("artifacts", True, f"none was refused in the last {_REFUSED_DAYS} days")
         return

@@ -38,15 +38,24 @@ def runs(settings: Settings, limit: int, with_log: bool, output: str) -> int:
     # A command without an end runs on, or its collector was killed with it.
     started = {row["job_run_id"]: {**row, "log_tail": None} for row in history.read("job_starts").to_pylist()}
     rows = sorted({**started, **ended}.values(), key=lambda row: row["started_at"], reverse=True)
-    columns = ["started_at", "ended_at", "project", "environment", "command", "exit_code", "signal", "has_results"]
-    columns.append("error_line")
+    columns = [
+        "started_at",
+        "ended_at",
+        "project",
+        "environment",
+        "command",
+        "exit_code",
+        "signal",
+        "has_results",
+        "error_line",
+    ]
     print_rows(rows[:limit], columns, output, "offdag run was not used yet")
-    logged = next((row for row in rows if row["log_tail"]), None) if with_log else None
-    if logged and output != "json":
-        click.echo(f"{logged['started_at']:%Y-%m-%d %H:%M:%S} UTC: {printable(logged['command'])}")
-        click.echo(printable(logged["log_tail"], keep="\n"))
-    elif with_log and output != "json":
-        click.echo("no run without results has a log")
+    # JSON has the log of each.
+    if with_log and output != "json":
+        logged = next((row for row in rows if row["log_tail"]), None)
+        if logged:
+            click.echo(f"{logged['started_at']:%Y-%m-%d %H:%M:%S} UTC: {printable(logged['command'])}")
+        click.echo(printable(logged["log_tail"], keep="\n") if logged else "no run without results has a log")
     _log.info("%d of %d runs shown", min(limit, len(rows)), len(rows))
     return ExitCode.OK
 

@@ -28,8 +28,8 @@ from offdag.environment import UNKNOWN, resolve_environment
 from offdag.history.history import History
 from offdag.history.raw import InvocationFolder, keep_artifact, keep_unreadable, kept_artifact, read_artifact
 
-REFUSED = (Verdict.UNREADABLE, Verdict.UNSUPPORTED, Verdict.CONFLICT)
-
+# Verdicts on artifacts that gave no rows, as the history records them.
+REFUSED = frozenset(verdict.value for verdict in (Verdict.UNREADABLE, Verdict.UNSUPPORTED, Verdict.CONFLICT))
 
 # How many of a project's newest manifests are compared with a new one: jobs and targets of one project have their own manifests.
 _COMPARED_MANIFESTS = 5
@@ -79,7 +79,7 @@ class CollectedArtifact:
 
     @property
     def is_refused(self) -> bool:
-        return self.verdict["verdict"] in {verdict.value for verdict in REFUSED}
+        return self.verdict["verdict"] in REFUSED
 
 
 class Collector:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import shlex
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -22,7 +21,7 @@ from offdag.collect.dbt_log import LogEnd
 from offdag.collect.observed_tables import read_observed_tables
 from offdag.collect.overwritten import OverwrittenResults
 from offdag.collect.places import ArtifactFile, Fingerprint, fingerprints
-from offdag.collect.refusal import refusal_text
+from offdag.collect.refusal import collect_command, refusal_text
 from offdag.dbt.command import DbtInvocation, dbt_words
 from offdag.dbt.process import one_run_at_a_time, run_process
 from offdag.dbt.project import checked_project
@@ -185,7 +184,7 @@ def _logged_trouble(start: RunStart) -> Iterator[None]:
     try:
         yield
     except OffdagError as error:
-        collect = f"offdag collect -e {shlex.quote(start.environment)} {shlex.quote(str(start.invocation.target_path))}"
+        collect = collect_command(start.environment, str(start.invocation.target_path))
         _log.error("offdag could not collect this run\n%s\nthen:  %s", error, collect)
     except Exception:
         _log.exception("offdag could not collect this run, because of a defect in offdag")
