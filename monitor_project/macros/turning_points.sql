@@ -1,6 +1,6 @@
 {#- Documented in _macros.yml. -#}
-{% macro turning_points(relation, key_columns, is_bad, order_columns) -%}
-    {%- set observed_at = order_columns[0] -%}
+{% macro turning_points(relation, key_columns, is_bad, order_columns, observed_at=none) -%}
+    {%- set observed_at = observed_at or order_columns[0] -%}
     {%- set in_order = 'partition by ' ~ key_columns | join(', ') ~ ' order by ' ~ order_columns | join(', ') -%}
     (
         select

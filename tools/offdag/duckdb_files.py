@@ -45,6 +45,16 @@ def open_read_only(path: Path, wait: LockWait) -> duckdb.DuckDBPyConnection:
     return _open(path, wait, read_only=True)
 
 
+def open_for_writing(path: Path, wait: LockWait) -> duckdb.DuckDBPyConnection:
+    """Open a DuckDB file for writing; no other process can open it meanwhile.
+
+    Raises:
+        DatabaseLocked: Another process held it for the whole time.
+        MonitorError: It cannot be opened, or this version does not read it.
+    """
+    return _open(path, wait, read_only=False)
+
+
 def wait_until_free(path: Path, wait: LockWait) -> None:
     """Return once no other process has the file open; a missing file is free.
 

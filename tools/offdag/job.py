@@ -19,6 +19,7 @@ from offdag.settings import Settings
 
 if TYPE_CHECKING:
     from offdag.dbt.signals import SignalRelay
+    from offdag.monitor.build import RunOptions
     from offdag.monitor.coverage import Coverage
     from offdag.monitor.rows import DueNotification
     from offdag.notify.sinks import Payload
@@ -29,7 +30,7 @@ _log = logging.getLogger(__name__)
 _OLDEST_MARTS = timedelta(days=1)
 
 
-def run_monitor(settings: Settings, all_tests: bool = False) -> int:
+def run_monitor(settings: Settings, options: RunOptions | None = None) -> int:
     """Build the monitor and call the heartbeat.
 
     Returns:
@@ -41,7 +42,7 @@ def run_monitor(settings: Settings, all_tests: bool = False) -> int:
     """
     from offdag.history.compaction import compact_in_passing
     from offdag.history.history import History
-    from offdag.monitor.build import build_monitor
+    from offdag.monitor.build import RunOptions, build_monitor
     from offdag.monitor.coverage import Coverage
     from offdag.monitor.marts import open_marts
     from offdag.monitor.rows import Incident
@@ -50,7 +51,7 @@ def run_monitor(settings: Settings, all_tests: bool = False) -> int:
     try:
         history = History(settings.history)
         compact_in_passing(history)
-        as_of = build_monitor(settings, history, all_tests)
+        as_of = build_monitor(settings, history, options or RunOptions())
         with open_marts(settings.monitor_database, settings.wait_as("monitor")) as marts:
             incidents, coverage = marts.rows(Incident), Coverage.of(marts)
     except OffdagError as error:

@@ -26,15 +26,14 @@ successes as (
             order by executions.observed_at desc, executions.invocation_id desc
         ) as newest_number
     from incidents
-    inner join {{ ref('fct_node_executions') }} as executions
+    -- A success before a failure is among them.
+    inner join {{ ref('int_turning_executions') }} as executions
         on
             incidents.project = executions.project
             and incidents.environment = executions.environment
             and incidents.node_id = executions.node_id
             and incidents.started_at > executions.observed_at
-    where
-        executions.is_build
-        and executions.outcome = 'success'
+    where executions.outcome = 'success'
 
 ),
 

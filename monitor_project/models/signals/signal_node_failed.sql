@@ -13,11 +13,11 @@ executed as (
         outcome,
         failure_count,
         observed_at,
-        message
-    from {{ outside_mass_failures(ref('fct_node_executions'), ref('fct_mass_failures')) }} as executions
+        message,
+        run_date
+    from {{ outside_mass_failures(ref('int_turning_executions'), ref('fct_mass_failures')) }} as executions
     where
-        is_build
-        and resource_type not in ('test', 'unit_test')
+        resource_type not in ('test', 'unit_test')
         and outcome in ('success', 'failure')
 
 ),
@@ -26,7 +26,8 @@ node_executions as (
 
     select *
     from {{ turning_points(
-        'executed', ['project', 'environment', 'node_id'], "outcome != 'success'", ['observed_at', 'invocation_id']
+        'executed', ['project', 'environment', 'node_id'], "outcome != 'success'",
+        ['run_date', 'observed_at', 'invocation_id'], 'observed_at'
     ) }} as turning_points
 
 ),

@@ -29,12 +29,14 @@ _FAIL_ON = click.option(
 @click.option(
     "--all-tests", is_flag=True, help="Run every test of the monitor project, not only those of a scheduled run."
 )
+@click.option("--dbt", "by_dbt", is_flag=True, help="Run dbt also where only the history changed since the last run.")
 @_FAIL_ON
-def monitor(settings: Settings, as_of: str | None, all_tests: bool, fail_on: str) -> int:
+def monitor(settings: Settings, as_of: str | None, all_tests: bool, by_dbt: bool, fail_on: str) -> int:
     """Build the monitor project: what is broken, since when, and which notifications are due."""
     from offdag.job import run_monitor
+    from offdag.monitor.build import RunOptions
 
-    open_count = run_monitor(settings.at(as_of) if as_of else settings, all_tests)
+    open_count = run_monitor(settings.at(as_of) if as_of else settings, RunOptions(all_tests, by_dbt))
     return ExitCode.PROBLEMS if fail_on == "incidents" and open_count else ExitCode.OK
 
 

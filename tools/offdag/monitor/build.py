@@ -1,4 +1,4 @@
-"""`dbt build` on the monitor project, as a child process."""
+"""A run of the monitor: by the plan of the last one, or `dbt build` as a child process."""
 
 from __future__ import annotations
 
@@ -14,19 +14,23 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
+import duckdb
+
 from offdag import __version__
 from offdag.clock import utc_now
 from offdag.collect.observed_tables import declare_observed_tables
-from offdag.duckdb_files import LockWait, is_lock_message, wait_until_free
+from offdag.duckdb_files import LockWait, is_lock_message, open_for_writing, wait_until_free
 from offdag.errors import DatabaseLocked, MonitorError, UsageError
 from offdag.extras import require
 from offdag.history.history import History
-from offdag.monitor.unchanged import Unchanged
+from offdag.monitor.last_run import Inputs, LastRun
+from offdag.monitor.plan import Contents, Plan, failures, run_plan
 from offdag.settings import Settings
 
 _log = logging.getLogger(__name__)
 
 _SHOWN_LINES = 40
+_PLAN = "plan.json"
 # For the second attempt, where the history is too large for the profile's limit.
 _MORE_MEMORY = "2GB"
 # DuckDB's and s3fs's messages for a file that was removed after the files were listed.
@@ -40,13 +44,26 @@ def is_vanished_file_message(text: str) -> bool:
     return bool(_VANISHED.search(text))
 
 
-def build_monitor(settings: Settings, history: History, all_tests: bool) -> datetime:
-    """Run `dbt build` on the monitor project and record the run.
+@dataclass(frozen=True)
+class RunOptions:
+    """How the monitor is run.
+
+    Attributes:
+        all_tests: Also run the tests and unit tests that a scheduled run leaves out.
+        by_dbt: Run dbt also where the plan of the last run would do.
+    """
+
+    all_tests: bool = False
+    by_dbt: bool = False
+
+
+def build_monitor(settings: Settings, history: History, options: RunOptions) -> datetime:
+    """Bring the monitor's database up to date, and record the run.
 
     Args:
         settings: Names the project, its database, the history and ``as_of``.
         history: Gets a ``monitor_runs`` row.
-        all_tests: Also run the tests and unit tests that a scheduled run leaves out.
+        options: How to run.
 
     Returns:
         ``as_of``, naive UTC.
@@ -64,28 +81,15 @@ def build_monitor(settings: Settings, history: History, all_tests: bool) -> date
             "offdag monitor --monitor-project-dir monitor_project",
         )
     require("dbt.cli", "dbt.adapters.duckdb")
-    as_of, started_at = settings.now, utc_now()
-    database = settings.monitor_database.absolute()
-    try:
-        database.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(
-            f"the monitor's database cannot be made: {error.strerror}",
-            str(database),
-            "offdag monitor --monitor-database .offdag/monitor.duckdb",
-        ) from error
-    observed = declare_observed_tables(history, project)
-    work = database.parent / "monitor_target"
-    given = _given(settings, database, observed)
-    unchanged = Unchanged.of(work / "unchanged.json", database, project, given)
-    build = _DbtBuild(
-        _command(settings, project, work, all_tests),
-        _environ(settings, given, as_of, all_tests),
-        project,
-        database,
-        None if all_tests else unchanged,
-    )
-    exit_code, output = build.run_when_free(settings.wait_as("monitor"))
+    started_at = utc_now()
+    settings = replace(settings, as_of=settings.now)
+    work = _work_folder(settings.monitor_database.absolute())
+    given = _given(settings, declare_observed_tables(history, project))
+    inputs = Inputs.of(project, given)
+    last_run = LastRun(work / "last_run.json", settings.monitor_database.absolute())
+    known = last_run.contents(inputs)
+    by_plan = None if options.all_tests or options.by_dbt or known is None else _run_by_plan(settings, work, known)
+    exit_code, output = (0, "") if by_plan is not None else _run_by_dbt(settings, given, options, last_run.has_rules(inputs))
     history.put(
         "monitor_runs",
         started_at.date(),
@@ -93,7 +97,7 @@ def build_monitor(settings: Settings, history: History, all_tests: bool) -> date
         [
             {
                 "monitor_run_id": identity,
-                "as_of": as_of,
+                "as_of": settings.now,
                 "started_at": started_at,
                 "ended_at": utc_now(),
                 "exit_code": exit_code,
@@ -109,29 +113,70 @@ def build_monitor(settings: Settings, history: History, all_tests: bool) -> date
             str(project),
             f"tail -n 50 {work / 'logs' / 'dbt.log'}",
         )
-    unchanged.note()
+    last_run.write(inputs, by_plan or {})
     if output.strip():
         _log.info("%s", output.strip())
-    return as_of
+    return settings.now
+
+
+def _work_folder(database: Path) -> Path:
+    """The folder of dbt's files and of the plan, beside the database."""
+    work = database.parent / "monitor_target"
+    try:
+        work.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(
+            f"the monitor's database cannot be made: {error.strerror}",
+            str(database),
+            "offdag monitor --monitor-database .offdag/monitor.duckdb",
+        ) from error
+    return work
+
+
+def _run_by_plan(settings: Settings, work: Path, known: Contents) -> Contents | None:
+    """The contents after a run of the plan; None where dbt has to do it."""
+    plan = Plan.read(work / _PLAN)
+    if plan is None:
+        return None
+    try:
+        with open_for_writing(settings.monitor_database, settings.wait_as("monitor")) as connection:
+            contents = run_plan(plan, connection, settings.history, settings.now, known)
+    except duckdb.Error as error:
+        _log.info("the plan of the last run failed, and dbt builds the monitor: %s", str(error).splitlines()[0])
+        return None
+    for test, rows in failures(contents):
+        _log.warning("the test %s of the monitor found rows: %d", test, rows)
+    return contents
+
+
+def _run_by_dbt(settings: Settings, given: Mapping[str, str], options: RunOptions, has_rules: bool) -> tuple[int, str]:
+    """Exit code and output of `dbt build`."""
+    project, database = settings.monitor_project_dir.absolute(), settings.monitor_database.absolute()
+    command = _command(settings, project, database.parent / "monitor_target", options.all_tests)
+    if not has_rules:
+        # Rows that other rules made are computed again.
+        command.append("--full-refresh")
+    build = _DbtBuild(command, _environ(settings, given, settings.now, options.all_tests), project, database)
+    return build.run_when_free(settings.wait_as("monitor"))
 
 
 def _command(settings: Settings, project: Path, work: Path, all_tests: bool) -> list[str]:
     """The child's command line; its artifacts are not written, since nothing reads them."""
-    command = [sys.executable, "-c", "from dbt.cli.main import cli; cli()", "--no-use-colors", "--no-write-json"]
-    command += ["--log-level", "warn", "--log-path", str(work / "logs")]
+    command = [sys.executable, "-m", "offdag.monitor.planner", "" if all_tests else str(work / _PLAN)]
+    command += ["--no-use-colors", "--no-write-json", "--log-level", "warn", "--log-path", str(work / "logs")]
     command += ["build", "--project-dir", str(project), "--profiles-dir", str(project), "--target-path", str(work)]
     command += ["--target", "duckdb_object_store" if "://" in settings.history else "duckdb"]
     if not all_tests:
-        # Last: more selectors may follow.
         command += ["--exclude-resource-type", "unit_test", "--exclude", "tag:all_tests"]
     return command
 
 
-def _given(settings: Settings, database: Path, observed: list[str]) -> dict[str, str]:
+def _given(settings: Settings, observed: list[str]) -> dict[str, str]:
     """The settings that the monitor project reads while dbt parses."""
     return {
         "OFFDAG_HISTORY": settings.history,
-        "OFFDAG_MONITOR_DATABASE": str(database),
+        "OFFDAG_MONITOR_DATABASE": str(settings.monitor_database.absolute()),
+        "OFFDAG_MEMORY_LIMIT": settings.memory_limit,
         # Models about a table that is not observed are not built.
         "OFFDAG_OBSERVED_TABLES": "|".join(observed),
         "OFFDAG_SLACK_CHANNEL": settings.slack_channel or "",
@@ -146,7 +191,6 @@ def _environ(settings: Settings, given: Mapping[str, str], as_of: datetime, all_
     }
     return inherited | {
         **given,
-        "OFFDAG_MEMORY_LIMIT": settings.memory_limit,
         # A failing test must not stop the alerts that are built after it: outside of --all-tests it warns.
         "OFFDAG_TEST_SEVERITY": "error" if all_tests else "warn",
         "OFFDAG_AS_OF": as_of.isoformat(sep=" ", timespec="microseconds"),
@@ -163,14 +207,12 @@ class _DbtBuild:
         environ: Its whole environment.
         project: Folder in which it runs.
         database: DuckDB file that it writes.
-        unchanged: What it need not make again; None to make all. Its selectors end the command.
     """
 
     command: list[str]
     environ: Mapping[str, str]
     project: Path
     database: Path
-    unchanged: Unchanged | None
 
     def run_when_free(self, wait: LockWait) -> tuple[int, str]:
         """Run dbt once no other process has the database, and again where another one took it first.
@@ -189,7 +231,7 @@ class _DbtBuild:
         while True:
             wait_until_free(self.database, replace(wait, timeout=max(0.0, deadline - time.monotonic())))
             done = subprocess.run(
-                [*self.command, *(self.unchanged.excluded() if self.unchanged else ())],
+                self.command,
                 cwd=self.project,
                 env=environ,
                 stdout=subprocess.PIPE,

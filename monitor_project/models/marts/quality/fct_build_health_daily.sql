@@ -30,7 +30,7 @@ results as (
     from {{ ref('fct_node_executions') }}
     where
         is_build
-        and generated_at <= {{ as_of() }}
+        and {{ until_as_of('generated_at') }}
     group by project, environment, run_date
 
 ),

@@ -13,5 +13,5 @@ select
     query_id
 from {{ ref('fct_node_executions') }}
 where
-    generated_at <= {{ as_of() }}
+    generated_at <= (select dim_monitor.as_of from {{ ref('dim_monitor') }} as dim_monitor)
     and (bytes_processed is not null or slot_milliseconds is not null or query_id is not null)

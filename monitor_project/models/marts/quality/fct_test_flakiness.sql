@@ -18,7 +18,7 @@ executed as (
         and outcome in ('success', 'failure')
         -- A test that could not run says nothing about its result.
         and node_status not in ('error', 'runtime error')
-        and observed_at <= {{ as_of() }}
+        and {{ until_as_of('observed_at') }}
 
 ),
 
@@ -240,6 +240,7 @@ evaluated_runs as (
 
 ),
 
+-- Every flip is an evaluated run, so the flips of a window are among its rows.
 counted as (
 
     select
@@ -247,19 +248,25 @@ counted as (
         evaluated_runs.environment,
         evaluated_runs.node_id,
         evaluated_runs.run_number,
-        sum(case when flips.is_unexplained then 1 else 0 end) as flip_count,
-        sum(case when flips.is_unexplained and flips.is_pass and flips.is_retry then 1 else 0 end) as retry_pass_count,
-        max(case when flips.run_number = evaluated_runs.run_number then 1 else 0 end) = 1 as is_flip,
-        max(case when flips.run_number = evaluated_runs.run_number and flips.is_unexplained then 1 else 0 end) = 1 as is_unexplained_flip
+        flips.node_id is not null as is_flip,
+        coalesce(flips.is_unexplained, false) as is_unexplained_flip,
+        sum(case when flips.is_unexplained then 1 else 0 end) over (
+            partition by evaluated_runs.project, evaluated_runs.environment, evaluated_runs.node_id
+            order by evaluated_runs.run_number
+            range between {{ var('flaky_runs') }} preceding and current row
+        ) as flip_count,
+        sum(case when flips.is_unexplained and flips.is_pass and flips.is_retry then 1 else 0 end) over (
+            partition by evaluated_runs.project, evaluated_runs.environment, evaluated_runs.node_id
+            order by evaluated_runs.run_number
+            range between {{ var('flaky_runs') }} preceding and current row
+        ) as retry_pass_count
     from evaluated_runs
     left join flips
         on
             evaluated_runs.project = flips.project
             and evaluated_runs.environment = flips.environment
             and evaluated_runs.node_id = flips.node_id
-            and evaluated_runs.run_number - {{ var('flaky_runs') }} <= flips.run_number
-            and evaluated_runs.run_number >= flips.run_number
-    group by evaluated_runs.project, evaluated_runs.environment, evaluated_runs.node_id, evaluated_runs.run_number
+            and evaluated_runs.run_number = flips.run_number
 
 ),
 
@@ -270,6 +277,7 @@ judged as (
         numbered.invocation_id,
         numbered.observed_at,
         numbered.is_pass,
+        numbered.prior_observed_at,
         numbered.observed_at > {{ dbt.dateadd('day', var('close_after_days'), 'numbered.prior_observed_at') }} as is_after_gap,
         least(counted.run_number, {{ var('flaky_runs') }} + 1) as run_count,
         case
@@ -306,10 +314,11 @@ shown as (
 
     select
         *,
-        lead(run_number) over (
+        -- The run before the next row.
+        lead(prior_observed_at) over (
             partition by project, environment, node_id
             order by run_number
-        ) as next_run_number
+        ) as last_alike_observed_at
     from compared
     where
         is_flip
@@ -328,7 +337,7 @@ final as (
         shown.node_id,
         shown.invocation_id,
         shown.observed_at,
-        coalesce(last_alike.observed_at, shown.observed_at) as holds_until,
+        coalesce(shown.last_alike_observed_at, shown.observed_at) as holds_until,
         shown.is_pass,
         shown.is_flip,
         shown.is_unexplained_flip,
@@ -338,12 +347,6 @@ final as (
         shown.is_flaky,
         shown.newest_number = 1 as is_latest
     from shown
-    left join numbered as last_alike
-        on
-            shown.project = last_alike.project
-            and shown.environment = last_alike.environment
-            and shown.node_id = last_alike.node_id
-            and shown.next_run_number - 1 = last_alike.run_number
 
 )
 

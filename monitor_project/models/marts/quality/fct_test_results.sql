@@ -9,7 +9,7 @@ executions as (
     where
         is_build
         and resource_type in ('test', 'unit_test')
-        and generated_at <= {{ as_of() }}
+        and generated_at <= (select dim_monitor.as_of from {{ ref('dim_monitor') }} as dim_monitor)
 
 ),
 

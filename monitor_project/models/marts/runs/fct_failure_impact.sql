@@ -10,7 +10,7 @@ failures as (
     where
         is_build
         and outcome = 'failure'
-        and generated_at <= {{ as_of() }}
+        and {{ until_as_of('generated_at') }}
 
 ),
 
@@ -177,48 +177,60 @@ dependencies as (
 
 ),
 
+-- What is downstream of a node is the same at each of its failures.
+failing_nodes as (
+
+    select distinct
+        project,
+        environment,
+        node_id,
+        resource_type
+    from failures
+
+),
+
 -- A failed node affects its descendants. A failed test affects those of the node it is attached to, or of all nodes it reads if it has none.
 starts as (
 
     select
-        failures.node_execution_id,
-        failures.project,
-        failures.environment,
-        failures.invocation_id,
-        failures.resource_type,
-        case when failures.resource_type in ('test', 'unit_test') then nodes.attached_node_id else failures.node_id end as start_id
-    from failures
+        failing_nodes.project,
+        failing_nodes.environment,
+        failing_nodes.node_id,
+        failing_nodes.resource_type,
+        case
+            when failing_nodes.resource_type in ('test', 'unit_test') then nodes.attached_node_id else failing_nodes.node_id
+        end as start_id
+    from failing_nodes
     left join nodes
         on
-            failures.project = nodes.project
-            and failures.environment = nodes.environment
-            and failures.node_id = nodes.node_id
+            failing_nodes.project = nodes.project
+            and failing_nodes.environment = nodes.environment
+            and failing_nodes.node_id = nodes.node_id
     where
-        failures.resource_type not in ('test', 'unit_test')
+        failing_nodes.resource_type not in ('test', 'unit_test')
         or nodes.attached_node_id is not null
 
     union
 
     select
-        failures.node_execution_id,
-        failures.project,
-        failures.environment,
-        failures.invocation_id,
-        failures.resource_type,
+        failing_nodes.project,
+        failing_nodes.environment,
+        failing_nodes.node_id,
+        failing_nodes.resource_type,
         dependencies.parent_id as start_id
-    from failures
+    from failing_nodes
     inner join nodes
         on
-            failures.project = nodes.project
-            and failures.environment = nodes.environment
-            and failures.node_id = nodes.node_id
+            failing_nodes.project = nodes.project
+            and failing_nodes.environment = nodes.environment
+            and failing_nodes.node_id = nodes.node_id
     inner join dependencies
         on
-            failures.project = dependencies.project
-            and failures.environment = dependencies.environment
-            and failures.node_id = dependencies.child_id
+            failing_nodes.project = dependencies.project
+            and failing_nodes.environment = dependencies.environment
+            and failing_nodes.node_id = dependencies.child_id
     where
-        failures.resource_type in ('test', 'unit_test')
+        failing_nodes.resource_type in ('test', 'unit_test')
         and nodes.attached_node_id is null
 
 ),
@@ -227,18 +239,20 @@ starts as (
 reached as (
 
     select
-        node_execution_id,
         project,
         environment,
+        node_id,
+        resource_type,
         start_id as reached_id
     from starts
 
     union
 
     select
-        reached.node_execution_id,
         reached.project,
         reached.environment,
+        reached.node_id,
+        reached.resource_type,
         dependencies.child_id as reached_id
     from reached
     inner join dependencies
@@ -249,78 +263,118 @@ reached as (
 
 ),
 
+-- A failed unit test also stops the model that it tests. For all others, the start nodes are not downstream of themselves.
 downstream as (
 
-    select distinct
-        reached.node_execution_id,
+    select
         reached.project,
         reached.environment,
-        nodes.node_id,
-        nodes.node_name,
-        nodes.owner,
-        nodes.resource_type
+        reached.node_id,
+        reached.resource_type,
+        nodes.node_id as downstream_id,
+        nodes.node_name as downstream_name,
+        nodes.owner as downstream_owner,
+        nodes.resource_type in ('model', 'snapshot', 'seed') as is_model,
+        nodes.resource_type = 'exposure' as is_exposure
     from reached
-    inner join starts
-        on reached.node_execution_id = starts.node_execution_id
     inner join nodes
         on
             reached.project = nodes.project
             and reached.environment = nodes.environment
             and reached.reached_id = nodes.node_id
-    -- A failed unit test also stops the model that it tests. For all others, the start nodes are not downstream of themselves.
+    left join starts
+        on
+            reached.project = starts.project
+            and reached.environment = starts.environment
+            and reached.node_id = starts.node_id
+            and reached.resource_type = starts.resource_type
+            and reached.reached_id = starts.start_id
     where
-        starts.resource_type = 'unit_test'
-        or reached.reached_id not in (
-            select own.start_id from starts as own
-            where own.node_execution_id = reached.node_execution_id
-        )
+        reached.resource_type = 'unit_test'
+        or starts.start_id is null
 
 ),
 
-counted as (
+counted_by_node as (
+
+    select
+        project,
+        environment,
+        node_id,
+        resource_type,
+        sum(case when is_model then 1 else 0 end) as downstream_model_count,
+        sum(case when is_exposure then 1 else 0 end) as exposure_count,
+        {{ dbt.listagg(
+            "case when is_exposure then downstream_name || coalesce(' (' || downstream_owner || ')', '') end",
+            "', '",
+            "order by downstream_name"
+        ) }} as exposure_names
+    from downstream
+    group by project, environment, node_id, resource_type
+
+),
+
+-- What became of nodes in a run.
+outcomes as (
+
+    select
+        project,
+        environment,
+        invocation_id,
+        node_id,
+        resource_type in ('model', 'snapshot', 'seed') as is_skipped,
+        false as is_outdated
+    from skips
+
+    union all
+
+    select
+        project,
+        environment,
+        invocation_id,
+        node_id,
+        true as is_skipped,
+        false as is_outdated
+    from absences
+
+    union all
+
+    select
+        project,
+        environment,
+        invocation_id,
+        node_id,
+        false as is_skipped,
+        true as is_outdated
+    from successes
+
+),
+
+counted_by_failure as (
 
     select
         failures.node_execution_id,
-        sum(case when downstream.resource_type in ('model', 'snapshot', 'seed') then 1 else 0 end) as downstream_model_count,
-        sum(case when successes.node_id is not null then 1 else 0 end) as outdated_model_count,
+        sum(case when outcomes.is_skipped then 1 else 0 end) as skipped_model_count,
+        sum(case when outcomes.is_outdated then 1 else 0 end) as outdated_model_count,
         {{ dbt.listagg(
-            "case when successes.node_id is not null then downstream.node_name end", "', '", "order by downstream.node_name"
-        ) }} as outdated_model_names,
-        sum(case when downstream.resource_type = 'exposure' then 1 else 0 end) as exposure_count,
-        sum(
-            case
-                when skips.resource_type in ('model', 'snapshot', 'seed') then 1
-                when absences.node_id is not null then 1
-                else 0
-            end
-        ) as skipped_model_count,
-        {{ dbt.listagg(
-            "case when downstream.resource_type = 'exposure' then downstream.node_name || coalesce(' (' || downstream.owner || ')', '') end",
-            "', '",
-            "order by downstream.node_name"
-        ) }} as exposure_names
+            "case when outcomes.is_outdated then downstream.downstream_name end", "', '", "order by downstream.downstream_name"
+        ) }} as outdated_model_names
     from failures
-    left join downstream
-        on failures.node_execution_id = downstream.node_execution_id
-    left join skips
+    inner join downstream
         on
-            failures.project = skips.project
-            and failures.environment = skips.environment
-            and failures.invocation_id = skips.invocation_id
-            and downstream.node_id = skips.node_id
-    left join successes
+            failures.project = downstream.project
+            and failures.environment = downstream.environment
+            and failures.node_id = downstream.node_id
+            and failures.resource_type = downstream.resource_type
+    inner join outcomes
         on
-            failures.project = successes.project
-            and failures.environment = successes.environment
-            and failures.invocation_id = successes.invocation_id
-            and failures.resource_type not in ('test', 'unit_test')
-            and downstream.node_id = successes.node_id
-    left join absences
-        on
-            failures.project = absences.project
-            and failures.environment = absences.environment
-            and failures.invocation_id = absences.invocation_id
-            and downstream.node_id = absences.node_id
+            failures.project = outcomes.project
+            and failures.environment = outcomes.environment
+            and failures.invocation_id = outcomes.invocation_id
+            and downstream.downstream_id = outcomes.node_id
+    where
+        outcomes.is_skipped
+        or failures.resource_type not in ('test', 'unit_test')
     group by failures.node_execution_id
 
 ),
@@ -333,15 +387,21 @@ final as (
         failures.environment,
         failures.invocation_id,
         failures.node_id,
-        cast(counted.downstream_model_count as bigint) as downstream_model_count,
-        cast(counted.skipped_model_count as bigint) as skipped_model_count,
-        cast(counted.outdated_model_count as bigint) as outdated_model_count,
-        substring(counted.outdated_model_names, 1, 200) as outdated_model_names,
-        cast(counted.exposure_count as bigint) as exposure_count,
-        counted.exposure_names
+        cast(coalesce(counted_by_node.downstream_model_count, 0) as bigint) as downstream_model_count,
+        cast(coalesce(counted_by_failure.skipped_model_count, 0) as bigint) as skipped_model_count,
+        cast(coalesce(counted_by_failure.outdated_model_count, 0) as bigint) as outdated_model_count,
+        substring(counted_by_failure.outdated_model_names, 1, 200) as outdated_model_names,
+        cast(coalesce(counted_by_node.exposure_count, 0) as bigint) as exposure_count,
+        counted_by_node.exposure_names
     from failures
-    inner join counted
-        on failures.node_execution_id = counted.node_execution_id
+    left join counted_by_node
+        on
+            failures.project = counted_by_node.project
+            and failures.environment = counted_by_node.environment
+            and failures.node_id = counted_by_node.node_id
+            and failures.resource_type = counted_by_node.resource_type
+    left join counted_by_failure
+        on failures.node_execution_id = counted_by_failure.node_execution_id
 
 )
 

@@ -198,7 +198,7 @@ numbered as (
                 )
         end as newest_build_number
     from runs
-    where ended_at <= {{ as_of() }}
+    where {{ until_as_of('ended_at') }}
 
 ),
 

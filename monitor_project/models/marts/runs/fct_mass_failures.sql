@@ -2,33 +2,19 @@
 -- the nodes. Such a failure shows nothing about a single node.
 with
 
-executed as (
+errors as (
 
     select
         project,
         environment,
         invocation_id,
-        node_status,
-        observed_at,
-        case when node_status in ('error', 'runtime error') then {{ error_summary('message') }} end as cause
+        {{ error_summary('message') }} as cause
     from {{ ref('fct_node_executions') }}
     where
         is_build
         and outcome in ('success', 'failure', 'warning')
-        and observed_at <= {{ as_of() }}
-
-),
-
-counted as (
-
-    select
-        project,
-        environment,
-        invocation_id,
-        count(*) as executed_count,
-        max(observed_at) as observed_at
-    from executed
-    group by project, environment, invocation_id
+        and node_status in ('error', 'runtime error')
+        and {{ until_as_of('observed_at') }}
 
 ),
 
@@ -44,9 +30,33 @@ causes as (
             partition by project, environment, invocation_id
             order by count(*) desc, cause
         ) as cause_number
-    from executed
+    from errors
     where cause is not null
     group by project, environment, invocation_id, cause
+    having count(*) >= {{ var('mass_failure_least_nodes') }}
+
+),
+
+counted as (
+
+    select
+        executions.project,
+        executions.environment,
+        executions.invocation_id,
+        count(*) as executed_count,
+        max(executions.observed_at) as observed_at
+    from {{ ref('fct_node_executions') }} as executions
+    inner join causes
+        on
+            executions.project = causes.project
+            and executions.environment = causes.environment
+            and executions.invocation_id = causes.invocation_id
+            and causes.cause_number = 1
+    where
+        executions.is_build
+        and executions.outcome in ('success', 'failure', 'warning')
+        and {{ until_as_of('executions.observed_at') }}
+    group by executions.project, executions.environment, executions.invocation_id
 
 ),
 
@@ -68,9 +78,7 @@ final as (
             and counted.environment = causes.environment
             and counted.invocation_id = causes.invocation_id
             and causes.cause_number = 1
-    where
-        causes.alike_count >= {{ var('mass_failure_least_nodes') }}
-        and causes.alike_count >= {{ var('mass_failure_rate') }} * counted.executed_count
+    where causes.alike_count >= {{ var('mass_failure_rate') }} * counted.executed_count
 
 )
 

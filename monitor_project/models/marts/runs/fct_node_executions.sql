@@ -2,7 +2,7 @@
 {{
     config(
         materialized='incremental',
-        incremental_strategy='delete+insert',
+        incremental_strategy='run_dates',
         unique_key='run_date',
         on_schema_change='append_new_columns'
     )
@@ -11,8 +11,6 @@
 {%- set changed = changed_run_dates('history', 'node_results') %}
 
 with
-
-{{ run_date_versions_cte(changed) }},
 
 -- Reads the source directly, since a staging view would open every file of the history.
 results as (
@@ -76,7 +74,7 @@ final as (
         run_date_versions.run_date_version,
         judged.run_date
     from judged
-    inner join run_date_versions
+    inner join {{ changed }} as run_date_versions
         on judged.run_date = run_date_versions.run_date
 
 )

@@ -2,7 +2,7 @@
 {{
     config(
         materialized='incremental',
-        incremental_strategy='delete+insert',
+        incremental_strategy='run_dates',
         unique_key='run_date',
         on_schema_change='append_new_columns'
     )
@@ -11,8 +11,6 @@
 {%- set changed = changed_run_dates('history', 'invocations') %}
 
 with
-
-{{ run_date_versions_cte(changed) }},
 
 source as (
 
@@ -58,7 +56,7 @@ final as (
         source.run_date,
         run_date_versions.run_date_version
     from source
-    inner join run_date_versions
+    inner join {{ changed }} as run_date_versions
         on source.run_date = run_date_versions.run_date
 
 )
