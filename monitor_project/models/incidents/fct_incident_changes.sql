@@ -12,7 +12,8 @@ incidents as (
 
 ),
 
-successes as (
+-- A success before a failure is among the turning executions.
+success_times as (
 
     select
         incidents.incident_id,
@@ -20,13 +21,8 @@ successes as (
         incidents.environment,
         incidents.node_id,
         incidents.first_bad_invocation_id,
-        executions.invocation_id as last_success_run_id,
-        row_number() over (
-            partition by incidents.incident_id
-            order by executions.observed_at desc, executions.invocation_id desc
-        ) as newest_number
+        max(executions.observed_at) as last_success_at
     from incidents
-    -- A success before a failure is among them.
     inner join {{ ref('int_turning_executions') }} as executions
         on
             incidents.project = executions.project
@@ -34,6 +30,34 @@ successes as (
             and incidents.node_id = executions.node_id
             and incidents.started_at > executions.observed_at
     where executions.outcome = 'success'
+    group by
+        incidents.incident_id, incidents.project, incidents.environment, incidents.node_id, incidents.first_bad_invocation_id
+
+),
+
+successes as (
+
+    select
+        success_times.incident_id,
+        success_times.project,
+        success_times.environment,
+        success_times.node_id,
+        success_times.first_bad_invocation_id,
+        max(executions.invocation_id) as last_success_run_id
+    from success_times
+    inner join {{ ref('int_turning_executions') }} as executions
+        on
+            success_times.project = executions.project
+            and success_times.environment = executions.environment
+            and success_times.node_id = executions.node_id
+            and success_times.last_success_at = executions.observed_at
+    where executions.outcome = 'success'
+    group by
+        success_times.incident_id,
+        success_times.project,
+        success_times.environment,
+        success_times.node_id,
+        success_times.first_bad_invocation_id
 
 ),
 
@@ -70,7 +94,6 @@ compared as (
             successes.project = bad.project
             and successes.environment = bad.environment
             and successes.first_bad_invocation_id = bad.invocation_id
-    where successes.newest_number = 1
 
 ),
 

@@ -38,7 +38,10 @@ routed as (
         on
             contexts.incident_id = matched.incident_id
             and matched.channel_number = 1
-            and (contexts.alert_channel is null or matched.match_number = 1)
+    -- Not a condition of the join: DuckDB would compare every pair. The first match is always the first of its channel.
+    where
+        contexts.alert_channel is null
+        or coalesce(matched.match_number, 1) = 1
 
 ),
 

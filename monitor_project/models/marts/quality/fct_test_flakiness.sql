@@ -1,8 +1,66 @@
 -- A test is flaky if it flips between pass and fail while neither it nor anything upstream changes. Has only tests that flipped at least
 -- once, and of these only the runs at which they flipped or is_flaky changed, and the newest run.
+{%- set sequence %}(
+            partition by project, environment, node_id
+            order by run_date, observed_at, invocation_id
+        ){% endset %}
 with recursive
 
+newest_date as (
+
+    select cast(newest_at as date) as run_date from {{ ref('int_newest_instant') }}
+
+),
+
+-- The runs in which a test can flip, and from the date of as_of on, of which only a part may count, every run.
 executed as (
+
+    select
+        executions.project,
+        executions.environment,
+        executions.node_id,
+        executions.invocation_id,
+        executions.observed_at,
+        executions.prior_observed_at,
+        executions.outcome = 'success' as is_pass,
+        executions.left_out_count,
+        executions.date_run_number,
+        executions.run_date
+    from {{ ref('int_turning_executions') }} as executions
+    inner join newest_date
+        on executions.run_date < newest_date.run_date
+    where
+        executions.resource_type in ('test', 'unit_test')
+        and executions.outcome in ('success', 'failure')
+        -- A test that could not run says nothing about its result.
+        and executions.node_status not in ('error', 'runtime error')
+
+    union all
+
+    select
+        executions.project,
+        executions.environment,
+        executions.node_id,
+        executions.invocation_id,
+        executions.observed_at,
+        cast(null as {{ dbt.type_timestamp() }}) as prior_observed_at,
+        executions.outcome = 'success' as is_pass,
+        0 as left_out_count,
+        cast(null as bigint) as date_run_number,
+        executions.run_date
+    from {{ ref('fct_node_executions') }} as executions
+    inner join newest_date
+        on executions.run_date >= newest_date.run_date
+    where
+        executions.is_build
+        and executions.resource_type in ('test', 'unit_test')
+        and executions.outcome in ('success', 'failure')
+        and executions.node_status not in ('error', 'runtime error')
+        and {{ until_as_of('executions.observed_at') }}
+
+),
+
+numbered as (
 
     select
         project,
@@ -10,38 +68,15 @@ executed as (
         node_id,
         invocation_id,
         observed_at,
-        outcome = 'success' as is_pass
-    from {{ ref('fct_node_executions') }}
-    where
-        is_build
-        and resource_type in ('test', 'unit_test')
-        and outcome in ('success', 'failure')
-        -- A test that could not run says nothing about its result.
-        and node_status not in ('error', 'runtime error')
-        and {{ until_as_of('observed_at') }}
-
-),
-
-numbered as (
-
-    select
-        *,
-        row_number() over (
-            partition by project, environment, node_id
-            order by observed_at, invocation_id
-        ) as run_number,
-        lag(is_pass) over (
-            partition by project, environment, node_id
-            order by observed_at, invocation_id
-        ) as was_pass,
-        lag(observed_at) over (
-            partition by project, environment, node_id
-            order by observed_at, invocation_id
-        ) as prior_observed_at,
-        lag(invocation_id) over (
-            partition by project, environment, node_id
-            order by observed_at, invocation_id
-        ) as prior_invocation_id
+        is_pass,
+        left_out_count,
+        date_run_number,
+        run_date,
+        sum(left_out_count + 1) over {{ sequence }} as run_number,
+        lag(is_pass) over {{ sequence }} as was_pass,
+        lag(invocation_id) over {{ sequence }} as prior_invocation_id,
+        -- The run before may be one that is left out.
+        case when left_out_count > 0 then prior_observed_at else lag(observed_at) over {{ sequence }} end as prior_observed_at
     from executed
 
 ),
@@ -81,11 +116,23 @@ flipped as (
 flipping as (
 
     select
-        project,
-        environment,
-        node_id
-    from flipped
-    group by project, environment, node_id
+        numbered.project,
+        numbered.environment,
+        numbered.node_id,
+        max(numbered.run_number) as newest_run_number
+    from numbered
+    inner join (
+        select distinct
+            project,
+            environment,
+            node_id
+        from flipped
+    ) as flipped_tests
+        on
+            numbered.project = flipped_tests.project
+            and numbered.environment = flipped_tests.environment
+            and numbered.node_id = flipped_tests.node_id
+    group by numbered.project, numbered.environment, numbered.node_id
 
 ),
 
@@ -193,11 +240,17 @@ evaluated_runs as (
     union
 
     select
-        project,
-        environment,
-        node_id,
-        run_number + {{ var('flaky_runs') }} + 1 as run_number
+        flips.project,
+        flips.environment,
+        flips.node_id,
+        flips.run_number + {{ var('flaky_runs') }} + 1 as run_number
     from flips
+    inner join flipping
+        on
+            flips.project = flipping.project
+            and flips.environment = flipping.environment
+            and flips.node_id = flipping.node_id
+            and flips.run_number + {{ var('flaky_runs') }} < flipping.newest_run_number
 
     union
 
@@ -207,6 +260,7 @@ evaluated_runs as (
         node_id,
         {{ var('flaky_least_runs') }} as run_number
     from flipping
+    where newest_run_number >= {{ var('flaky_least_runs') }}
 
     union
 
@@ -226,17 +280,11 @@ evaluated_runs as (
     union
 
     select
-        numbered.project,
-        numbered.environment,
-        numbered.node_id,
-        max(numbered.run_number) as run_number
-    from numbered
-    inner join flipping
-        on
-            numbered.project = flipping.project
-            and numbered.environment = flipping.environment
-            and numbered.node_id = flipping.node_id
-    group by numbered.project, numbered.environment, numbered.node_id
+        project,
+        environment,
+        node_id,
+        newest_run_number as run_number
+    from flipping
 
 ),
 
@@ -270,31 +318,16 @@ counted as (
 
 ),
 
-judged as (
+rated as (
 
     select
-        counted.*,
-        numbered.invocation_id,
-        numbered.observed_at,
-        numbered.is_pass,
-        numbered.prior_observed_at,
-        numbered.observed_at > {{ dbt.dateadd('day', var('close_after_days'), 'numbered.prior_observed_at') }} as is_after_gap,
-        least(counted.run_number, {{ var('flaky_runs') }} + 1) as run_count,
-        case
-            when counted.run_number >= {{ var('flaky_least_runs') }}
-                then counted.flip_count >= {{ var('flaky_flips') }}
-        end as is_flaky,
+        *,
+        case when run_number >= {{ var('flaky_least_runs') }} then flip_count >= {{ var('flaky_flips') }} end as is_flaky,
         row_number() over (
-            partition by counted.project, counted.environment, counted.node_id
-            order by counted.run_number desc
+            partition by project, environment, node_id
+            order by run_number desc
         ) as newest_number
     from counted
-    inner join numbered
-        on
-            counted.project = numbered.project
-            and counted.environment = numbered.environment
-            and counted.node_id = numbered.node_id
-            and counted.run_number = numbered.run_number
 
 ),
 
@@ -302,11 +335,125 @@ compared as (
 
     select
         *,
-        lag(is_flaky) over (
+        coalesce(is_flaky, false) != coalesce(lag(is_flaky) over (
             partition by project, environment, node_id
             order by run_number
-        ) as was_flaky
-    from judged
+        ), false) as is_turn
+    from rated
+
+),
+
+-- A test can cease to be flaky in a run that int_turning_executions leaves out: the run is before a later one of its date.
+left_out as (
+
+    select
+        compared.project,
+        compared.environment,
+        compared.node_id,
+        compared.run_number,
+        later.run_date,
+        later.date_run_number - (later.run_number - compared.run_number) as date_run_number
+    from compared
+    inner join numbered as later
+        on
+            compared.project = later.project
+            and compared.environment = later.environment
+            and compared.node_id = later.node_id
+            and compared.run_number < later.run_number
+            and compared.run_number >= later.run_number - later.left_out_count
+    where compared.is_turn
+
+),
+
+runs_of_dates as (
+
+    select
+        executions.project,
+        executions.environment,
+        executions.node_id,
+        executions.run_date,
+        executions.invocation_id,
+        executions.observed_at,
+        row_number() over (
+            partition by executions.project, executions.environment, executions.node_id, executions.run_date
+            order by executions.observed_at, executions.invocation_id
+        ) as date_run_number,
+        lag(executions.observed_at) over (
+            partition by executions.project, executions.environment, executions.node_id, executions.run_date
+            order by executions.observed_at, executions.invocation_id
+        ) as prior_observed_at
+    from {{ ref('fct_node_executions') }} as executions
+    inner join (
+        select distinct
+            project,
+            environment,
+            node_id,
+            run_date
+        from left_out
+    ) as dates
+        on
+            executions.project = dates.project
+            and executions.environment = dates.environment
+            and executions.node_id = dates.node_id
+            and executions.run_date = dates.run_date
+    where
+        executions.is_build
+        and executions.outcome in ('success', 'failure', 'warning')
+
+),
+
+places as (
+
+    select
+        project,
+        environment,
+        node_id,
+        run_number,
+        invocation_id,
+        observed_at,
+        prior_observed_at,
+        is_pass
+    from numbered
+
+    union all
+
+    select
+        left_out.project,
+        left_out.environment,
+        left_out.node_id,
+        left_out.run_number,
+        runs_of_dates.invocation_id,
+        runs_of_dates.observed_at,
+        runs_of_dates.prior_observed_at,
+        true as is_pass
+    from left_out
+    inner join runs_of_dates
+        on
+            left_out.project = runs_of_dates.project
+            and left_out.environment = runs_of_dates.environment
+            and left_out.node_id = runs_of_dates.node_id
+            and left_out.run_date = runs_of_dates.run_date
+            and left_out.date_run_number = runs_of_dates.date_run_number
+
+),
+
+judged as (
+
+    select
+        compared.*,
+        places.invocation_id,
+        places.observed_at,
+        places.prior_observed_at,
+        places.is_pass,
+        places.observed_at > {{ dbt.dateadd('day', var('close_after_days'), 'places.prior_observed_at') }} as is_after_gap,
+        least(compared.run_number, {{ var('flaky_runs') }} + 1) as run_count
+    from compared
+    inner join places
+        on
+            compared.project = places.project
+            and compared.environment = places.environment
+            and compared.node_id = places.node_id
+            and compared.run_number = places.run_number
 
 ),
 
@@ -319,12 +466,12 @@ shown as (
             partition by project, environment, node_id
             order by run_number
         ) as last_alike_observed_at
-    from compared
+    from judged
     where
         is_flip
         or is_after_gap
         or newest_number = 1
-        or coalesce(is_flaky, false) != coalesce(was_flaky, false)
+        or is_turn
 
 ),
 

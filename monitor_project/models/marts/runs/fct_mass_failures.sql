@@ -9,11 +9,10 @@ errors as (
         environment,
         invocation_id,
         {{ error_summary('message') }} as cause
-    from {{ ref('fct_node_executions') }}
+    -- All that did not succeed are among them.
+    from {{ ref('int_turning_executions') }}
     where
-        is_build
-        and outcome in ('success', 'failure', 'warning')
-        and node_status in ('error', 'runtime error')
+        node_status in ('error', 'runtime error')
         and {{ until_as_of('observed_at') }}
 
 ),
