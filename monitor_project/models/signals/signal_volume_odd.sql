@@ -1,6 +1,16 @@
 -- Builds of a node that affected far more or far fewer rows than usual, for adapters that report rows affected.
 with
 
+-- Joined by equality, so that DuckDB skips the blocks of other dates.
+baseline_dates as (
+
+    select distinct counts.run_date
+    from {{ ref('int_result_counts') }} as counts
+    inner join {{ ref('int_newest_instant') }} as newest
+        on counts.run_date >= newest.baseline_from_date
+
+),
+
 executions as (
 
     select
@@ -17,13 +27,14 @@ executions as (
             executions.project = invocations.project
             and executions.environment = invocations.environment
             and executions.invocation_id = invocations.invocation_id
+    inner join baseline_dates
+        on executions.run_date = baseline_dates.run_date
     where
         executions.is_build
         and executions.outcome = 'success'
         and executions.resource_type in ('model', 'snapshot', 'seed')
         and executions.rows_affected is not null
-        and executions.observed_at <= {{ as_of() }}
-        and executions.run_date >= cast({{ dbt.dateadd('day', '-' ~ var('baseline_days'), as_of()) }} as date)
+        and {{ until_as_of('executions.observed_at') }}
 
 ),
 

@@ -23,11 +23,11 @@ results as (
         project,
         environment,
         run_date as build_date,
-        sum(case when resource_type in ('test', 'unit_test') and outcome = 'success' then 1 else 0 end) as test_pass_count,
-        sum(case when resource_type in ('test', 'unit_test') and outcome = 'warning' then 1 else 0 end) as test_warn_count,
-        sum(case when resource_type in ('test', 'unit_test') and outcome = 'failure' then 1 else 0 end) as test_fail_count,
-        sum(case when outcome = 'skipped' then 1 else 0 end) as skipped_count
-    from {{ ref('fct_node_executions') }}
+        sum(test_pass_count) as test_pass_count,
+        sum(test_warn_count) as test_warn_count,
+        sum(test_fail_count) as test_fail_count,
+        sum(skipped_count) as skipped_count
+    from {{ ref('int_result_counts') }}
     where
         is_build
         and {{ until_as_of('generated_at') }}

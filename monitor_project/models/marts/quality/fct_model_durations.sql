@@ -3,6 +3,16 @@
 -- deviation, which a single slow run barely changes. slow_least_seconds ignores differences too small to matter.
 with
 
+-- Joined by equality, so that DuckDB skips the blocks of other dates.
+baseline_dates as (
+
+    select distinct counts.run_date
+    from {{ ref('int_result_counts') }} as counts
+    inner join {{ ref('int_newest_instant') }} as newest
+        on counts.run_date >= newest.baseline_from_date
+
+),
+
 executions as (
 
     select
@@ -16,6 +26,8 @@ executions as (
         contents.materialization,
         coalesce(invocations.is_full_refresh, false) as is_full_refresh
     from {{ ref('fct_node_executions') }} as executions
+    inner join baseline_dates
+        on executions.run_date = baseline_dates.run_date
     inner join {{ ref('fct_invocations') }} as invocations
         on
             executions.project = invocations.project
@@ -27,14 +39,13 @@ executions as (
             and executions.environment = contents.environment
             and executions.node_id = contents.node_id
             and executions.generated_at >= contents.valid_from_at
-            and executions.generated_at < coalesce(contents.valid_to_at, {{ dbt.dateadd('day', 1, as_of()) }})
+            and executions.generated_at < coalesce(contents.valid_to_at, cast('9999-12-31' as {{ dbt.type_timestamp() }}))
     where
         executions.is_build
         and executions.outcome = 'success'
         and executions.resource_type in ('model', 'snapshot', 'seed')
         and executions.execution_seconds is not null
-        and executions.observed_at <= {{ as_of() }}
-        and executions.run_date >= cast({{ dbt.dateadd('day', '-' ~ var('baseline_days'), as_of()) }} as date)
+        and {{ until_as_of('executions.observed_at') }}
 
 ),
 

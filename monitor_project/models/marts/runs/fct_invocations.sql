@@ -12,9 +12,9 @@ job_runs as (
 
 ),
 
-node_executions as (
+result_counts as (
 
-    select * from {{ ref('fct_node_executions') }}
+    select * from {{ ref('int_result_counts') }}
 
 ),
 
@@ -30,15 +30,14 @@ node_counts as (
         project,
         environment,
         invocation_id,
-        sum(case when outcome = 'success' then 1 else 0 end) as success_count,
-        sum(case when outcome = 'failure' then 1 else 0 end) as failure_count,
-        sum(case when outcome = 'warning' then 1 else 0 end) as warning_count,
-        sum(case when outcome = 'skipped' then 1 else 0 end) as skipped_count,
-        sum(case when outcome = 'no-op' then 1 else 0 end) as no_op_count,
-        sum(case when outcome = 'reused' then 1 else 0 end) as reused_count,
-        sum(case when outcome = 'unknown' then 1 else 0 end) as unknown_count
-    from node_executions
-    group by project, environment, invocation_id
+        success_count,
+        failure_count,
+        warning_count,
+        skipped_count,
+        no_op_count,
+        reused_count,
+        unknown_count
+    from result_counts
 
     union all
 

@@ -26,5 +26,6 @@ instants as (
 
 select
     cast(1 as bigint) as newest_instant_id,
-    max(newest_at) as newest_at
+    max(newest_at) as newest_at,
+    cast({{ dbt.dateadd('day', '-' ~ var('baseline_days'), 'max(newest_at)') }} as date) as baseline_from_date
 from instants
