@@ -8,8 +8,7 @@
                 watched.project = mass_failures.project
                 and watched.environment = mass_failures.environment
                 and watched.invocation_id = mass_failures.invocation_id
-                and watched.node_status in ('error', 'runtime error')
-                and {{ error_summary('watched.message') }} = mass_failures.cause
+                and case when watched.node_status in ('error', 'runtime error') then {{ error_summary('watched.message') }} end = mass_failures.cause
         where mass_failures.invocation_id is null
     )
 {%- endmacro %}

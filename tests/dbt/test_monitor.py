@@ -321,3 +321,103 @@ def test_a_new_nodes_failure_is_open_beside_an_older_manifest(tmp_path: Path) ->
     assert offdag(tmp_path, "monitor", "--as-of", "2026-01-31T08:00:00").code == 0
     [incident] = json.loads(offdag(tmp_path, "incidents", "--all", "--format", "json").out)
     assert (incident["incident_status"], incident["node_id"]) == ("open", "model.p.new")
+
+
+def _own_project(home: Path) -> tuple[Path, list[str]]:
+    project = home / "monitor_project"
+    shutil.copytree(ROOT / "monitor_project", project, ignore=shutil.ignore_patterns("target", "logs"))
+    return project, ["--monitor-project-dir", str(project), "--as-of", "2026-02-10T00:00:00"]
+
+
+def _log_of_dbt(home: Path) -> int:
+    return (home / "monitor_target" / "logs" / "dbt.log").stat().st_mtime_ns
+
+
+def test_a_signal_of_the_users_own_is_run_by_the_plan_too(tmp_path: Path) -> None:
+    project, where = _own_project(tmp_path)
+    (project / "models" / "signals" / "signal_quiet.sql").write_text(
+        """
+        with observed as (
+            select
+                'quiet-' || invocation_id as signal_key, 'quiet' as kind, project, environment, ended_at as observed_at, invocation_id,
+                true as is_bad, 'warning' as severity, 'build with ' || result_count || ' results' as title,
+                cast(null as varchar) as detail, cast(null as varchar) as node_id, cast(null as varchar) as owner,
+                cast(null as varchar) as evidence
+            from {{ ref('fct_invocations') }} where is_build
+        )
+        {{ signal_columns('observed') }}
+        """
+    )
+    settings = project / "dbt_project.yml"
+    settings.write_text(settings.read_text().replace("    - node_drop\n", "    - node_drop\n    - quiet\n"))
+    (project / "models" / "signals" / "signal_quiet.yml").write_text(
+        "models:\n  - {name: signal_quiet, config: {contract: {enforced: false}}}\n"
+    )
+    logged = []
+    for day in (0, 1):
+        at = artifacts.NOW + timedelta(days=day)
+        folder = build(tmp_path / f"day{day}", day, artifacts.result("model.p.a", "success", at))
+        assert offdag(tmp_path, "collect", str(folder), "--environment", "prod").code == 0
+        ended = offdag(tmp_path, "monitor", *where)
+        assert ended.code == 0, ended
+        logged.append(_log_of_dbt(tmp_path))
+    assert logged[0] == logged[1]
+    with duckdb.connect(str(tmp_path / "monitor.duckdb"), read_only=True) as connection:
+        found = connection.execute("select count(*) from fct_incidents where kind = 'quiet'").fetchone()
+    assert found == (2,)
+
+
+@pytest.mark.parametrize(
+    ("model", "reason"),
+    [
+        ("{{ config(materialized='table', post_hook='select 1') }} select 1 as one", "has hooks"),
+        ("{% if execute %}{% do run_query('select 1') %}{% endif %} select 1 as one", "queries the database"),
+        (
+            "{{ config(materialized='incremental', unique_key='one') }} select 1 as one",
+            "has another incremental strategy",
+        ),
+    ],
+)
+def test_what_a_plan_cannot_do_is_done_by_dbt_in_each_run(tmp_path: Path, model: str, reason: str) -> None:
+    project, where = _own_project(tmp_path)
+    (project / "models" / "own.sql").write_text(model)
+    for _ in range(2):
+        ended = offdag(tmp_path, "monitor", *where)
+        assert ended.code == 0, ended
+        assert f"each run of this monitor is by dbt: own {reason}" in ended.err
+
+
+def test_a_plan_that_fails_leaves_the_run_to_dbt(tmp_path: Path) -> None:
+    assert offdag(tmp_path, "monitor").code == 0
+    plan = tmp_path / "monitor_target" / "plan.json"
+    plan.write_text(plan.read_text().replace("cast(1 as bigint) as monitor_id", "no_such_column as monitor_id"))
+    ended = offdag(tmp_path, "monitor")
+    assert ended.code == 0, ended
+    assert "the plan of the last run failed, and dbt builds the monitor: Binder Error" in ended.err
+    assert offdag(tmp_path, "incidents").code == 0
+
+
+def test_a_failing_test_of_the_monitor_warns_in_each_run(tmp_path: Path) -> None:
+    project, where = _own_project(tmp_path)
+    routes = project / "seeds" / "alert_routes.csv"
+    routes.write_text(routes.read_text() + routes.read_text().splitlines()[-1] + "\n")
+    said = [offdag(tmp_path, "monitor", *where) for _ in range(3)]
+    assert [ended.code for ended in said] == [0, 0, 0]
+    assert "unique_alert_routes_priority" in said[0].err
+    for ended in said[1:]:
+        assert "the test unique_alert_routes_priority of the monitor found rows: 1" in ended.err
+
+
+def test_rows_of_pruned_dates_leave_the_marts(tmp_path: Path) -> None:
+    for day in (0, 400):
+        at = artifacts.NOW + timedelta(days=day)
+        folder = build(tmp_path / f"day{day}", day, artifacts.result("model.p.a", "success", at))
+        assert offdag(tmp_path, "collect", str(folder), "--environment", "prod").code == 0
+    as_of = ["--as-of", (artifacts.NOW + timedelta(days=401)).isoformat()]
+    assert offdag(tmp_path, "monitor", *as_of).code == 0
+    pruned = offdag(tmp_path, "prune", "--keep", "100d", env={"OFFDAG_AS_OF": as_of[1]})
+    assert pruned.code == 0, pruned
+    for more in ([], ["--dbt"]):
+        assert offdag(tmp_path, "monitor", *as_of, *more).code == 0
+        with duckdb.connect(str(tmp_path / "monitor.duckdb"), read_only=True) as connection:
+            assert connection.execute("select count(*) from fct_invocations").fetchone() == (1,)

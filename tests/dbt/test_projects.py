@@ -52,7 +52,7 @@ def test_folder_and_prefix_agree(project: str) -> None:
     # The funnel's name is the published one.
     rules = {
         "staging": r"stg_[a-z]+__[a-z_]+",
-        "marts": r"(dim|fct)_[a-z_]+|f_product_weekly_funnel",
+        "marts": r"(dim|fct|int)_[a-z_]+|f_product_weekly_funnel",
         "signals": r"signal_[a-z_]+",
         "incidents": r"(dim|fct|int)_[a-z_]+",
     }
@@ -157,14 +157,14 @@ def test_the_monitors_sources_are_the_historys_schemas() -> None:
     assert sources == {table: [*schema.names, "run_date"] for table, schema in expected.items()}
 
 
-def test_a_scheduled_run_has_at_most_80_nodes_and_tests() -> None:
+def test_a_scheduled_run_has_at_most_85_nodes_and_tests() -> None:
     scheduled = [n for n in nodes("monitor", "model", "seed", "test") if "all_tests" not in n["config"]["tags"]]
-    assert len(scheduled) <= 80
+    assert len(scheduled) <= 85
 
 
-def test_the_views_that_a_run_leaves_out_hold_no_instant() -> None:
-    """offdag.monitor.unchanged relies on it that their text is the same in each run."""
-    views = [n for n in nodes("monitor", "model") if n["fqn"][1] == "staging" and n["config"]["materialized"] == "view"]
+def test_views_hold_no_instant() -> None:
+    """Their readers have no as_of, and a plan does not make them again."""
+    views = [n for n in nodes("monitor", "model") if n["config"]["materialized"] == "view"]
     assert views
     assert not [n["name"] for n in views if "macro.monitor.as_of" in n["depends_on"]["macros"]]
 

@@ -225,7 +225,7 @@ def test_the_monitor_repeats_once_where_a_file_vanished(tmp_path: Path, caplog: 
     for how, code, calls in (("once", 0, 2), ("always", 1, 2)):
         caplog.clear()
         command = [sys.executable, "-c", script, str(tmp_path / how), how]
-        build = _DbtBuild(command, dict(os.environ), tmp_path, tmp_path / "monitor.duckdb", None)
+        build = _DbtBuild(command, dict(os.environ), tmp_path, tmp_path / "monitor.duckdb")
         ended, _ = build.run_when_free(LockWait("monitor", 5.0))
         assert (ended, len((tmp_path / how).read_text())) == (code, calls)
         [line] = caplog.messages

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from pathlib import Path
 
 from offdag.monitor.build import _environ, _given
 from offdag.settings import Settings
@@ -27,7 +26,7 @@ def test_proxies_certificates_and_libraries_are_passed_on() -> None:
         "COPY_OF_THE_TOKEN": "xoxb-1",
     }
     settings = Settings.load({}, {**kept, **dropped})
-    given = _given(settings, Path("/m.duckdb"), observed=[])
+    given = _given(settings, observed=[])
     environ = _environ(settings, given, datetime(2026, 1, 31), all_tests=False)
     assert kept.items() <= environ.items()
     assert not {*dropped} & {*environ}

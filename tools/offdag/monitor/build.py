@@ -89,7 +89,9 @@ def build_monitor(settings: Settings, history: History, options: RunOptions) -> 
     last_run = LastRun(work / "last_run.json", settings.monitor_database.absolute())
     known = last_run.contents(inputs)
     by_plan = None if options.all_tests or options.by_dbt or known is None else _run_by_plan(settings, work, known)
-    exit_code, output = (0, "") if by_plan is not None else _run_by_dbt(settings, given, options, last_run.has_rules(inputs))
+    exit_code, output = (
+        (0, "") if by_plan is not None else _run_by_dbt(settings, given, options, last_run.has_rules(inputs))
+    )
     history.put(
         "monitor_runs",
         started_at.date(),

@@ -152,7 +152,10 @@ class _PlanRun:
         else:
             for statement in step.before:
                 self._connection.execute(statement)
-            self._note(step.unique_id, {"table": self._table, "incremental": self._incremental, "test": self._test}[step.kind](step))
+            self._note(
+                step.unique_id,
+                {"table": self._table, "incremental": self._incremental, "test": self._test}[step.kind](step),
+            )
 
     def _note(self, unique_id: str, content: str | None) -> None:
         """Keep the content of a node; None is one that is not known, and so another one than before."""

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from dbt.adapters.factory import FACTORY
+from dbt.artifacts.schemas.run import RunExecutionResult
 from dbt.cli.main import dbtRunner
 
 from offdag.monitor.plan import Plan, Step, is_volatile
@@ -25,7 +26,16 @@ _QUERY_COMMENT = re.compile(r"^\s*/\*.*?\*/\s*", re.DOTALL)
 _READS_FILES = re.compile(r"(?i)\b(?:read_\w+|glob|\w+_scan)\s*\(")
 _MATERIALIZATIONS = ("seed", "view", "table", "incremental", "test", "ephemeral")
 # Credentials of dbt-duckdb that a plain connection does not apply.
-_CONNECTION = ("attach", "extensions", "config_options", "module_paths", "remote", "secrets", "use_credential_provider", "is_ducklake")
+_CONNECTION = (
+    "attach",
+    "extensions",
+    "config_options",
+    "module_paths",
+    "remote",
+    "secrets",
+    "use_credential_provider",
+    "is_ducklake",
+)
 _OWN_PLUGIN = "offdag.monitor.dbt_plugin"
 
 
@@ -62,9 +72,10 @@ def _plan(arguments: Sequence[str]) -> Plan:
 
     adapted = ["compile" if word == "build" else word for word in arguments if word not in _BUILD_ALONE]
     compiled = dbtRunner(callbacks=[keep_statement]).invoke(adapted)
-    if not compiled.success:
+    if not compiled.success or not isinstance(compiled.result, RunExecutionResult):
         raise NotPlannable("dbt compile failed")
-    credentials = FACTORY.adapters["duckdb"].config.credentials
+    adapter: Any = FACTORY.adapters["duckdb"]
+    credentials = adapter.config.credentials
     _check_connection(credentials)
     nodes = [result.node for result in compiled.result.results]
     return Plan(
@@ -85,7 +96,9 @@ def _check_connection(credentials: Any) -> None:
 def _history_tables(nodes: Sequence[Any]) -> dict[str, str]:
     """The sources of the history; others are read by a plan too, but it cannot find out whether they changed."""
     parents = {parent for node in nodes for parent in node.depends_on_nodes}
-    return {parent: parent.rpartition(".")[2] for parent in sorted(parents) if parent.startswith("source.monitor.history.")}
+    return {
+        parent: parent.rpartition(".")[2] for parent in sorted(parents) if parent.startswith("source.monitor.history.")
+    }
 
 
 def _step(node: Any, statements: Sequence[str]) -> Step:
