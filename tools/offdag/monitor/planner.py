@@ -75,6 +75,8 @@ def _plan(arguments: Sequence[str]) -> Plan:
     if not compiled.success or not isinstance(compiled.result, RunExecutionResult):
         raise NotPlannable("dbt compile failed")
     adapter: Any = FACTORY.adapters["duckdb"]
+    if adapter.config.on_run_start or adapter.config.on_run_end:
+        raise NotPlannable("dbt_project.yml has on-run-start or on-run-end")
     credentials = adapter.config.credentials
     _check_connection(credentials)
     nodes = [result.node for result in compiled.result.results]

@@ -1,8 +1,9 @@
 {#- Stand-ins for what only dbt or an adapter knows, so that sqlfluff renders the models without either. -#}
 {% macro env_var(name, default='') %}{{ default }}{% endmacro %}
-{% macro changed_run_dates(source_name, table_name) %}{% endmacro %}
+{% macro as_of() %}cast('2026-01-01' as timestamp){% endmacro %}
+{% macro changed_run_dates(source_name, table_name) %}(select cast(null as date) as run_date, cast(null as text) as run_date_version){% endmacro %}
+{% macro changed_run_dates_of(relation) %}(select cast(null as date) as run_date, cast(null as text) as run_date_version){% endmacro %}
 {% macro rows_of_run_dates(relation, run_dates) %}{{ relation }}{% endmacro %}
-{% macro run_date_versions_cte(run_dates) %}run_date_versions as (select cast(null as date) as run_date, cast(null as text) as run_date_version){% endmacro %}
 {% macro against_baseline(relation, column, series, order) %}(select *, 1 as prior_run_count, 1 as usual_value, 1 as usual_deviation from {{ relation }}){% endmacro %}
 {% macro percentile_within(column, share, partition_by) %}quantile_cont({{ column }}, {{ share }}) over (partition by {{ partition_by | join(', ') }}){% endmacro %}
 {% macro json_text(column, key) %}json_extract_string({{ column }}, '{{ key }}'){% endmacro %}
