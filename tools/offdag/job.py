@@ -139,12 +139,15 @@ def run_report(settings: Settings) -> None:
         UsageError: The file cannot be written.
     """
     from offdag.monitor.marts import open_marts
-    from offdag.report.page import ReportData, write_report
+    from offdag.report.contents import Contents
+    from offdag.report.files import write_report
 
     with open_marts(settings.monitor_database, settings.wait_as("report")) as marts:
-        data = ReportData.read(marts)
-    json_path = write_report(data, settings.report_path, settings.now, settings.monitor_database.parent)
-    _log.info("rendered %d rows into %s and %s", data.row_count, settings.report_path, json_path)
+        contents = Contents.read(marts)
+    for section, reason in contents.errors.items():
+        _log.warning("the section %s is left out: %s", section, reason)
+    page, data = write_report(contents, settings.report_path, settings.now, settings.monitor_database.parent)
+    _log.info("rendered %d rows into %s and %s", contents.row_count, page, data)
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,8 @@ class Settings:
         environment: Environment to record, such as prod; None to find it in the artifacts.
         monitor_project_dir: The dbt project that holds the rules.
         monitor_database: Its DuckDB file.
-        report_path: HTML file that ``report`` writes.
+        report_path: HTML file that ``report`` writes: a path, or an fsspec URL.
+        report_url: Where people open the report, for the links of messages; None without one.
         as_of: Naive UTC; None for now.
         lock_timeout: Longest wait for a locked database, in seconds.
         memory_limit: What DuckDB may take while the monitor is built, such as 300MB.
@@ -61,7 +62,8 @@ class Settings:
     environment: str | None
     monitor_project_dir: Path
     monitor_database: Path
-    report_path: Path
+    report_path: str
+    report_url: str | None
     as_of: datetime | None
     lock_timeout: float
     memory_limit: str
@@ -151,6 +153,7 @@ class Settings:
                 chosen("monitor_database", "OFFDAG_MONITOR_DATABASE", str(home / "monitor.duckdb")) or ""
             ),
             report_path=_checked_report(chosen("report_path", "OFFDAG_REPORT", str(home / "report.html")) or ""),
+            report_url=_checked_url(environ, "OFFDAG_REPORT_URL"),
             as_of=_parsed_instant(chosen("as_of", "OFFDAG_AS_OF")),
             lock_timeout=_parsed_seconds(chosen("lock_timeout", "OFFDAG_LOCK_TIMEOUT", "300") or ""),
             memory_limit=environ.get("OFFDAG_MEMORY_LIMIT") or "300MB",
@@ -231,15 +234,15 @@ def _is_url(text: str) -> bool:
         return False
 
 
-def _checked_report(text: str) -> Path:
-    path = Path(text)
-    if not path.name or path.suffix == ".json":
+def _checked_report(text: str) -> str:
+    name = text.rpartition("/")[2]
+    if not name or name.endswith(".json"):
         raise UsageError(
             "the report is an HTML file, and its data is written beside it as .json",
             f"--out / OFFDAG_REPORT = {text}",
             "offdag report --out report.html",
         )
-    return path
+    return text.removeprefix("file://")
 
 
 def _parsed_instant(text: str | None) -> datetime | None:

@@ -78,11 +78,18 @@ def incidents(settings: Settings, show_all: bool, fail_on: str, output: str) -> 
     return ExitCode.PROBLEMS if fail_on == "incidents" and open_rows else ExitCode.OK
 
 
-@verb("offdag report && open .offdag/report.html", "monitor_database", "lock_timeout")
-@click.option("--out", type=click.Path(path_type=Path), help="HTML file to write. [OFFDAG_REPORT; .offdag/report.html]")
-def report(settings: Settings, out: Path | None) -> int:
+@verb("offdag report --open", "monitor_database", "lock_timeout")
+@click.option("--out", help="HTML file to write: a path, or a URL such as s3://. [OFFDAG_REPORT; .offdag/report.html]")
+@click.option("--open", "is_opened", is_flag=True, help="Open it in the browser.")
+def report(settings: Settings, out: str | None, is_opened: bool) -> int:
     """Render the marts as one HTML file, with the same data as JSON next to it."""
+    import webbrowser
+
     from offdag.job import run_report
 
-    run_report(settings.reporting_to(str(out)) if out else settings)
+    settings = settings.reporting_to(out) if out else settings
+    run_report(settings)
+    if is_opened:
+        place = settings.report_path
+        webbrowser.open(place if "://" in place else Path(place).absolute().as_uri())
     return ExitCode.OK

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import duckdb
 import msgspec
@@ -36,21 +36,31 @@ class Marts:
             MonitorError: The monitor lacks the mart, or one of the struct's columns.
         """
         try:
-            cursor = self._connection.execute(f'select * from "{kind.mart}"')
-            columns = [column[0] for column in cursor.description or []]
-            found = [dict(zip(columns, values, strict=True)) for values in cursor.fetchall()]
-            return msgspec.convert(found, list[kind])  # type: ignore[valid-type]
-        except (duckdb.Error, msgspec.ValidationError) as error:
-            raise MonitorError(
-                f"the monitor's {kind.mart} does not fit this offdag: {str(error).splitlines()[0]}",
-                str(self._path),
-                "offdag monitor",
-            ) from error
+            return msgspec.convert(self.table(kind.mart), list[kind])  # type: ignore[valid-type]
+        except msgspec.ValidationError as error:
+            raise self._misfit(kind.mart, error) from error
 
-    def has(self, kind: type[MartRow]) -> bool:
+    def table(self, mart: str) -> list[dict[str, Any]]:
+        """All rows of a mart by column, for who shows them as they are; timestamps are naive UTC.
+
+        Raises:
+            MonitorError: The monitor lacks the mart.
+        """
+        try:
+            cursor = self._connection.execute(f'select * from "{mart}"')
+            columns = [column[0] for column in cursor.description or []]
+            return [dict(zip(columns, values, strict=True)) for values in cursor.fetchall()]
+        except duckdb.Error as error:
+            raise self._misfit(mart, error) from error
+
+    def has(self, mart: str) -> bool:
         """Whether the monitor has the mart: those about observed tables are built only where the table is observed."""
-        found = self._connection.execute("select 1 from duckdb_tables() where table_name = ?", [kind.mart]).fetchall()
+        found = self._connection.execute("select 1 from duckdb_tables() where table_name = ?", [mart]).fetchall()
         return bool(found)
+
+    def _misfit(self, mart: str, error: Exception) -> MonitorError:
+        what = f"the monitor's {mart} does not fit this offdag: {str(error).splitlines()[0]}"
+        return MonitorError(what, str(self._path), "offdag monitor")
 
     def monitor_run(self) -> MonitorRun:
         """The monitor run that made the marts.

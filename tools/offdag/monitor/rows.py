@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import datetime
 from typing import ClassVar
 
 import msgspec
@@ -196,24 +196,6 @@ class NodeRoute(MartRow, frozen=True, kw_only=True):
     is_off: bool
 
 
-class IncidentContext(MartRow, frozen=True, kw_only=True):
-    """What is known about one incident: whether it is muted, until when and why.
-
-    Attributes:
-        incident_id: Key of the incident.
-        is_muted: Whether it is muted now.
-        muted_until: Last day of the mute (UTC, inclusive). None unless muted.
-        mute_reason: Reason of the mute. None unless muted, or without a reason.
-    """
-
-    mart: ClassVar[str] = "fct_incident_context"
-
-    incident_id: str
-    is_muted: bool
-    muted_until: date | None
-    mute_reason: str | None
-
-
 class Invocation(MartRow, frozen=True, kw_only=True):
     """One dbt invocation, or one run of a command that left no results. Counts are of nodes and tests.
 
@@ -272,84 +254,6 @@ class Invocation(MartRow, frozen=True, kw_only=True):
     result_count: int
 
 
-class NodeExecution(MartRow, frozen=True, kw_only=True):
-    """One result of one node in one of the newest builds.
-
-    Attributes:
-        node_execution_id: Key of the row.
-        invocation_id: dbt's id of one command.
-        node_id: dbt's unique_id of the node.
-        resource_type: dbt's type of the node: model, test, seed, snapshot, source, exposure, unit_test, ...
-        outcome: success, failure, warning, skipped, no-op (nothing to run), reused (an earlier result), or unknown.
-        failure_count: Rows that a test returned; 0 if it passed, even with rows below its threshold.
-        execution_seconds: Seconds that dbt spent on the node. None if it did not run.
-        started_at: Start (naive UTC). None if dbt did not write it.
-        completed_at: End of execution (naive UTC). None for skipped nodes.
-        thread_id: dbt's thread name.
-        message: dbt's message. May contain data, so it is never shown in full.
-    """
-
-    mart: ClassVar[str] = "fct_newest_executions"
-
-    node_execution_id: str
-    invocation_id: str
-    node_id: str
-    resource_type: str
-    outcome: str
-    failure_count: int | None
-    execution_seconds: float | None
-    started_at: datetime | None
-    completed_at: datetime | None
-    thread_id: str | None
-    message: str | None
-
-
-class FailureImpact(MartRow, frozen=True, kw_only=True):
-    """What one failed execution took down.
-
-    Attributes:
-        node_execution_id: Key of the failed execution.
-        skipped_model_count: Models downstream that were skipped in the same run.
-        exposure_names: Exposures downstream with their owners, separated by commas. None without exposures.
-    """
-
-    mart: ClassVar[str] = "fct_failure_impact"
-
-    node_execution_id: str
-    skipped_model_count: int
-    exposure_names: str | None
-
-
-class SourceCheck(MartRow, frozen=True, kw_only=True):
-    """One freshness check of one source.
-
-    Attributes:
-        project: dbt project that was run; ``unknown`` if neither given nor found in the artifacts.
-        environment: Environment of the run, such as prod, as given to offdag; ``unknown`` if not given.
-        node_id: dbt's unique_id of the node.
-        freshness_status: dbt's status in lower case, such as pass, warn, error (stale) or runtime error (the query failed).
-        outcome: success, failure, warning, skipped, no-op (nothing to run), reused (an earlier result), or unknown.
-        is_empty: Whether the table had no rows.
-        age_seconds: Seconds from the last load to the check. None if the table is empty or the query failed.
-        warn_after_seconds: dbt's warn_after threshold in seconds. None without one.
-        error_after_seconds: dbt's error_after threshold in seconds. None without one.
-        observed_at: When freshness was checked, else the end of the command (naive UTC).
-    """
-
-    mart: ClassVar[str] = "fct_source_freshness"
-
-    project: str
-    environment: str
-    node_id: str
-    freshness_status: str | None
-    outcome: str
-    is_empty: bool
-    age_seconds: float | None
-    warn_after_seconds: int | None
-    error_after_seconds: int | None
-    observed_at: datetime
-
-
 class SeedFinding(MartRow, frozen=True, kw_only=True):
     """A value of a seed that nothing has.
 
@@ -366,29 +270,3 @@ class SeedFinding(MartRow, frozen=True, kw_only=True):
     column_name: str
     named_value: str
     is_error: bool
-
-
-class StockCount(MartRow, frozen=True, kw_only=True):
-    """One count of one product's stock.
-
-    Attributes:
-        product_id: Key of the product.
-        product_name: Name of the product.
-        counted_at: When the shop counted the stock (naive UTC).
-        inventory_count: Units in stock.
-        prior_inventory_count: Units at the previous count. None for a product's first count.
-        is_latest: Whether it is the product's newest count.
-        is_still_sold: Whether the product is in the latest observation of the snapshot.
-        last_observed_at: When the shop's snapshot was last observed (naive UTC).
-    """
-
-    mart: ClassVar[str] = "fct_stock_counts"
-
-    product_id: str
-    product_name: str
-    counted_at: datetime
-    inventory_count: int
-    prior_inventory_count: int | None
-    is_latest: bool
-    is_still_sold: bool
-    last_observed_at: datetime

@@ -2,191 +2,191 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
-import os
-from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import msgspec
+from offdag.report.contents import Contents, Rows
+from offdag.report.scripts import Scripts
 
-from offdag.errors import UsageError
-from offdag.monitor.marts import Marts
-from offdag.monitor.rows import (
-    FailureImpact,
-    Incident,
-    IncidentContext,
-    Invocation,
-    MonitorRun,
-    NodeExecution,
-    SourceCheck,
-    StockCount,
-)
-from offdag.report import charts
-from offdag.report.scripts import vega_scripts
+# In the order in which they run.
+_SCRIPTS = ("dom", "data", "page", "incidents", "lineage", "timeline", "runs", "trends", "nodes", "main")
+_HEALTH_ORDER = {"degraded": 0, "caution": 1, "unknown": 2, "healthy": 3}
+_SOURCE_ORDER = {"stale": 0, "unknown": 1, "late": 2, "fresh": 3}
+_STRIP_DAYS = 30
 
 
-@dataclass(frozen=True)
-class ReportData:
-    """The rows that the page shows.
-
-    Attributes:
-        monitor_run: The monitor run that made them.
-        incidents: Open and ended.
-        contexts: One per incident.
-        invocations: All dbt invocations.
-        executions: Of the newest builds.
-        impacts: One per failed execution.
-        source_checks: All freshness checks.
-        stock_counts: All counts of the shop's stock.
-    """
-
-    monitor_run: MonitorRun
-    incidents: list[Incident]
-    contexts: list[IncidentContext]
-    invocations: list[Invocation]
-    executions: list[NodeExecution]
-    impacts: list[FailureImpact]
-    source_checks: list[SourceCheck]
-    stock_counts: list[StockCount]
-
-    @classmethod
-    def read(cls, marts: Marts) -> ReportData:
-        """Read what the page shows.
-
-        Raises:
-            MonitorError: The monitor lacks a mart or a column.
-        """
-        return cls(
-            monitor_run=marts.monitor_run(),
-            incidents=marts.rows(Incident),
-            contexts=marts.rows(IncidentContext),
-            invocations=marts.rows(Invocation),
-            executions=marts.rows(NodeExecution),
-            impacts=marts.rows(FailureImpact),
-            source_checks=marts.rows(SourceCheck),
-            stock_counts=marts.rows(StockCount) if marts.has(StockCount) else [],
-        )
-
-    @property
-    def row_count(self) -> int:
-        return 1 + sum(len(rows) for rows in vars(self).values() if isinstance(rows, list))
-
-    def as_json(self, rendered_at: datetime) -> bytes:
-        """The data as a JSON document, rows by mart."""
-        rows = {found[0].mart: found for found in vars(self).values() if isinstance(found, list) and found}
-        document = {"rendered_at": rendered_at, MonitorRun.mart: [self.monitor_run], **rows}
-        return msgspec.json.format(msgspec.json.encode(document), indent=1)
-
-
-@dataclass(frozen=True)
-class Failure:
-    """One failed node of a newest build, with what it took down; None where that is unknown."""
-
-    execution: NodeExecution
-    impact: FailureImpact | None
-
-
-def write_report(data: ReportData, path: Path, now: datetime, cache: Path) -> Path:
-    """Render the page.
+def render_page(contents: Contents, now: datetime, cache: Path, is_served: bool = False) -> str:
+    """The page as HTML.
 
     Args:
-        data: What to show.
-        path: HTML file to write.
+        contents: What to show.
         now: Shown as the time of rendering, naive UTC.
         cache: Folder for what the next report needs again.
-
-    Returns:
-        The JSON file beside it, with the same data.
-
-    Raises:
-        UsageError: A file cannot be written.
+        is_served: Whether ``offdag serve`` answers for newer data; otherwise the page may not use the network.
     """
-    from jinja2 import Environment
+    from jinja2 import Environment, PackageLoader, StrictUndefined
 
-    charted = {"runs": charts.runs_over_time(data.invocations), "stock": charts.stock(data.stock_counts)}
-    newest = newest_builds(data.invocations)
-    if newest:
-        charted["timeline"] = charts.timeline(data.executions, newest[0].run_id)
-    specs = {name: chart.to_dict() for name, chart in charted.items() if chart is not None}
-    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    environment.filters["minute"] = lambda instant: f"{instant:%Y-%m-%d %H:%M}" if instant else "unknown"
-    environment.filters["age"] = _age
-    template = environment.from_string(
-        resources.files("offdag.report").joinpath("page.html.j2").read_text(encoding="utf-8")
+    environment = Environment(
+        loader=PackageLoader("offdag.report", "template"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
     )
-    page = template.render(
+    environment.filters.update(iso=_iso, minute=_minute, age=_age, web_url=_web_url)
+    environment.globals["plural"] = lambda number, one, many: f"{number} {one if number == 1 else many}"
+    environment.globals["ages"] = lambda since: _age((contents.as_of - since).total_seconds())
+    has_charts = any(contents.rows(mart) for mart in ("report_jobs", "fct_stock_counts"))
+    vega = Scripts.cached(cache) if has_charts else Scripts("", {})
+    style = _text("style.css")
+    # In a function, so that its names do not meet those of Vega's script.
+    script = "(() => {\n" + "\n".join(_text(f"{name}.js") for name in _SCRIPTS) + "\n})();"
+    return environment.get_template("page.html.j2").render(
+        policy=_policy([style], [vega.bundle, script] if has_charts else [script], is_served),
+        style=style,
+        script=script,
+        vega=vega.bundle,
+        charts=_inline(vega.charts),
+        data=_inline(contents.packed(now)),
+        is_served=is_served,
         now=now,
-        as_of=data.monitor_run.as_of,
-        without_results=[run for run in newest if not run.result_count],
-        incidents=sorted(data.incidents, key=lambda i: (not i.is_open, -i.started_at.timestamp())),
-        contexts={context.incident_id: context for context in data.contexts},
-        newest_builds=newest,
-        failures=_failures(data, newest),
-        source_checks=latest_checks(data.source_checks),
-        stock=[count for count in data.stock_counts if count.is_latest and count.is_still_sold],
-        specs={name: _inline(spec) for name, spec in specs.items()},
-        vega=vega_scripts(charts.VEGA_LITE, cache) if specs else "",
+        as_of=contents.as_of,
+        errors=contents.errors,
+        places=_places(contents),
+        strips=_strips(contents.rows("report_observations")),
+        deliveries=_grouped(contents.rows("report_deliveries"), "incident_id"),
+        incidents=sorted(
+            contents.rows("report_incidents"),
+            key=lambda row: (
+                row["incident_status"] != "open",
+                row["severity"] != "error",
+                -row["started_at"].timestamp(),
+            ),
+        ),
+        exposures=sorted(
+            contents.rows("fct_exposure_health"), key=lambda row: (_HEALTH_ORDER[row["health"]], row["node_name"] or "")
+        ),
+        sources=sorted(
+            contents.rows("fct_source_states"), key=lambda row: (_SOURCE_ORDER[row["source_state"]], row["node_id"])
+        ),
+        deadlines=contents.rows("fct_deadlines"),
     )
-    json_path = path.with_suffix(".json")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _replace(path, page.encode())
-        _replace(json_path, data.as_json(now))
-    except OSError as error:
-        raise UsageError(
-            f"the report cannot be written: {error.strerror}", str(path), "offdag report --out report.html"
-        ) from error
-    return json_path
 
 
-def newest_builds(invocations: list[Invocation]) -> list[Invocation]:
-    """The newest build of each project and environment, the newest first."""
-    newest: dict[tuple[str, str], Invocation] = {}
-    for run in sorted((r for r in invocations if r.is_build), key=lambda r: (r.ended_at, r.run_id)):
-        newest[run.project, run.environment] = run
-    return sorted(newest.values(), key=lambda r: r.ended_at, reverse=True)
+def _places(contents: Contents) -> list[dict[str, Any]]:
+    """Each project and environment with what its first screen shows: those that alert first, of these the worst first."""
+    jobs = {(row["project"], row["environment"], row["job_key"]): row for row in contents.rows("report_jobs")}
+    places = []
+    for row in contents.rows("fct_environment_health"):
+        key = (row["project"], row["environment"])
+        mine = {
+            name: [r for r in contents.rows(mart) if (r["project"], r["environment"]) == key]
+            for name, mart in (
+                ("incidents", "report_incidents"),
+                ("deadlines", "fct_deadlines"),
+                ("days", "report_days"),
+                ("gaps", "fct_run_gaps"),
+            )
+        }
+        is_open = [r for r in mine["incidents"] if r["incident_status"] == "open"]
+        is_open.sort(key=lambda r: (r["is_muted"], r["severity"] != "error", r["started_at"]))
+        places.append(
+            {
+                **row,
+                "key": f"{row['project']}/{row['environment']}",
+                "job": jobs.get((*key, row["last_job_key"])),
+                "open": is_open,
+                "next_due_at": min((r["due_at"] for r in mine["deadlines"] if r["due_at"]), default=None),
+                "days": _days(mine["days"], mine["gaps"], contents.as_of),
+            }
+        )
+    return sorted(
+        places,
+        key=lambda p: (
+            not p["is_alerting"],
+            _HEALTH_ORDER[p["health"]],
+            -(p["last_build_at"] or datetime.min).toordinal(),
+        ),
+    )
 
 
-def latest_checks(checks: list[SourceCheck]) -> list[SourceCheck]:
-    """The newest check of each source, the worst first."""
-    newest: dict[tuple[str, str, str], SourceCheck] = {}
-    for check in sorted(checks, key=lambda c: c.observed_at):
-        newest[check.project, check.environment, check.node_id] = check
-    order = {"failure": 0, "warning": 1, "unknown": 2, "success": 3}
-    return sorted(newest.values(), key=lambda c: (order.get(c.outcome, 2), c.node_id))
+def _days(days: Rows, gaps: Rows, as_of: datetime) -> list[dict[str, Any]]:
+    """The last 30 days with their builds, and whether one was missing on them."""
+    builds = {row["build_date"]: row for row in days}
+    found = []
+    for back in reversed(range(_STRIP_DAYS)):
+        day = (as_of - timedelta(days=back)).date()
+        is_missing = any(
+            gap["due_at"].date() <= day <= (gap["next_build_at"] or as_of).date() and gap["due_at"] <= as_of
+            for gap in gaps
+        )
+        found.append({"date": day, "builds": builds.get(day), "is_missing": is_missing})
+    return found
 
 
-def _failures(data: ReportData, newest: list[Invocation]) -> list[Failure]:
-    """What failed in the newest builds, with what it took down."""
-    impacts = {impact.node_execution_id: impact for impact in data.impacts}
-    runs = {run.run_id for run in newest}
-    return [
-        Failure(execution, impacts.get(execution.node_execution_id))
-        for execution in data.executions
-        if execution.invocation_id in runs and execution.outcome == "failure"
-    ]
+def _strips(observations: Rows) -> dict[str, Rows]:
+    """The observations of each signal, the oldest first."""
+    strips = _grouped(observations, "signal_key")
+    return {key: sorted(rows, key=lambda row: -row["newest_number"]) for key, rows in strips.items()}
 
 
-def _replace(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all: a reader may have it open."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_bytes(content)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+def _grouped(rows: Rows, column: str) -> dict[str, Rows]:
+    groups: dict[str, Rows] = {}
+    for row in rows:
+        groups.setdefault(row[column], []).append(row)
+    return groups
 
 
-def _inline(spec: dict[str, Any]) -> str:
-    """A chart as JSON that cannot end its script element."""
-    return json.dumps(spec, default=str).replace("</", "<\\/").replace("<!--", "<\\!--")
+def _text(name: str) -> str:
+    return resources.files("offdag.report").joinpath("template", name).read_text(encoding="utf-8")
+
+
+def _policy(styles: list[str], scripts: list[str], is_served: bool) -> str:
+    """What the page may do: run its own scripts and styles, and nothing else."""
+
+    def hashes(texts: list[str]) -> str:
+        digests = (base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in texts)
+        return " ".join(f"'sha256-{digest}'" for digest in digests)
+
+    network = "connect-src 'self'; " if is_served else ""
+    return (
+        f"default-src 'none'; script-src {hashes(scripts)}; style-src {hashes(styles)}; style-src-attr 'unsafe-inline'; "
+        f"{network}img-src data:; base-uri 'none'; form-action 'none'"
+    )
+
+
+def _inline(document: Any) -> str:
+    """JSON that cannot end its script element."""
+    return json.dumps(document, separators=(",", ":"), ensure_ascii=False).replace("<", "\\u003c")
+
+
+def _iso(instant: datetime) -> str:
+    return f"{instant:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _minute(instant: datetime) -> str:
+    return f"{instant:%Y-%m-%d %H:%M} UTC"
 
 
 def _age(seconds: float | None) -> str:
+    """A length of time in one or two units: 45 s, 12 min, 3 h 20 min, 4 days."""
     if seconds is None:
         return "unknown"
-    hours = seconds / 3600
-    return f"{seconds / 60:.0f} min" if hours < 1 else f"{hours:.1f} h" if hours < 48 else f"{hours / 24:.1f} days"
+    if seconds < 60:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    if minutes < 48 * 60:
+        return f"{minutes // 60} h" + (f" {minutes % 60} min" if minutes % 60 else "")
+    return f"{round(minutes / 1440)} days"
+
+
+def _web_url(text: str | None) -> str | None:
+    """A link that artifacts may set, only if it opens a web page."""
+    return text if text and text.startswith(("https://", "http://")) else None

@@ -1,32 +1,54 @@
-"""Vega's scripts as one text. Bundling them starts a JavaScript engine, so the bundle is kept."""
+"""Vega's scripts and the report's charts. Making them starts a JavaScript engine and imports Altair, so both are kept."""
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
+from dataclasses import dataclass
+from importlib import resources
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
+
+import msgspec
 
 
-def vega_scripts(vega_lite: str, folder: Path) -> str:
-    """Vega, Vega-Lite and vegaEmbed, as vl-convert bundles them.
+@dataclass(frozen=True)
+class Scripts:
+    """What the page needs to draw its charts.
 
-    Args:
-        vega_lite: Version such as 5.20.
-        folder: Where the bundle is kept; if it cannot be written, each call bundles again.
+    Attributes:
+        bundle: Vega, Vega-Lite and vegaEmbed as one script.
+        charts: Vega-Lite documents by name, without data.
     """
-    kept = folder / f".vega-lite-{vega_lite}-vl-convert-{version('vl-convert-python')}.js"
-    try:
-        return kept.read_text(encoding="utf-8")
-    except OSError:
-        pass
-    import vl_convert
 
-    text: str = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", vega_lite)
-    with contextlib.suppress(OSError):
-        folder.mkdir(parents=True, exist_ok=True)
-        # Whole or not at all: other processes may render at the same time.
-        temporary = kept.with_name(f"{kept.name}.{os.getpid()}.tmp")
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(kept)
-    return text
+    bundle: str
+    charts: dict[str, Any]
+
+    @classmethod
+    def cached(cls, folder: Path) -> Scripts:
+        """Read them from a folder, or make them and keep them there; if it cannot be written, each call makes them again."""
+        source = resources.files("offdag.report").joinpath("charts.py").read_bytes()
+        made_by = f"{version('altair')} {version('vl-convert-python')}".encode()
+        kept = folder / f".report-scripts-{hashlib.sha256(source + made_by).hexdigest()[:16]}.json"
+        with contextlib.suppress(OSError, msgspec.DecodeError):
+            return msgspec.json.decode(kept.read_bytes(), type=cls)
+        scripts = cls._made()
+        with contextlib.suppress(OSError):
+            folder.mkdir(parents=True, exist_ok=True)
+            # Whole or not at all: other processes may render at the same time.
+            temporary = kept.with_name(f"{kept.name}.{os.getpid()}.tmp")
+            temporary.write_bytes(msgspec.json.encode(scripts))
+            temporary.replace(kept)
+        return scripts
+
+    @classmethod
+    def _made(cls) -> Scripts:
+        import vl_convert
+
+        from offdag.report.charts import chart_specs
+
+        # The newest Vega-Lite is the one for the Vega that is bundled with it.
+        newest = vl_convert.get_vegalite_versions()[-1]
+        return cls(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;", newest), chart_specs())

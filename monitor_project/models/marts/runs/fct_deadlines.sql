@@ -1,0 +1,86 @@
+-- The next deadline of each cadence, and how many it kept lately. At risk: a build of the usual length that began now would end too late.
+with
+
+expectations as (
+
+    select
+        *,
+        row_number() over (
+            partition by project, environment, command, selection
+            order by due_at desc, run_expectation_id
+        ) as newest_number
+    from {{ ref('int_run_expectations') }}
+
+),
+
+counted as (
+
+    select
+        project,
+        environment,
+        command,
+        selection,
+        sum(case when next_build_at <= due_at then 1 else 0 end) as kept_count,
+        sum(case when due_at < coalesce(next_build_at, {{ as_of() }}) then 1 else 0 end) as late_count
+    from expectations
+    where
+        due_at > {{ dbt.dateadd('day', '-' ~ var('slo_days'), as_of()) }}
+        and due_at <= {{ as_of() }}
+    group by project, environment, command, selection
+
+),
+
+newest as (
+
+    select * from expectations
+    where newest_number = 1
+
+),
+
+final as (
+
+    select
+        {{ surrogate_key(['cadences.project', 'cadences.environment', 'cadences.command', 'cadences.selection']) }} as deadline_id,
+        cadences.project,
+        cadences.environment,
+        cadences.command,
+        cadences.selection,
+        cadences.every_hours,
+        newest.last_build_at,
+        newest.due_at,
+        jobs.usual_seconds,
+        case
+            when newest.due_at is null then 'unknown'
+            when newest.due_at < {{ as_of() }} then 'late'
+            when {{ add_seconds(as_of(), 'coalesce(jobs.usual_seconds, 0)') }} > newest.due_at then 'at risk'
+            else 'on time'
+        end as deadline_status,
+        cast(coalesce(counted.kept_count, 0) as bigint) as kept_count,
+        cast(coalesce(counted.late_count, 0) as bigint) as late_count
+    from {{ ref('run_cadences') }} as cadences
+    left join newest
+        on
+            cadences.project = newest.project
+            and cadences.environment = newest.environment
+            and coalesce(cadences.command, '') = coalesce(newest.command, '')
+            and coalesce(cadences.selection, '') = coalesce(newest.selection, '')
+    left join counted
+        on
+            cadences.project = counted.project
+            and cadences.environment = counted.environment
+            and coalesce(cadences.command, '') = coalesce(counted.command, '')
+            and coalesce(cadences.selection, '') = coalesce(counted.selection, '')
+    left join {{ ref('fct_job_invocations') }} as job_invocations
+        on
+            newest.project = job_invocations.project
+            and newest.environment = job_invocations.environment
+            and newest.last_run_id = job_invocations.run_id
+    left join {{ ref('fct_jobs') }} as jobs
+        on
+            job_invocations.project = jobs.project
+            and job_invocations.environment = jobs.environment
+            and job_invocations.job_key = jobs.job_key
+
+)
+
+select * from final
