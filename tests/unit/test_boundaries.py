@@ -20,7 +20,7 @@ MODULES = sorted(p.relative_to(PACKAGE).as_posix() for p in PACKAGE.rglob("*.py"
 ORDER = [
     "errors",
     "extras", "clock", "environment", "origin", "duckdb_files", "settings", "artifacts", "history", "dbt", "collect", "monitor",
-    "notify", "report", "review", "export", "doctor", "job", "cli",
+    "notify", "report", "review", "export", "doctor", "job", "serve", "cli",
 ]  # fmt: skip
 # Distribution names that differ from the imported ones.
 DISTRIBUTIONS = {
@@ -59,7 +59,7 @@ def package(module: str) -> str:
         ("dbt_artifacts_parser", ["artifacts/models.py"]),
         ("pydantic", ["artifacts/models.py"]),
         ("pyarrow.parquet", ["history/history.py"]),
-        ("fsspec", ["history/store.py", "collect/places.py", "monitor/plan.py"]),
+        ("fsspec", ["history/store.py", "collect/places.py", "monitor/plan.py", "report/files.py"]),
         ("sqlmesh", ["dbt/profile_adapter.py", "review/", "export/"]),
         ("filelock", ["dbt/process.py", "job.py"]),
         ("altair", ["report/charts.py"]),

@@ -14,7 +14,7 @@ _EXTRA_OF = {
     "sqlglot": "monitor",
     "urllib3": "monitor",
     "altair": "report",
-    "pandas": "report",
+    "pandas": "review",
     "vl_convert": "report",
     "junitparser": "review",
     "sqlmesh": "review",
@@ -24,7 +24,7 @@ _EXTRA_OF = {
     "adlfs": "azure",
 }
 # Verbs that need more than the monitor.
-_EXTRA_OF_VERB = {"report": "report", "ci": "review", "diff": "review", "load": "postgres"}
+_EXTRA_OF_VERB = {"report": "report", "serve": "report", "ci": "review", "diff": "review", "load": "postgres"}
 # fsspec's scheme of a URL, where its library is optional.
 _EXTRA_OF_SCHEME = {
     "s3": "s3",

@@ -101,7 +101,7 @@ def run_notify(settings: Settings, show: Callable[[str], None], is_json: bool = 
     history = History(settings.history)
     is_complete = True
     for sink in sinks_for(settings, show, is_json):
-        outcome = Delivery(history, sink).deliver(due)
+        outcome = Delivery(history, sink, report_url=settings.report_url).deliver(due)
         for failure in outcome.failures:
             _log.error("%s", failure)
         _log.info(
@@ -128,7 +128,10 @@ def preview_notifications(settings: Settings) -> list[tuple[str, list[Payload]]]
 
     due = _due(settings, is_preview=True)
     history = History.open_existing(settings.history)
-    return [(sink.name, Delivery(history, sink).preview(due)) for sink in sinks_for(settings, lambda _: None)]
+    return [
+        (sink.name, Delivery(history, sink, report_url=settings.report_url).preview(due))
+        for sink in sinks_for(settings, lambda _: None)
+    ]
 
 
 def run_report(settings: Settings) -> None:

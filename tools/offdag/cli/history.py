@@ -8,10 +8,11 @@ import sys
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import click
 
-from offdag.cli.output import FORMAT, print_rows, printable
+from offdag.cli.output import FORMAT, age, print_rows, printable, sparkline
 from offdag.cli.verb import PROJECT_DIR, TARGET, verb
 from offdag.clock import utc_now
 from offdag.errors import ExitCode, HistoryError, UsageError
@@ -38,18 +39,10 @@ def runs(settings: Settings, limit: int, with_log: bool, output: str) -> int:
     # A command without an end runs on, or its collector was killed with it.
     started = {row["job_run_id"]: {**row, "log_tail": None} for row in history.read("job_starts").to_pylist()}
     rows = sorted({**started, **ended}.values(), key=lambda row: row["started_at"], reverse=True)
-    columns = [
-        "started_at",
-        "ended_at",
-        "project",
-        "environment",
-        "command",
-        "exit_code",
-        "signal",
-        "has_results",
-        "error_line",
-    ]
-    print_rows(rows[:limit], columns, output, "offdag run was not used yet")
+    shown = rows[:limit]
+    if output != "json":
+        shown = [{**row, **_summary(row, rows)} for row in shown]
+    print_rows(shown, ["started", "end", "took", "before", "what"], output, "offdag run was not used yet", width=80)
     # JSON has the log of each.
     if with_log and output != "json":
         logged = next((row for row in rows if row["log_tail"]), None)
@@ -58,6 +51,28 @@ def runs(settings: Settings, limit: int, with_log: bool, output: str) -> int:
         click.echo(printable(logged["log_tail"], keep="\n") if logged else "no run without results has a log")
     _log.info("%d of %d runs shown", min(limit, len(rows)), len(rows))
     return ExitCode.OK
+
+
+def _summary(row: dict[str, Any], rows: list[dict[str, Any]]) -> dict[str, str]:
+    """What one line of ``offdag runs`` shows, with the lengths of the newest runs of the same command up to this one."""
+    same = ("project", "environment", "command")
+    alike = [r for r in rows if all(r[c] == row[c] for c in same) and r["started_at"] <= row["started_at"]][:8]
+    lengths = [_seconds(r) for r in reversed(alike)]
+    has_ended = row.get("ended_at") is not None
+    end = row["signal"] or f"exit {row['exit_code']}" if has_ended else "no end"
+    what = f"{row['command']}\n{row['project'] or 'unknown'} ({row['environment']})"
+    return {
+        "started": f"{row['started_at']:%Y-%m-%d %H:%M}",
+        "end": end + ("" if not has_ended or row["has_results"] else ", no results"),
+        "took": age(_seconds(row)),
+        "before": sparkline(lengths),
+        "what": what + (f"\n{row['error_line']}" if row.get("error_line") else ""),
+    }
+
+
+def _seconds(row: dict[str, Any]) -> float | None:
+    ended_at = row.get("ended_at")
+    return (ended_at - row["started_at"]).total_seconds() if ended_at else None
 
 
 @verb("offdag verdicts --format json", "history")

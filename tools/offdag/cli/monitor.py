@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import Any
 
 import click
 import msgspec
 
-from offdag.cli.output import FORMAT, print_rows
+from offdag.cli.output import FORMAT, age, print_rows, sparkline
 from offdag.cli.verb import verb
 from offdag.errors import ExitCode
 from offdag.settings import Settings
@@ -52,22 +53,23 @@ def incidents(settings: Settings, show_all: bool, fail_on: str, output: str) -> 
 
     with open_marts(settings.monitor_database, settings.wait_as("incidents")) as marts:
         rows, as_of, coverage = marts.rows(Incident), marts.monitor_run().as_of, Coverage.of(marts)
+        observations = marts.observations()
     open_rows = [row for row in rows if row.is_open]
     shown = sorted(rows if show_all else open_rows, key=lambda row: row.started_at, reverse=True)
     # The key is as long as `offdag mute` needs it.
-    listed = [{"key": row.signal_key[:8], **msgspec.structs.asdict(row)} for row in shown]
-    columns = [
-        "key",
-        "incident_status",
-        "severity",
-        "project",
-        "environment",
-        "title",
-        "detail",
-        "started_at",
-        "ended_at",
+    listed = [
+        {
+            "key": row.signal_key[:8],
+            **msgspec.structs.asdict(row),
+            "state": row.severity if row.is_open else row.incident_status,
+            "what": "\n".join(filter(None, (row.title, row.detail, f"{row.project} ({row.environment})"))),
+            "newest": sparkline([_badness(seen) for seen in observations.get(row.signal_key, [])[-10:]]),
+            "for": age(((row.ended_at or as_of) - row.started_at).total_seconds()),
+        }
+        for row in shown
     ]
-    print_rows(listed, columns, output, "no incidents are open")
+    columns = ["key", "state", "for", "newest", "what"]
+    print_rows(listed, columns, output, "no incidents are open", width=80)
     _log.info(
         "incidents: %d open, %d ended, as of %s UTC; %s",
         len(open_rows),
@@ -76,6 +78,13 @@ def incidents(settings: Settings, show_all: bool, fail_on: str, output: str) -> 
         coverage,
     )
     return ExitCode.PROBLEMS if fail_on == "incidents" and open_rows else ExitCode.OK
+
+
+def _badness(observation: dict[str, Any]) -> float | None:
+    """How high an observation stands in a sparkline; None where what was watched was removed."""
+    if observation["is_bad"] is None:
+        return None
+    return 0 if not observation["is_bad"] else 1 if observation["severity"] == "error" else 0.6
 
 
 @verb("offdag report --open", "monitor_database", "lock_timeout")
@@ -92,4 +101,32 @@ def report(settings: Settings, out: str | None, is_opened: bool) -> int:
     if is_opened:
         place = settings.report_path
         webbrowser.open(place if "://" in place else Path(place).absolute().as_uri())
+    return ExitCode.OK
+
+
+@verb("offdag serve --open", "history", "monitor_project_dir", "monitor_database", "lock_timeout")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=8580, show_default=True, help="Port; 0 for any free one."
+)
+@click.option(
+    "--every",
+    "seconds",
+    type=click.FloatRange(0.1),
+    default=5,
+    show_default=True,
+    help="Seconds between two checks for new data.",
+)
+@click.option("--open", "is_opened", is_flag=True, help="Open it in the browser.")
+def serve(settings: Settings, port: int, seconds: float, is_opened: bool) -> int:
+    """Serve the report on 127.0.0.1, drawn again when the history or the marts change."""
+    import threading
+    import webbrowser
+
+    from offdag.serve import serve as serve_report
+
+    stop = threading.Event()
+    try:
+        serve_report(settings, port, seconds, stop, webbrowser.open if is_opened else None)
+    except KeyboardInterrupt:
+        stop.set()
     return ExitCode.OK

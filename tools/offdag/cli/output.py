@@ -37,7 +37,9 @@ def log_to_stderr() -> logging.Logger:
     return logging.getLogger("offdag.cli")
 
 
-def print_rows(rows: Sequence[Mapping[str, Any]], columns: Iterable[str], output: str, empty: str) -> None:
+def print_rows(
+    rows: Sequence[Mapping[str, Any]], columns: Iterable[str], output: str, empty: str, width: int = 160
+) -> None:
     """Rows on stdout, as a table of some columns or as JSON with all; ``empty`` where a table would have no rows."""
     if output == "json":
         click.echo(json.dumps(list(rows), default=str, indent=2))
@@ -45,15 +47,40 @@ def print_rows(rows: Sequence[Mapping[str, Any]], columns: Iterable[str], output
     if not rows:
         click.echo(empty)
         return
+    from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     listed = list(columns)
-    table = Table(*[column.replace("_", " ") for column in listed])
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for column in listed:
+        table.add_column(column.replace("_", " "), overflow="fold")
     for row in rows:
         table.add_row(*[Text(_cell(row.get(column))) for column in listed])
-    Console(width=None if sys.stdout.isatty() else 160).print(table)
+    # Most terminals, and what people paste into messages, have 80 columns.
+    Console(width=None if sys.stdout.isatty() else width).print(table)
+
+
+def sparkline(values: Sequence[float | None]) -> str:
+    """Numbers as bars of eight heights, in digits where stdout cannot encode them; a point where there is none."""
+    bars = "▁▂▃▄▅▆▇█"
+    try:
+        bars.encode(sys.stdout.encoding or "ascii")
+    except UnicodeEncodeError:
+        bars = "01234567"
+    highest = max((value for value in values if value), default=0)
+    return "".join("." if value is None else bars[round(7 * value / highest) if highest else 0] for value in values)
+
+
+def age(seconds: float | None) -> str:
+    """A length of time in one unit."""
+    if seconds is None:
+        return ""
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s"
 
 
 def printable(text: str, keep: str = "") -> str:
@@ -62,6 +89,6 @@ def printable(text: str, keep: str = "") -> str:
 
 
 def _cell(value: Any) -> str:
-    return printable(
-        "" if value is None else f"{value:%Y-%m-%d %H:%M:%S}" if isinstance(value, datetime) else str(value)
-    )
+    text = "" if value is None else f"{value:%Y-%m-%d %H:%M:%S}" if isinstance(value, datetime) else str(value)
+    # A cell may have several lines: they stay in their column.
+    return printable(text, keep="\n")

@@ -53,6 +53,17 @@ class Marts:
         except duckdb.Error as error:
             raise self._misfit(mart, error) from error
 
+    def observations(self) -> dict[str, list[dict[str, Any]]]:
+        """The newest observations of each signal that has an incident, the oldest first.
+
+        Raises:
+            MonitorError: The monitor lacks them.
+        """
+        found: dict[str, list[dict[str, Any]]] = {}
+        for row in sorted(self.table("report_observations"), key=lambda row: -row["newest_number"]):
+            found.setdefault(row["signal_key"], []).append(row)
+        return found
+
     def has(self, mart: str) -> bool:
         """Whether the monitor has the mart: those about observed tables are built only where the table is observed."""
         found = self._connection.execute("select 1 from duckdb_tables() where table_name = ?", [mart]).fetchall()

@@ -61,6 +61,7 @@ class DueNotification(MartRow, frozen=True, kw_only=True):
         mention: Slack user or group id to mention. None for no mention.
         project: dbt project that was run; ``unknown`` if neither given nor found in the artifacts.
         environment: Environment of the run, such as prod, as given to offdag; ``unknown`` if not given.
+        incident_id: Key of the incident. Empty in intents of an earlier version.
         signal_key: Key of what a signal watches: its kind, and one node, product or environment.
         kind: Kind of the signal.
         severity: error or warning.
@@ -96,6 +97,7 @@ class DueNotification(MartRow, frozen=True, kw_only=True):
     mention: str | None
     project: str
     environment: str
+    incident_id: str = ""
     signal_key: str
     kind: str
     severity: str

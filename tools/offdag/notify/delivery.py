@@ -63,13 +63,20 @@ class Delivery:
         sink: Gets the messages.
         clock: Returns the current time.
         pause: Waits for some seconds.
+        report_url: Where people open the report; None for messages without links to it.
     """
 
     def __init__(
-        self, history: History, sink: Sink, clock: Clock = utc_now, pause: Callable[[float], None] = time.sleep
+        self,
+        history: History,
+        sink: Sink,
+        clock: Clock = utc_now,
+        pause: Callable[[float], None] = time.sleep,
+        report_url: str | None = None,
     ) -> None:
         self._outbox = Outbox(history, sink.name)
-        self._threads = Threads(self._outbox, sink, clock)
+        self._threads = Threads(self._outbox, sink, clock, report_url)
+        self._report_url = report_url
         self._sink = sink
         self._clock = clock
         self._pause = pause
@@ -118,7 +125,7 @@ class Delivery:
             answers = row.event != "opened" and self._sink.has_threads and row.notification_id not in threadless
             threads.setdefault((channel, ts) if answers and channel and ts else None, []).append(row)
         return [
-            (group, build_message(group), PostedMessage(*key) if key else None)
+            (group, build_message(group, self._report_url), PostedMessage(*key) if key else None)
             for key, group in sorted(threads.items(), key=lambda item: item[0] or ("", ""))
         ]
 

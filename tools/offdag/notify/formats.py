@@ -63,6 +63,7 @@ def document(message: Message) -> dict[str, Any]:
                 "title": _printable(problem.title),
                 "facts": {label.lower(): _printable(text) for label, text in problem.facts},
                 "signal_keys": list(problem.signal_keys),
+                **({"report": problem.link} if problem.link else {}),
             }
             for problem in message.problems
         ],
@@ -75,6 +76,7 @@ def plain_text(message: Message) -> str:
     for problem in message.problems[:MOST_PROBLEMS]:
         shown.append(f"  {problem.state}  {_printable(problem.title)}")
         shown += [f"      {label}: {_printable(text)}" for label, text in problem.facts]
+        shown += [f"      Report: {problem.link}"] if problem.link else []
     hidden = len(message.problems) - MOST_PROBLEMS
     return "\n".join(shown + ([f"  {_hidden(hidden, 'offdag incidents')}"] if hidden > 0 else []))
 
@@ -95,7 +97,14 @@ def escape(text: str) -> str:
 
 def _headline(problem: Problem, is_mentioned: bool = True) -> str:
     mention = f" {_mention(problem.mention)}" if problem.mention and is_mentioned else ""
-    return f"*{problem.state}*  {escape(problem.title)}{mention}"
+    title = escape(problem.title)
+    shown = f"<{_link_target(problem.link)}|{title}>" if problem.link else title
+    return f"*{problem.state}*  {shown}{mention}"
+
+
+def _link_target(url: str) -> str:
+    """A URL that cannot end its link."""
+    return url.replace("&", "&amp;").replace("<", "%3C").replace(">", "%3E").replace("|", "%7C")
 
 
 def _mention(text: str) -> str:

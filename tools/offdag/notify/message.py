@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -64,6 +64,7 @@ class Problem:
         facts: Label and text, in order; empty ones are left out.
         mention: Slack user or group id; None for no mention.
         signal_keys: The signals in it; several where they share one cause.
+        link: Its incident in the report; None where no report has an address.
     """
 
     state: str
@@ -72,6 +73,7 @@ class Problem:
     facts: tuple[tuple[str, str], ...]
     mention: str | None
     signal_keys: tuple[str, ...]
+    link: str | None = None
 
 
 @dataclass(frozen=True)
@@ -89,15 +91,31 @@ class Message:
     is_reminder: bool = False
 
 
-def build_message(rows: Sequence[DueNotification]) -> Message:
-    """The message for some rows of ``fct_notifications_due``, at least one. Those that share a ``storm_cause`` are one problem."""
+def build_message(rows: Sequence[DueNotification], report_url: str | None = None) -> Message:
+    """The message for some rows of ``fct_notifications_due``, at least one. Those that share a ``storm_cause`` are one problem.
+
+    Args:
+        rows: Of one channel.
+        report_url: Where people open the report; None for messages without links to it.
+    """
     ordered = sorted(rows, key=_urgency)
     groups: dict[tuple[Any, ...], list[DueNotification]] = {}
     for row in ordered:
         place = (row.storm_cause, row.project, row.environment, _state(row))
         groups.setdefault(place if row.storm_cause else (row.notification_id,), []).append(row)
-    problems = tuple(_problem(group[0]) if len(group) == 1 else _storm(group) for group in groups.values())
+    problems = tuple(
+        replace(_problem(group[0]) if len(group) == 1 else _storm(group), link=_report_link(group, report_url))
+        for group in groups.values()
+    )
     return Message(_heading(ordered, problems), problems, all(row.event == "reminder" for row in rows))
+
+
+def _report_link(group: Sequence[DueNotification], report_url: str | None) -> str | None:
+    """The incident's place in the report; for several, the list of all."""
+    if report_url is None:
+        return None
+    anchor = f"incident-{group[0].incident_id}" if len(group) == 1 and group[0].incident_id else "incidents"
+    return f"{report_url.partition('#')[0]}#{anchor}"
 
 
 def _urgency(row: DueNotification) -> tuple[Any, ...]:

@@ -65,9 +65,11 @@ class Threads:
         outbox: Holds intents and receipts.
         sink: Has the messages.
         clock: Returns the current time.
+        report_url: Where people open the report; None for messages without links to it.
     """
 
-    def __init__(self, outbox: Outbox, sink: Sink, clock: Clock) -> None:
+    def __init__(self, outbox: Outbox, sink: Sink, clock: Clock, report_url: str | None = None) -> None:
+        self._report_url = report_url
         self._outbox = outbox
         self._sink = sink
         self._clock = clock
@@ -138,7 +140,7 @@ class Threads:
         """Change a first message. The change stays due until it succeeds or is refused for good; the thread shows the end already."""
         first = update.first
         try:
-            self._sink.update(update.place, build_message(update.rows), first.envelope_id)
+            self._sink.update(update.place, build_message(update.rows, self._report_url), first.envelope_id)
         except Refusal as problem:
             _log.warning(
                 "the first message in %s still shows as open what has ended: %s", first.channel, problem.reason

@@ -29,7 +29,7 @@ def _chart(height: int = 190) -> alt.Chart:
 def _durations() -> alt.Chart:
     """Seconds of the latest jobs, by part."""
     parts = ["starting and parsing", "building", "between commands", "not known by part"]
-    return (
+    chart: alt.Chart = (
         _chart()
         .mark_bar()
         .encode(
@@ -42,11 +42,12 @@ def _durations() -> alt.Chart:
             tooltip=["job:N", "state:N", "part:N", alt.Tooltip("seconds:Q", format=",.1f")],
         )
     )
+    return chart
 
 
 def _rates() -> alt.Chart:
     """Share of builds that succeeded and of tests that passed, by day."""
-    return (
+    chart: alt.Chart = (
         _chart()
         .mark_line(point=True)
         .encode(
@@ -59,6 +60,7 @@ def _rates() -> alt.Chart:
             tooltip=[alt.Tooltip("day:T", format="%Y-%m-%d"), "of:N", alt.Tooltip("rate:Q", format=".1%")],
         )
     )
+    return chart
 
 
 def _budget() -> alt.LayerChart:
@@ -72,11 +74,11 @@ def _budget() -> alt.LayerChart:
             tooltip=[alt.Tooltip("ended:T", format="%Y-%m-%d %H:%M"), alt.Tooltip("left:Q", format=".2f")],
         )
     )
-    return alt.layer(line, _chart().mark_rule(strokeDash=[4, 4]).encode(y=alt.datum(0)))
+    return alt.layer(line, _chart().mark_rule(strokeDash=[4, 4], aria=False).encode(y=alt.datum(0)))
 
 
 def _by_day(field: str, title: str, number_format: str) -> alt.Chart:
-    return (
+    chart: alt.Chart = (
         _chart(150)
         .mark_bar()
         .encode(
@@ -87,6 +89,7 @@ def _by_day(field: str, title: str, number_format: str) -> alt.Chart:
             tooltip=[alt.Tooltip("day:T", format="%Y-%m-%d"), alt.Tooltip(f"{field}:Q", format=number_format)],
         )
     )
+    return chart
 
 
 def _stock() -> alt.LayerChart:

@@ -143,7 +143,7 @@ def _grouped(rows: Rows, column: str) -> dict[str, Rows]:
 
 
 def _text(name: str) -> str:
-    return resources.files("offdag.report").joinpath("template", name).read_text(encoding="utf-8")
+    return resources.files("offdag.report").joinpath("template").joinpath(name).read_text(encoding="utf-8")
 
 
 def _policy(styles: list[str], scripts: list[str], is_served: bool) -> str:
