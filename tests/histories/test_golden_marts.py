@@ -28,7 +28,13 @@ GOLDEN = ROOT / "tests" / "golden" / "stories"
 # What each story is about: its rows of these marts are compared with a file that a person can read. The longer marts (executions, nodes,
 # lineage, routes) are held by the reconciliation and arithmetic tests of dbt, which run on all stories with --all-tests.
 SUBJECTS: dict[str, tuple[str, ...]] = {
-    "all_is_well": ("fct_build_health_daily", "fct_error_budgets", "dim_environments"),
+    "all_is_well": (
+        "fct_build_health_daily",
+        "fct_error_budgets",
+        "dim_environments",
+        "fct_environment_health",
+        "fct_exposure_health",
+    ),
     "one_test_fails": ("fct_incidents", "fct_incident_recovery", "fct_build_health_daily"),
     "one_test_warns": ("fct_incidents", "fct_incident_context"),
     "retry_recovers": (
@@ -44,12 +50,14 @@ SUBJECTS: dict[str, tuple[str, ...]] = {
         "fct_source_freshness",
         "fct_source_sla",
         "fct_source_coverage",
+        "fct_source_states",
+        "fct_environment_health",
     ),
     "warehouse_unreachable": ("fct_incidents", "fct_mass_failures"),
     "warning_grows": ("fct_incidents",),
     "reused": ("fct_incidents", "fct_invocations"),
     "interrupted": ("fct_incidents", "fct_invocations"),
-    "schedule_missed": ("fct_incidents", "fct_run_gaps"),
+    "schedule_missed": ("fct_incidents", "fct_run_gaps", "fct_deadlines", "fct_exposure_health"),
     "one_command_a_node": ("fct_incidents", "fct_jobs", "fct_failure_impact", "fct_build_health_daily"),
     "parts_go_on": ("fct_incidents", "fct_run_gaps"),
     "jobs_with_other_nodes": ("fct_incidents",),
@@ -62,7 +70,13 @@ SUBJECTS: dict[str, tuple[str, ...]] = {
     "nodes_drop": ("fct_incidents", "fct_node_drop"),
     "continues_after_an_error": ("fct_incidents", "fct_failure_impact"),
     "test_is_removed": ("fct_incidents", "fct_project_coverage"),
-    "model_fails_and_takes_others_down": ("fct_incidents", "fct_failure_impact", "fct_notifications_due"),
+    "model_fails_and_takes_others_down": (
+        "fct_incidents",
+        "fct_failure_impact",
+        "fct_notifications_due",
+        "fct_exposure_health",
+        "fct_environment_health",
+    ),
     "upstream_code_changes": ("fct_incidents", "fct_incident_changes"),
     "fails_in_ci_alone": ("dim_environments", "fct_incidents", "fct_build_health_daily"),
     "stock_runs_out": (
@@ -102,7 +116,7 @@ SUBJECTS: dict[str, tuple[str, ...]] = {
 MOST_ROWS = 16
 MARTS = sorted(
     path.stem
-    for folder in ("marts", "signals", "business", "incidents")
+    for folder in ("marts", "signals", "business", "incidents", "health")
     for path in (ROOT / "monitor_project" / "models" / folder).rglob("*.sql")
 )
 # Signals are shown by the incidents, dim_monitor says only how the monitor was run, and the staging model has the rows that are given.

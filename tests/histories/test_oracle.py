@@ -18,7 +18,7 @@ from offdag.collect.places import find_artifacts
 from support import artifacts, generated, histories
 from support.command import ROOT, offdag
 from support.generated import Project
-from support.oracle import incidents, nodes, quality, runs, sources, stock
+from support.oracle import health, incidents, nodes, quality, runs, sources, stock
 
 BEGIN = datetime(2026, 1, 2, 6)
 # `make oracle` compares more than a thousand builds.
@@ -114,9 +114,21 @@ SAME_ROWS: dict[str, tuple[str, int, Callable[[Project], dict[Any, Any]]]] = {
     ),
     "fct_job_invocations": ("select project, run_id, job_key from fct_job_invocations", 2, runs.job_invocations),
     "fct_jobs": (
-        "select project, job_key, job_status, ended_at, invocation_count, result_count from fct_jobs",
+        "select project, job_key, job_status, ended_at, invocation_count, result_count, usual_seconds from fct_jobs",
         2,
-        runs.jobs,
+        lambda project: {
+            key: (*job, runs.usual_seconds(project)[job.ended_at]) for key, job in runs.jobs(project).items()
+        },
+    ),
+    "fct_source_states": (
+        "select project, node_id, source_state, last_checked_at from fct_source_states",
+        2,
+        lambda project: health.source_states(project, AS_OF),
+    ),
+    "fct_deadlines": (
+        "select project, due_at, deadline_status, kept_count, late_count from fct_deadlines where project != 'inventory'",
+        1,
+        lambda project: {(): health.deadlines(project, AS_OF)},
     ),
     "fct_build_health_daily": (
         """
@@ -342,14 +354,45 @@ def test_the_mart_has_the_rows_of_the_oracle(monitored: Monitored, mart: str) ->
     assert not different
 
 
+def test_health_follows_from_the_open_incidents(monitored: Monitored) -> None:
+    incidents_of: dict[str, list[health.OpenIncident]] = {}
+    for project, *incident in monitored.rows(
+        "select project, kind, node_id, severity from fct_incidents where incident_status = 'open'"
+    ):
+        incidents_of.setdefault(project, []).append(health.OpenIncident(*incident))
+    found = by_key(monitored.rows("select project, node_id, health, incident_count from fct_exposure_health"), 2)
+    expected = monitored.expected(lambda project: health.exposures(project, incidents_of.get(project.name, [])))
+    assert found == expected
+    assert len({word for word, _ in found.values()}) >= 2
+    places = by_key(
+        monitored.rows(
+            "select project, health, last_job_status, open_error_count, open_warning_count from fct_environment_health"
+        ),
+        1,
+    )
+    for project in monitored.projects:
+        mine = incidents_of.get(project.name, [])
+        judged = [job.status for job in runs.jobs(project).values() if job.status != "empty"]
+        word, last, errors, warnings = places[project.name,]
+        assert (last, errors) == (judged[-1], sum(i.severity == "error" for i in mine))
+        assert warnings == len(mine) - errors
+        if errors or last == "failure":
+            assert word == "degraded"
+        elif warnings:
+            assert word == "caution"
+        else:
+            assert word in ("caution", "healthy")
+
+
 def test_every_mart_is_compared(monitored: Monitored) -> None:
     marts = {
         name
         for (name,) in monitored.rows("select table_name from information_schema.tables")
         if name[:4] in ("fct_", "dim_")
     }
-    # fct_incident_context is compared with fct_incidents.
-    assert marts - SAME_ROWS.keys() == {"dim_monitor", "fct_seed_findings", "fct_incident_context"}
+    # fct_incident_context is compared with fct_incidents, and health with all open incidents.
+    compared = {"fct_incident_context", "fct_exposure_health", "fct_environment_health"}
+    assert marts - SAME_ROWS.keys() == {"dim_monitor", "fct_seed_findings", *compared}
     assert monitored.rows("select as_of from dim_monitor") == [(AS_OF,)]
     # The shop's cadence: no command of the shop was collected.
     found = monitored.rows("select seed_name, column_name, named_value from fct_seed_findings")

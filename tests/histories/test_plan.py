@@ -143,4 +143,4 @@ def test_no_model_compares_every_pair_of_rows(both: Both) -> None:
                 if "BLOCKWISE_NL_JOIN" in explained:
                     pairs.add(step.unique_id.rpartition(".")[2])
     # Routes, mutes and cadences are few.
-    assert pairs <= {"dim_node_routes", "fct_incident_routes", "fct_incident_context", "fct_run_gaps"}
+    assert pairs <= {"dim_node_routes", "fct_incident_routes", "fct_incident_context", "int_run_expectations"}

@@ -39,7 +39,9 @@ def hostile() -> Moment:
     """A build whose node names, messages and owners try to be HTML."""
     at = artifacts.NOW
     owned = {"meta": {"owner": HOSTILE}}
-    board = artifacts.node("exposure.p.board", ("model.p.bad",), config=owned, owner={"name": HOSTILE}, type="dashboard")
+    board = artifacts.node(
+        "exposure.p.board", ("model.p.bad",), config=owned, owner={"name": HOSTILE}, type="dashboard"
+    )
     bad = artifacts.node("model.p.bad", original_file_path=f"models/{HOSTILE}.sql", description=HOSTILE)
     bad["config"] |= owned
     manifest = artifacts.manifest([bad, artifacts.node("model.p.below", ("model.p.bad",))], at, "hostile")

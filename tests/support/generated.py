@@ -129,6 +129,12 @@ class Project:
     descriptions: list[Description] = field(default_factory=list)
     stock: dict[int, dict[str, int]] = field(default_factory=dict)
 
+    @property
+    def exposures(self) -> dict[str, tuple[str, ...]]:
+        """One that reads the first and the last of the models that stay, with its parents."""
+        models = [n.id for n in self.nodes.values() if n.type == "model" and n.last_day is None]
+        return {f"exposure.{self.name}.board": tuple(dict.fromkeys((models[0], models[-1])))} if models else {}
+
     def version(self, node_id: str, day: int) -> int:
         """Which of its codes a node has on a day."""
         return sum(edited <= day for edited in self.edited_on.get(node_id, ()))
@@ -218,6 +224,9 @@ class Project:
             _, package, _, name = source.split(".")
             identity = {"unique_id": source, "name": name, "resource_type": "source", "package_name": package}
             manifest["sources"][source] = {**identity, "freshness": rule, "loaded_at_field": "at"}
+        for exposure, parents in self.exposures.items():
+            owned = {"config": {"meta": {"owner": "@team"}}, "type": "dashboard"}
+            manifest["exposures"][exposure] = artifacts.node(exposure, parents, **owned)
         return manifest
 
 

@@ -115,7 +115,9 @@ described as (
         environments.project,
         environments.environment,
         environments.is_alerting,
-        environments.is_silent,
+        -- A build that is not due yet is not missed, however long ago the last one was.
+        environments.is_silent
+        and coalesce(deadlines.on_time_count, 0) + coalesce(deadlines.at_risk_count, 0) = 0 as is_silent,
         environments.last_build_at,
         last_jobs.job_key as last_job_key,
         last_jobs.job_status as last_job_status,

@@ -229,12 +229,23 @@ counted as (
 
 ),
 
+-- A build that is not due yet is not missed, however long ago the last one was.
+punctual as (
+
+    select distinct
+        project,
+        environment
+    from {{ ref('fct_deadlines') }}
+    where deadline_status in ('on time', 'at risk')
+
+),
+
 described as (
 
     select
         exposures.*,
         environments.is_alerting,
-        coalesce(environments.is_silent, true) as is_silent,
+        coalesce(environments.is_silent, true) and punctual.project is null as is_silent,
         worst.incident_id,
         worst.title,
         worst.started_at,
@@ -249,6 +260,10 @@ described as (
         on
             exposures.project = environments.project
             and exposures.environment = environments.environment
+    left join punctual
+        on
+            exposures.project = punctual.project
+            and exposures.environment = punctual.environment
     left join counted
         on
             exposures.project = counted.project

@@ -16,7 +16,7 @@ def commands(project: Project) -> list[tuple[datetime, int, bool]]:
 
 
 def _held(project: Project, day: int) -> set[str]:
-    return {*project.nodes_on(day), *project.sources}
+    return {*project.nodes_on(day), *project.sources, *project.exposures}
 
 
 def newest_manifest_at(project: Project) -> datetime:
@@ -44,7 +44,7 @@ def ever(project: Project) -> dict[str, bool]:
 def periods(project: Project) -> set[tuple[str, datetime, datetime | None]]:
     """dim_node_history: from when to when each node was there with one code."""
     found = set()
-    for node in {*project.nodes, *project.sources}:
+    for node in {*project.nodes, *project.sources, *project.exposures}:
         begun: datetime | None = None
         version = 0
         for at, day, _ in commands(project):
@@ -79,7 +79,8 @@ def schema_changes(project: Project) -> dict[tuple[str, datetime], int]:
 
 def routes(project: Project) -> set[tuple[str, str, str]]:
     """dim_node_routes: each node that can fail, for both severities; no route of the seed names a channel for nodes."""
-    return {(node, severity, "#data-alerts") for node in current(project) for severity in ("error", "warning")}
+    can_fail = current(project) - project.exposures.keys()
+    return {(node, severity, "#data-alerts") for node in can_fail for severity in ("error", "warning")}
 
 
 def edges(project: Project) -> dict[tuple[str, str], int]:
@@ -93,4 +94,7 @@ def edges(project: Project) -> dict[tuple[str, str], int]:
             break
         level += 1
         depth |= dict.fromkeys(reached, level)
-    return {(parent, n.id): depth[n.id] for n in now for parent in n.parents}
+    found = {(parent, n.id): depth[n.id] for n in now for parent in n.parents}
+    for exposure, parents in project.exposures.items():
+        found |= {(parent, exposure): 1 + min(depth[p] for p in parents) for parent in parents}
+    return found

@@ -93,7 +93,7 @@ def flips(project: Project) -> dict[str, tuple[int, int, int]]:
 
 
 def coverage(project: Project) -> dict[str, tuple[int, int]]:
-    """fct_project_coverage by resource type, without tests: nodes, and how many have a test attached."""
+    """fct_project_coverage by resource type, without tests and exposures: nodes, and how many have a test attached."""
     current = oracle_nodes.current(project)
     tested = {
         project.nodes[n].parents[0]
@@ -103,7 +103,7 @@ def coverage(project: Project) -> dict[str, tuple[int, int]]:
     found: dict[str, tuple[int, int]] = {}
     for node in current:
         kind = node.split(".", 1)[0]
-        if kind in ("test", "unit_test"):
+        if kind in ("test", "unit_test", "exposure"):
             continue
         count, with_test = found.get(kind, (0, 0))
         found[kind] = (count + 1, with_test + (node in tested))

@@ -107,6 +107,19 @@ def jobs(project: Project) -> dict[str, Job]:
     }
 
 
+def usual_seconds(project: Project) -> dict[datetime, float | None]:
+    """usual_seconds of fct_jobs, by the end of the job: the median of the successful ones of the 30 before, of at least five."""
+    found: dict[datetime, float | None] = {}
+    before: list[float | None] = []
+    for key, job in jobs(project).items():
+        begin = next(b.started_at for b in project.builds if b.id == key)
+        took = (job.ended_at.replace(microsecond=0) - begin.replace(microsecond=0)).total_seconds()
+        lengths = [length for length in before[-30:] if length is not None]
+        found[job.ended_at] = median(lengths) if len(lengths) >= 5 else None
+        before.append(took if job.status == "success" else None)
+    return found
+
+
 def job_invocations(project: Project) -> dict[str, str]:
     """fct_job_invocations: the job of each command."""
     return {build.id: build.retries or build.id for build in project.builds}

@@ -55,8 +55,8 @@ def _rates() -> alt.Chart:
                 "yearmonthdate(day):T", title=None, axis=alt.Axis(labelOverlap=True, format="%m-%d", tickCount="day")
             ),
             y=alt.Y("rate:Q", title="share", axis=alt.Axis(format="%"), scale=alt.Scale(domain=[0, 1])),
-            color=alt.Color("of:N", title=None, legend=alt.Legend(orient="top")),
-            strokeDash=alt.StrokeDash("of:N", title=None, legend=alt.Legend(orient="top")),
+            color=alt.Color("of:N", title=None, legend=alt.Legend(orient="top", columns=2)),
+            strokeDash=alt.StrokeDash("of:N", title=None, legend=alt.Legend(orient="top", columns=2)),
             tooltip=[alt.Tooltip("day:T", format="%Y-%m-%d"), "of:N", alt.Tooltip("rate:Q", format=".1%")],
         )
     )

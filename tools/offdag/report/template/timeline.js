@@ -39,7 +39,8 @@ function timeline(executions, before) {
   const label = `${plural(ran.length, "node", "nodes")} on ${plural(threads.length, "thread", "threads")} in ${lengthOf(span)}`;
   return h("figure", { class: "figure" },
     h("figcaption", {}, `${label}${ran.length > LONGEST ? `, the ${LONGEST} longest are drawn` : ""}`),
-    s("svg", { class: "timeline", viewBox: `0 0 ${width} ${top + threads.length * lane + 4}`, role: "img", "aria-label": label }, axis, lanes, bars),
+    h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Timeline" },
+      s("svg", { class: "timeline", viewBox: `0 0 ${width} ${top + threads.length * lane + 4}`, role: "img", "aria-label": label }, axis, lanes, bars)),
     h("p", { class: "soft" }, `Outlined: the critical path. ${before.length ? "Thin bars: the same nodes in the job before. " : ""}`
       + `Threads were busy for ${percent(Math.min(1, busy / (threads.length * span)))} of the time. Seconds from the start of the job.`));
 }
