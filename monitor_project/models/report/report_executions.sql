@@ -58,7 +58,6 @@ final as (
         executions.node_id,
         executions.resource_type,
         executions.outcome,
-        executions.node_status,
         executions.failure_count,
         executions.execution_seconds,
         {{ seconds_between('executions.job_started_at', 'executions.started_at') }} as begin_second,

@@ -23,8 +23,12 @@ executions as (
         executions.environment,
         executions.node_id,
         executions.outcome,
-        executions.execution_seconds,
         executions.observed_at,
+        case executions.outcome
+            when 'success' then 'P' when 'failure' then 'F' when 'warning' then 'W' when 'skipped' then 'S'
+            when 'no-op' then 'N' when 'reused' then 'R' else 'U'
+        end
+        || coalesce(cast(round(cast(executions.execution_seconds as decimal(18, 4)), 2) as {{ dbt.type_string() }}), '') as run,
         row_number() over (
             partition by executions.project, executions.environment, executions.node_id
             order by executions.observed_at desc, executions.invocation_id desc
@@ -41,7 +45,7 @@ executions as (
 
 ),
 
--- One letter a run, the oldest first.
+-- A letter and the seconds of each run, the oldest first.
 histories as (
 
     select
@@ -51,17 +55,7 @@ histories as (
         count(*) as recent_run_count,
         max(case when newest_number = 1 then outcome end) as last_outcome,
         max(case when newest_number = 1 then observed_at end) as last_run_at,
-        {{ dbt.listagg(
-            "case outcome when 'success' then 'P' when 'failure' then 'F' when 'warning' then 'W' when 'skipped' then 'S'"
-            " when 'no-op' then 'N' when 'reused' then 'R' else 'U' end",
-            "''",
-            'order by newest_number desc'
-        ) }} as outcomes,
-        {{ dbt.listagg(
-            "coalesce(cast(round(cast(execution_seconds as decimal(18, 4)), 2) as " ~ dbt.type_string() ~ "), '')",
-            "' '",
-            'order by newest_number desc'
-        ) }} as seconds
+        {{ dbt.listagg('run', "' '", 'order by newest_number desc') }} as recent_runs
     from executions
     where newest_number <= {{ var('report_node_runs') }}
     group by project, environment, node_id
@@ -127,8 +121,7 @@ final as (
         cast(coalesce(histories.recent_run_count, 0) as bigint) as recent_run_count,
         histories.last_outcome,
         histories.last_run_at,
-        histories.outcomes,
-        histories.seconds,
+        histories.recent_runs,
         durations.execution_seconds as last_seconds,
         durations.usual_seconds,
         durations.p50_seconds,

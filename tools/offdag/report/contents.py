@@ -21,6 +21,19 @@ SECTIONS = {
     "business": ("fct_observations",),
 }
 _WHERE_OBSERVED = ("dim_product_stock", "fct_stock_counts")
+# What the page's script draws; the template shows the rest.
+_OF_THE_SCRIPT = (
+    "report_jobs",
+    "report_executions",
+    "report_days",
+    "report_budgets",
+    "report_nodes",
+    "fct_incident_recovery",
+    "fct_lineage_edges",
+    "fct_project_coverage",
+    "fct_observations",
+    *_WHERE_OBSERVED,
+)
 
 Rows = list[dict[str, Any]]
 
@@ -71,39 +84,52 @@ class Contents:
         return {"rendered_at": rendered_at, "as_of": self.as_of, "errors": self.errors, **self.marts}
 
     def packed(self, rendered_at: datetime) -> dict[str, Any]:
-        """The rows by column, as the page's script reads them: each text is stored once.
+        """The rows that the page's script reads, by column: each text is stored once, and a column of one value as that value.
 
         Returns:
-            ``texts``, and for each mart its ``columns`` with those that hold indexes of texts (``text``) and seconds since
-            1970 (``time``).
+            ``texts``, and for each mart its number of ``rows`` and its ``columns``, with those that hold indexes of texts
+            (``text``). A column is a list; or ``same`` for all rows; or ``of``, the values of the rows ``at``, where most have
+            none. Instants are seconds since 1970.
         """
         texts: dict[str, int] = {}
         packed = {}
-        for mart, rows in self.marts.items():
-            columns: dict[str, list[Any]] = {}
-            kinds: dict[str, list[str]] = {"text": [], "time": []}
+        for mart in _OF_THE_SCRIPT:
+            rows = self.rows(mart)
+            columns: dict[str, Any] = {}
+            text_columns = []
             for name in rows[0] if rows else ():
-                values = [row[name] for row in rows]
-                first = next((value for value in values if value is not None), None)
-                if isinstance(first, datetime):
-                    kinds["time"].append(name)
-                    columns[name] = [_seconds(value) for value in values]
-                elif isinstance(first, str):
-                    kinds["text"].append(name)
-                    columns[name] = [None if value is None else texts.setdefault(value, len(texts)) for value in values]
-                elif isinstance(first, float):
-                    columns[name] = [None if value is None else round(value, 4) for value in values]
-                elif isinstance(first, date):
-                    columns[name] = [None if value is None else value.isoformat() for value in values]
-                else:
-                    columns[name] = values
-            packed[mart] = {**kinds, "columns": columns}
+                values = [_plain(row[name]) for row in rows]
+                if any(isinstance(value, str) for value in values):
+                    text_columns.append(name)
+                    values = [None if value is None else texts.setdefault(value, len(texts)) for value in values]
+                columns[name] = _column(values)
+            packed[mart] = {"rows": len(rows), "text": text_columns, "columns": columns}
         return {
             "rendered_at": _seconds(rendered_at),
             "as_of": _seconds(self.as_of),
             "marts": packed,
             "texts": list(texts),
         }
+
+
+def _plain(value: Any) -> Any:
+    """A value as JSON has it: numbers as short as they are shown."""
+    if isinstance(value, bool):
+        return int(value)
+    if isinstance(value, float):
+        return round(value, 3)
+    if isinstance(value, datetime):
+        return _seconds(value)
+    return value.isoformat() if isinstance(value, date) else value
+
+
+def _column(values: list[Any]) -> Any:
+    if all(value == values[0] for value in values):
+        return {"same": values[0]}
+    known = [index for index, value in enumerate(values) if value is not None]
+    if len(known) * 4 < len(values):
+        return {"at": known, "of": [values[index] for index in known]}
+    return values
 
 
 def _seconds(instant: datetime | None) -> float | None:

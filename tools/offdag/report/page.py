@@ -38,7 +38,9 @@ def render_page(contents: Contents, now: datetime, cache: Path, is_served: bool 
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
-    environment.filters.update(iso=_iso, minute=_minute, age=_age, web_url=_web_url)
+    environment.filters.update(
+        iso=_iso, short=lambda instant: f"{instant:%m-%d %H:%M}", minute=_minute, age=_age, web_url=_web_url
+    )
     environment.globals["plural"] = lambda number, one, many: f"{number} {one if number == 1 else many}"
     environment.globals["ages"] = lambda since: _age((contents.as_of - since).total_seconds())
     has_charts = any(contents.rows(mart) for mart in ("report_jobs", "fct_stock_counts"))

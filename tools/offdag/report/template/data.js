@@ -4,18 +4,17 @@ const unpacked = {};
 
 function rowsOf(mart) {
   if (!(mart in unpacked)) {
-    const packed = DATA.marts[mart] || { columns: {}, text: [] };
-    const names = Object.keys(packed.columns);
-    const isText = new Set(packed.text);
-    const count = names.length ? packed.columns[names[0]].length : 0;
-    const rows = new Array(count);
-    for (let i = 0; i < count; i += 1) {
-      const row = {};
-      for (const name of names) {
-        const value = packed.columns[name][i];
-        row[name] = value !== null && isText.has(name) ? DATA.texts[value] : value;
+    const packed = DATA.marts[mart];
+    const rows = Array.from({ length: packed.rows }, () => ({}));
+    for (const [name, column] of Object.entries(packed.columns)) {
+      const isText = packed.text.includes(name);
+      const set = (index, value) => { rows[index][name] = isText && value !== null ? DATA.texts[value] : value; };
+      if (Array.isArray(column)) {
+        column.forEach((value, index) => set(index, value));
+      } else {
+        rows.forEach((_, index) => set(index, "same" in column ? column.same : null));
+        (column.of || []).forEach((value, position) => set(column.at[position], value));
       }
-      rows[i] = row;
     }
     unpacked[mart] = rows;
   }

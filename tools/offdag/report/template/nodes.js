@@ -3,7 +3,9 @@ const PAGE = 50;
 const STEPS = { node_name: "Node", resource_type: "Type", last_outcome: "Last run", last_run_at: "When", p50_seconds: "Median", test_count: "Tests", owner: "Owner" };
 let nodesShown = PAGE;
 
-const secondsOf = (row) => (row.seconds === null ? [] : row.seconds.split(" ").map((text) => (text === "" ? null : Number(text))));
+const runsOf = (row) => (row.recent_runs === null ? [] : row.recent_runs.split(" "));
+const lettersOf = (row) => runsOf(row).map((run) => run[0]).join("");
+const secondsOf = (row) => runsOf(row).map((run) => (run.length > 1 ? Number(run.slice(1)) : null));
 const folderOf = (row) => (row.path || "").split("/").slice(0, -1).join("/") || "none";
 const tagsOf = (row) => [].concat(safeJson(row.tags)).filter((tag) => typeof tag === "string");
 
@@ -76,7 +78,7 @@ function drawNodeTable(rows) {
   const lines = found.slice(0, nodesShown).map((row) => h("tr", {}, h("th", { scope: "row" }, nodeLink(row)), h("td", {}, row.resource_type),
     h("td", {}, row.last_outcome ? stateOf(row.last_outcome) : h("span", { class: "soft" }, "not run")), h("td", {}, row.last_run_at === null ? "" : timeOf(row.last_run_at)),
     h("td", { class: "n" }, row.p50_seconds === null ? "" : lengthOf(row.p50_seconds)), h("td", { class: "n" }, row.test_count || ""), h("td", {}, row.owner || ""),
-    h("td", {}, runStrip(row.outcomes))));
+    h("td", {}, runStrip(lettersOf(row)))));
   const more = found.length > nodesShown ? h("button", { type: "button", onclick: () => { nodesShown += PAGE; drawNodeTable(rows); } }, `Show ${Math.min(PAGE, found.length - nodesShown)} more`) : "";
   document.getElementById("node-table").replaceChildren(h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Nodes" },
     h("table", {}, h("caption", { class: "soft" }, "Nodes of the newest manifest"), h("thead", {}, h("tr", {}, head, h("th", { scope: "col" }, "Newest runs"))), h("tbody", {}, lines))), more);
@@ -99,7 +101,7 @@ function drawNode() {
   const facts = [
     ["Description", row.description || "none"], ["Type", [row.resource_type, row.materialization].filter(Boolean).join(", ")], ["File", row.path ? h("code", {}, row.path) : "unknown"],
     ["Owner", row.owner || "none"], ["Tags", tagsOf(row).join(", ") || "none"], ["Package", row.package_name || "unknown"],
-    ["Last run", row.last_outcome ? [stateOf(row.last_outcome), " ", timeOf(row.last_run_at)] : "no run within 60 days"], ["Newest runs", runStrip(row.outcomes)],
+    ["Last run", row.last_outcome ? [stateOf(row.last_outcome), " ", timeOf(row.last_run_at)] : "no run within 60 days"], ["Newest runs", runStrip(lettersOf(row))],
     ["Seconds", [row.p50_seconds === null ? "" : `median ${lengthOf(row.p50_seconds)}, 95 % ${lengthOf(row.p95_seconds)}, last ${lengthOf(row.last_seconds)} `, sparkline(secondsOf(row)) || ""]],
     ["Tests", tests.length ? h("ul", { class: "plain" }, tests.map((one) => h("li", {}, one.last_outcome ? stateOf(one.last_outcome) : "not run", " ", nodeLink(one)))) : "none"],
     ["Upstream", list(parents.get(id) || [])], ["Downstream", list(below.filter((one) => !/^(unit_)?test\./.test(one)))],

@@ -73,7 +73,7 @@ function drawTrends() {
       ["Node", (row) => nodeLink(row)], ["Last", (row) => h("span", { class: row.is_slow ? "slow bad" : null }, lengthOf(row.last_seconds), row.is_slow ? " (slow)" : ""), true],
       ["Usual", (row) => lengthOf(row.usual_seconds), true], ["Median", (row) => lengthOf(row.p50_seconds), true], ["95 %", (row) => lengthOf(row.p95_seconds), true],
       ["Trend", (row) => sparkline(secondsOf(row)) || ""]], slowest) : "",
-    nodes.length ? (flaky.length ? tableOf("Flaky tests", [["Test", (row) => nodeLink(row)], ["Newest runs", (row) => runStrip(row.outcomes)], ["Owner", (row) => row.owner || "no owner"]], flaky)
+    nodes.length ? (flaky.length ? tableOf("Flaky tests", [["Test", (row) => nodeLink(row)], ["Newest runs", (row) => runStrip(lettersOf(row))], ["Owner", (row) => row.owner || "no owner"]], flaky)
       : h("p", {}, "No test is flaky.")) : "",
     recovery.length ? tableOf("Incidents by kind and owner: time from the first bad observation to the first alert, and to the recovery", [
       ["Kind", (row) => row.kind.replaceAll("_", " ")], ["Owner", (row) => row.owner], ["Incidents", (row) => row.incident_count, true], ["Open", (row) => row.open_count, true],
