@@ -58,6 +58,11 @@ def url(place: Place) -> CommandResult:
 
 
 @scenario
+def ack_key(place: Place) -> CommandResult:
+    return offdag(place.failure, "ack", "ffffffffff")
+
+
+@scenario
 def mute_key(place: Place) -> CommandResult:
     return offdag(place.failure, "mute", "ffffffffff", "--until", "2099-01-01", "--reason", "known")
 

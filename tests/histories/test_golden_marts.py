@@ -86,6 +86,7 @@ SUBJECTS: dict[str, tuple[str, ...]] = {
         "dim_product_stock",
         "fct_notifications_due",
     ),
+    "funnel_is_observed": ("fct_product_funnel", "fct_observations"),
     "stays_out_of_stock": ("fct_incidents", "fct_stock_counts"),
     "stays_flaky": ("fct_incidents", "fct_test_flakiness"),
     "waits_of_one_build": ("fct_run_critical_path",),

@@ -392,7 +392,9 @@ def test_every_mart_is_compared(monitored: Monitored) -> None:
     }
     # fct_incident_context is compared with fct_incidents, and health with all open incidents.
     compared = {"fct_incident_context", "fct_exposure_health", "fct_environment_health"}
-    assert marts - SAME_ROWS.keys() == {"dim_monitor", "fct_seed_findings", *compared}
+    # The generated shops have no sessions.
+    assert monitored.rows("select * from fct_product_funnel") == []
+    assert marts - SAME_ROWS.keys() == {"dim_monitor", "fct_seed_findings", "fct_product_funnel", *compared}
     assert monitored.rows("select as_of from dim_monitor") == [(AS_OF,)]
     # The shop's cadence: no command of the shop was collected.
     found = monitored.rows("select seed_name, column_name, named_value from fct_seed_findings")

@@ -152,9 +152,11 @@ def test_what_cannot_be_copied_is_a_verdict(history: History, project: DbtInvoca
 def test_the_seed_of_the_project_can_be_used() -> None:
     from support.command import ROOT
 
-    [table] = read_observed_tables(ROOT / "monitor_project")
-    assert table.unique_id == "snapshot.inventory.product_inventory_snapshot"
-    assert table.schema.names[:4] == ["_project", "_environment", "_content_hash", "_observed_at"]
+    stock, funnel = read_observed_tables(ROOT / "monitor_project")
+    assert stock.unique_id == "snapshot.inventory.product_inventory_snapshot"
+    assert funnel.unique_id == "model.inventory.f_product_weekly_funnel"
+    for table in (stock, funnel):
+        assert table.schema.names[:4] == ["_project", "_environment", "_content_hash", "_observed_at"]
 
 
 @pytest.mark.parametrize(

@@ -187,6 +187,24 @@ def test_a_link_opens_an_incident_of_any_project(reported: Reported, chromium: B
         assert "opened to" in details.inner_text(), "who was alerted"
 
 
+def test_an_acknowledgement_is_shown_and_stops_reminders(reported: Reported, chromium: Browser, tmp_path: Path) -> None:
+    [(key, incident)] = reported.rows(
+        "select signal_key, incident_id from fct_incidents where project = 'hostile' limit 1"
+    )
+    moment = {"OFFDAG_AS_OF": histories.AS_OF.isoformat()}
+    given = offdag(reported.home, "ack", key[:8], "--by", "Ana", "--note", HOSTILE, env=moment)
+    assert given.code == 0, given
+    assert offdag(reported.home, *reported.monitor).code == 0
+    assert offdag(reported.home, "report", env=moment).code == 0
+    query = "select is_acknowledged, acknowledged_by from fct_incident_context where incident_id = ?"
+    assert reported.rows(query, incident) == [(True, "Ana")]
+    with browser.opened(chromium, f"{reported.page.as_uri()}#incident-{incident}") as watched:
+        details = watched.page.locator(f"#incident-{incident}").inner_text()
+        assert "by Ana" in details
+        assert HOSTILE in details
+        assert watched.messages == []
+
+
 def test_a_node_shows_its_runs_tests_and_neighbours(reported: Reported, chromium: Browser) -> None:
     with browser.opened(chromium, f"{reported.page.as_uri()}#nodes?place=all_is_well/prod&node={ORDERS}") as watched:
         panel = watched.page.locator("#node .panel")

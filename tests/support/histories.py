@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from copy import deepcopy
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,7 @@ AS_OF = datetime(2026, 1, 11, 0)
 ORDERS, UNIQUE = "model.shop.fct_orders", "test.shop.unique_fct_orders_order_id.523ddb6ce5"
 BROKEN, AFTER_BROKEN = "model.shop.fct_broken", "model.shop.after_broken"
 LOADS, NO_LOADS = "source.shop.raw.loads", "source.shop.raw.no_loads"
+FUNNEL = "observed_f_product_weekly_funnel"
 WARNS = "test.shop.warns_on_any_row"
 VALUES = "test.shop.accepted_values_stg_orders_customer__Ann__Ben__Cleo.6be5252076"
 MORE_VALUES = "test.shop.accepted_values_stg_orders_customer__Ann__Ben.0123456789"
@@ -272,6 +273,19 @@ def _declared(**columns: str) -> dict[str, Any]:
     return {**_CONTRACT, "columns": {name: {"name": name, "data_type": kind} for name, kind in columns.items()}}
 
 
+def _funnel(checkouts: int) -> list[dict[str, Any]]:
+    """One week of the shop's funnel."""
+    week = {"wk": date(2025, 12, 29), "n_sessions": 8, "n_page_view_sessions": 8, "n_add_to_cart_sessions": 4}
+    return [
+        {
+            **week,
+            "add_to_cart_dropoff": 0.5,
+            "n_checkout_sessions": checkouts,
+            "checkout_dropoff": 1 - checkouts / 4,
+        }
+    ]
+
+
 STORIES: dict[str, Callable[[], list[Moment]]] = {
     "all_is_well": lambda: [build(day) for day in range(3)],
     "one_test_fails": lambda: [build(0), build(1, _TEST_FAILS), build(2, _TEST_FAILS), build(3)],
@@ -427,6 +441,9 @@ STORIES: dict[str, Callable[[], list[Moment]]] = {
         build(0),
         build(0.3 / 86400, _TEST_FAILS),
         build(0.6 / 86400),
+    ],
+    "funnel_is_observed": lambda: [
+        Moment(day, rows={FUNNEL: _funnel(checkouts)}) for day, checkouts in ((0, 2), (1, 3))
     ],
     # It ends a tenth of a second after midnight, and began before.
     "across_midnight": lambda: [build(0.75 + 0.1 / 86400, _TEST_FAILS), build(1.75 + 0.1 / 86400)],

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _HOST = "127.0.0.1"
-# Each collection adds a file to the first table, each notification to the second.
-_WATCHED_TABLES = ("artifact_verdicts", "deliveries")
+# Each collection adds a file to the first table, each notification and each acknowledgement to the others.
+_WATCHED_TABLES = ("artifact_verdicts", "deliveries", "acknowledgements")
 
 
 class LivePage:

@@ -171,7 +171,7 @@ ranked as (
         *,
         row_number() over (
             partition by project, environment, exposure_id
-            order by badness desc, started_at, incident_id
+            order by badness desc, started_at asc, incident_id asc
         ) as worst_number,
         count(*) over (partition by project, environment, exposure_id) as incident_count
     from problems

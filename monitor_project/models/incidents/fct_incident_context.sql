@@ -1,5 +1,5 @@
 -- Context of each incident: the build that started it, what changed since its node's last success, its node's alert settings, whether it is
--- muted, and whether many other incidents have the same cause.
+-- muted or acknowledged, and whether many other incidents have the same cause.
 with
 
 incidents as (
@@ -103,6 +103,32 @@ muted as (
 
 ),
 
+-- An acknowledgement is of the incident that was open when it was given; of several, the newest holds.
+acknowledged as (
+
+    select
+        incidents.incident_id,
+        acknowledgements.acknowledged_at,
+        acknowledgements.acknowledged_by,
+        acknowledgements.note,
+        acknowledgements.acknowledged_until,
+        row_number() over (
+            partition by incidents.incident_id
+            order by acknowledgements.acknowledged_at desc, acknowledgements.acknowledgement_id desc
+        ) as newest_number
+    from incidents
+    inner join {{ ref('stg_history__acknowledgements') }} as acknowledgements
+        on
+            incidents.project = acknowledgements.project
+            and incidents.environment = acknowledgements.environment
+            and incidents.signal_key = acknowledgements.signal_key
+            and incidents.started_at <= acknowledgements.acknowledged_at
+    where
+        acknowledgements.acknowledged_at <= {{ as_of() }}
+        and (incidents.ended_at is null or incidents.ended_at > acknowledgements.acknowledged_at)
+
+),
+
 described as (
 
     select
@@ -158,6 +184,15 @@ final as (
         muted.incident_id is not null as is_muted,
         muted.muted_until,
         muted.mute_reason,
+        coalesce(
+            acknowledged.incident_id is not null
+            and (acknowledged.acknowledged_until is null or acknowledged.acknowledged_until >= cast({{ as_of() }} as date)),
+            false
+        ) as is_acknowledged,
+        acknowledged.acknowledged_at,
+        acknowledged.acknowledged_by,
+        acknowledged.note as acknowledgement_note,
+        acknowledged.acknowledged_until,
         first_runs.run_id as first_bad_run_id,
         first_runs.git_sha,
         first_runs.git_branch,
@@ -179,6 +214,10 @@ final as (
         on described.incident_id = counted_causes.incident_id
     left join muted
         on described.incident_id = muted.incident_id
+    left join acknowledged
+        on
+            described.incident_id = acknowledged.incident_id
+            and acknowledged.newest_number = 1
 
 )
 

@@ -14,7 +14,8 @@ incidents as (
         contexts.last_success_git_sha,
         contexts.change_count,
         contexts.changes,
-        contexts.storm_cause
+        contexts.storm_cause,
+        contexts.is_acknowledged
     from {{ ref('fct_incidents') }} as incidents
     inner join {{ ref('fct_incident_context') }} as contexts
         on incidents.incident_id = contexts.incident_id
@@ -237,6 +238,7 @@ judged as (
                 routed.incident_status = 'open'
                 and sent_states.is_opened_sent
                 and routed.may_remind
+                and not routed.is_acknowledged
                 and sent_states.last_sent_at <= {{ dbt.dateadd('hour', '-routed.reminder_hours', as_of()) }}
                 then 'reminder'
             when

@@ -41,7 +41,7 @@ recent as (
     select
         *,
         sum(result_count) over (
-            order by newest_number, ended_at desc, project, environment
+            order by newest_number asc, ended_at desc, project asc, environment asc
             rows between unbounded preceding and current row
         ) as results_so_far
     from numbered

@@ -68,7 +68,7 @@ durations as (
         *,
         row_number() over (
             partition by project, environment, node_id
-            order by observed_at desc, node_execution_id
+            order by observed_at desc, node_execution_id asc
         ) as newest_number
     from {{ ref('fct_model_durations') }}
     where is_latest

@@ -1,4 +1,4 @@
-"""Verbs for notifications: notify, mute, doctor."""
+"""Verbs for notifications: notify, mute, ack, doctor."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def mute(settings: Settings, until: str, reason: str, write: bool, target: str) 
     from offdag.monitor.mutes import mute as mute_of
     from offdag.monitor.rows import Incident
 
-    day = last_day(until, settings.now.date(), target)
+    day = last_day(until, settings.now.date(), f"offdag mute {target}")
     with open_marts(settings.monitor_database, settings.wait_as("mute")) as marts:
         incidents = marts.rows(Incident)
     models = settings.monitor_project_dir / "models" / "signals"
@@ -62,6 +62,36 @@ def mute(settings: Settings, until: str, reason: str, write: bool, target: str) 
         _log.info("appended 1 line to %s; the next monitor run applies it", seed)
     else:
         _log.info("0 lines appended: %s has it already", seed)
+    return ExitCode.OK
+
+
+@verb(
+    "offdag ack 4f2a9c11 --note 'the supplier is late' --until 2026-12-24",
+    "history",
+    "monitor_database",
+    "lock_timeout",
+)
+@click.option("--by", help="Who acknowledges it. [OFFDAG_ACTOR; the login name]")
+@click.option("--note", default="", help="What others should know; the report shows it.")
+@click.option(
+    "--until",
+    help="Last day on which it holds, such as 2026-12-24 (UTC, inclusive); otherwise until the incident ends.",
+)
+@click.argument("key")
+def ack(settings: Settings, by: str | None, note: str, until: str | None, key: str) -> int:
+    """Acknowledge the open incident of KEY, as `offdag incidents` shows it: its reminders stop, its end is still sent."""
+    from offdag.history.history import History
+    from offdag.monitor.acknowledgements import Acknowledgement, acknowledge, open_incident
+    from offdag.monitor.marts import open_marts
+    from offdag.monitor.mutes import last_day
+    from offdag.monitor.rows import Incident
+
+    day = last_day(until, settings.now.date(), f"offdag ack {key}") if until else None
+    with open_marts(settings.monitor_database, settings.wait_as("ack")) as marts:
+        incident = open_incident(key, marts.rows(Incident))
+    given = Acknowledgement(by or settings.origin.actor or "unknown", note, day)
+    acknowledge(History.open_existing(settings.history), incident, given, settings.now)
+    _log.info("acknowledged by %s: %s; the next monitor run applies it", given.by, incident.title)
     return ExitCode.OK
 
 

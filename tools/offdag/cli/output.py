@@ -47,13 +47,13 @@ def print_rows(
     if not rows:
         click.echo(empty)
         return
-    from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     listed = list(columns)
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    # Each line begins with the border, so that no text from data can begin a line of its own.
+    table = Table()
     for column in listed:
         table.add_column(column.replace("_", " "), overflow="fold")
     for row in rows:

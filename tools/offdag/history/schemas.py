@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import pyarrow as pa
 
 # Goes up with every column that is added.
-VERSION = 5
+VERSION = 6
 
 _TYPES = {
     "string": pa.string(),
@@ -226,6 +226,17 @@ _TABLES: Mapping[str, Mapping[str, str]] = {
         "message_channel": "string",
         "message_ts": "string",
         "is_final": "boolean",
+    },
+    # One row per `offdag ack`.
+    "acknowledgements": {
+        "acknowledgement_id": "string",
+        "project": "string",
+        "environment": "string",
+        "signal_key": "string",
+        "acknowledged_at": "timestamp",
+        "acknowledged_by": "string",
+        "note": "string",
+        "acknowledged_until": "date",
     },
 }
 

@@ -68,8 +68,8 @@ def mute(target: str, until: date, reason: str, incidents: Iterable[Incident], k
     return Mute(until, reason, signal_key=found.pop())
 
 
-def last_day(text: str, today: date, target: str) -> date:
-    """The last day of a mute, from an ISO date.
+def last_day(text: str, today: date, command: str) -> date:
+    """The last day of a mute or an acknowledgement, from an ISO date.
 
     Raises:
         UsageError: It is not a date, or is in the past.
@@ -77,11 +77,9 @@ def last_day(text: str, today: date, target: str) -> date:
     try:
         day = date.fromisoformat(text)
     except ValueError:
-        raise UsageError(
-            "the last day is not an ISO date", f"--until {text}", f"offdag mute {target} --until {today}"
-        ) from None
+        raise UsageError("the last day is not an ISO date", f"--until {text}", f"{command} --until {today}") from None
     if day < today:
-        raise UsageError("the last day is over", f"--until {text}", f"offdag mute {target} --until {today}")
+        raise UsageError("the last day is over", f"--until {text}", f"{command} --until {today}")
     return day
 
 

@@ -17,6 +17,7 @@ def chart_specs() -> dict[str, dict[str, Any]]:
         "bytes": _by_day("gibibytes", "GiB processed", ",.2f"),
         "slots": _by_day("slot_hours", "slot hours", ",.2f"),
         "stock": _stock(),
+        "funnel": _funnel(),
     }
     # Without Altair's version of Vega-Lite: a later one reads them too.
     return {name: {k: v for k, v in chart.to_dict().items() if k != "$schema"} for name, chart in charts.items()}
@@ -104,3 +105,20 @@ def _stock() -> alt.LayerChart:
     )
     out = base.transform_filter("datum.units <= 0").mark_point(shape="cross", size=160, filled=True, angle=45)
     return alt.layer(lines, out)
+
+
+def _funnel() -> alt.Chart:
+    """Sessions that reached each step, by week."""
+    steps = ["sessions", "page view", "cart", "order"]
+    chart: alt.Chart = (
+        _chart()
+        .mark_bar()
+        .encode(
+            x=alt.X("week:O", title="week from Monday"),
+            xOffset=alt.XOffset("step:N", sort=steps),
+            y=alt.Y("sessions:Q", title="sessions"),
+            color=alt.Color("step:N", title=None, sort=steps, legend=alt.Legend(orient="top", columns=4)),
+            tooltip=["week:O", "step:N", "sessions:Q"],
+        )
+    )
+    return chart

@@ -20,7 +20,7 @@ SECTIONS = {
     "nodes": ("report_nodes", "fct_lineage_edges", "fct_project_coverage"),
     "business": ("fct_observations",),
 }
-_WHERE_OBSERVED = ("dim_product_stock", "fct_stock_counts")
+_WHERE_OBSERVED = ("dim_product_stock", "fct_stock_counts", "fct_product_funnel")
 # What the page's script draws; the template shows the rest.
 _OF_THE_SCRIPT = (
     "report_jobs",

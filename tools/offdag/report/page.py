@@ -43,7 +43,7 @@ def render_page(contents: Contents, now: datetime, cache: Path, is_served: bool 
     )
     environment.globals["plural"] = lambda number, one, many: f"{number} {one if number == 1 else many}"
     environment.globals["ages"] = lambda since: _age((contents.as_of - since).total_seconds())
-    has_charts = any(contents.rows(mart) for mart in ("report_jobs", "fct_stock_counts"))
+    has_charts = any(contents.rows(mart) for mart in ("report_jobs", "fct_stock_counts", "fct_product_funnel"))
     vega = Scripts.cached(cache) if has_charts else Scripts("", {})
     style = _text("style.css")
     # In a function, so that its names do not meet those of Vega's script.

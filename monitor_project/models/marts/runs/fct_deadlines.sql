@@ -7,7 +7,7 @@ expectations as (
         *,
         row_number() over (
             partition by project, environment, command, selection
-            order by due_at desc, run_expectation_id
+            order by due_at desc, run_expectation_id asc
         ) as newest_number
     from {{ ref('int_run_expectations') }}
 

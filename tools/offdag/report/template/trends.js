@@ -89,6 +89,8 @@ function drawBusiness() {
   const counts = rowsHere("fct_stock_counts");
   const moved = new Set(counts.filter((row) => row.prior_inventory_count !== null).map((row) => row.product_name));
   const out = stock.filter((row) => row.inventory_count <= 0);
+  const funnel = rowsHere("fct_product_funnel").sort((a, b) => (a.week_date < b.week_date ? 1 : -1));
+  const steps = { sessions: "session_count", "page view": "page_view_count", cart: "add_to_cart_count", order: "checkout_count" };
   body.replaceChildren(
     observed.length ? tableOf("Observed tables", [["Table", (row) => row.observed_table.replace(/^observed_/, "")], ["Project", (row) => `${row.project} (${row.environment})`],
       ["Last observed", (row) => timeOf(row.observed_at)], ["Content", (row) => (row.is_changed ? "changed" : "the same as before")]], observed)
@@ -96,6 +98,12 @@ function drawBusiness() {
     stock.length ? h("p", {}, `${out.length} of ${stock.length} products are out of stock${out.length ? `: ${out.map((row) => row.product_name).join(", ")}` : ""}.`) : "",
     chart("stock", "Stock of the products that changed", counts.filter((row) => moved.has(row.product_name))
       .map((row) => ({ product: row.product_name, at: row.counted_at * 1000, units: row.inventory_count }))) || "",
+    chart("funnel", "Sessions by week and step", funnel.slice(0, 12).flatMap((row) =>
+      Object.entries(steps).map(([step, column], order) => ({ week: row.week_date, step, order, sessions: row[column] })))) || "",
+    funnel.length ? tableOf("Weekly product funnel, the newest week first", [["Week", (row) => row.week_date], ["Sessions", (row) => row.session_count, true],
+      ["Page view", (row) => row.page_view_count, true], ["Cart", (row) => row.add_to_cart_count, true], ["Order", (row) => row.checkout_count, true],
+      ["Left before the cart", (row) => percent(row.add_to_cart_dropoff_rate), true], ["Left before the order", (row) => percent(row.checkout_dropoff_rate), true],
+      ["Observed", (row) => timeOf(row.last_observed_at)]], funnel.slice(0, 52)) : "",
     stock.length ? tableOf("Stock, what is out first", [["Product", (row) => row.product_name], ["Units", (row) => row.inventory_count, true],
       ["Days left", (row) => (row.inventory_count <= 0 ? "out" : row.days_left === null ? "unknown" : row.days_left.toFixed(1)), true],
       ["Out since", (row) => (row.out_since_at === null ? "" : timeOf(row.out_since_at))], ["Counted", (row) => timeOf(row.last_counted_at)]], stock.slice(0, 100)) : "",

@@ -1,0 +1,29 @@
+with
+
+source as (
+
+    select *
+    from {{ without_copies(
+        source('history', 'acknowledgements'),
+        ['acknowledgement_id']
+    ) }} as copies
+
+),
+
+final as (
+
+    select
+        acknowledgement_id,
+        project,
+        environment,
+        signal_key,
+        acknowledged_at,
+        acknowledged_by,
+        note,
+        acknowledged_until,
+        run_date
+    from source
+
+)
+
+select * from final

@@ -1,0 +1,68 @@
+"""Acknowledgements: a person has seen an incident, so its reminders stop. They are events of the history."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from offdag.errors import UsageError
+from offdag.history.history import History
+from offdag.monitor.rows import Incident
+
+_SHORTEST_PREFIX = 6
+
+
+@dataclass(frozen=True)
+class Acknowledgement:
+    """What a person says about an open incident.
+
+    Attributes:
+        by: The person.
+        note: More words. May be empty.
+        until: Last day on which it holds (UTC, inclusive); None until the incident ends.
+    """
+
+    by: str
+    note: str
+    until: date | None
+
+
+def open_incident(key: str, incidents: Iterable[Incident]) -> Incident:
+    """The open incident of a signal key, or of its first six or more characters.
+
+    Raises:
+        UsageError: There is none, or more than one.
+    """
+    found = [row for row in incidents if row.is_open and row.signal_key.startswith(key)]
+    if len(key) < _SHORTEST_PREFIX or len(found) != 1:
+        what = "several open incidents have that key" if len(found) > 1 else "no open incident has that key"
+        raise UsageError(what, key, "offdag incidents    # shows the keys")
+    return found[0]
+
+
+def acknowledge(history: History, incident: Incident, acknowledgement: Acknowledgement, at: datetime) -> None:
+    """Record it; the next monitor run applies it.
+
+    Args:
+        history: Gets the row.
+        incident: The open incident.
+        acknowledgement: By whom, why and until when.
+        at: Naive UTC.
+
+    Raises:
+        HistoryError: It cannot be written.
+    """
+    identity = uuid.uuid4().hex
+    row = {
+        "acknowledgement_id": identity,
+        "project": incident.project,
+        "environment": incident.environment,
+        "signal_key": incident.signal_key,
+        "acknowledged_at": at,
+        "acknowledged_by": acknowledgement.by,
+        "note": " ".join(acknowledgement.note.split()) or None,
+        "acknowledged_until": acknowledgement.until,
+    }
+    history.put("acknowledgements", at.date(), identity, [row])
