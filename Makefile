@@ -13,6 +13,7 @@ DATABASE := inventory_project/data/inventory_$(TARGET).duckdb
 SAMPLE := $(if $(filter prod,$(TARGET)),,$(DATABASE))
 OFFDAG := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/offdag
 RUN := $(OFFDAG) run --environment $(ENVIRONMENT) --project-dir inventory_project --
+MEASURED := COVERAGE_PROCESS_START="$(CURDIR)/pyproject.toml" COVERAGE_FILE="$(CURDIR)/.offdag/coverage/data" PYTHONPATH="$(CURDIR)/tests/support/measured"
 SQL := inventory_project/models inventory_project/analyses inventory_project/tests monitor_project/models monitor_project/tests
 
 .PHONY: oracle help demo test build load monitor build-then-monitor ci schedule report docs lint format bench sim fixtures golden clean
@@ -25,7 +26,7 @@ demo: $(VENV)/.installed ## Four weeks of the shop: builds, failures, Slack mess
 
 test: $(VENV)/.installed ## All tests of both dbt projects and of offdag; COVERAGE=1 also holds the floor of pyproject.toml
 	@rm -rf .offdag/coverage
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python $(if $(COVERAGE),-m coverage run) -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
+	@$(if $(COVERAGE),$(MEASURED)) PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 	@$(if $(COVERAGE),$(BIN)/coverage combine --quiet && $(BIN)/coverage report)
 
 build: $(VENV)/.installed $(SAMPLE) ## Build the shop and collect the run; TARGET=dev|ci|prod

@@ -148,9 +148,11 @@ def test_a_failing_test_fails_the_review_and_sends_no_alert(home: Path) -> None:
     assert "messages delivered: 0" in notified.err
     reported = offdag(home, "report")
     assert reported.code == 0, reported
-    invocations = json.loads((home / "report.json").read_text())["fct_invocations"]
-    reviewed = [row for row in invocations if row["environment"] == "ci"]
-    assert [(row["git_branch"], row["pull_request"]) for row in reviewed] == [("feature/tax", "7")]
+    [job] = [row for row in json.loads((home / "report.json").read_text())["report_jobs"] if row["environment"] == "ci"]
+    assert job["git_branch"] == "feature/tax"
+    with duckdb.connect(str(home / "monitor.duckdb"), read_only=True) as connection:
+        reviewed = connection.execute("select pull_request from fct_invocations where environment = 'ci'").fetchall()
+    assert reviewed == [("7",)]
 
 
 def test_what_failed_may_be_let_pass_but_not_a_build_that_could_not_run(home: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -322,8 +323,10 @@ def test_serve_draws_again_what_was_collected_meanwhile(reported: Reported) -> N
                 assert time.monotonic() < deadline, "the page was not drawn again"
                 time.sleep(0.2)
             assert "late" in _fetched(address)
+            process.send_signal(signal.SIGINT)
+            assert process.wait(timeout=30) == 0
         finally:
-            process.terminate()
+            process.kill()
 
 
 def _fetched(url: str, headers: dict[str, str] | None = None) -> str:

@@ -156,9 +156,10 @@ def _run_by_dbt(settings: Settings, given: Mapping[str, str], options: RunOption
     project, database = settings.monitor_project_dir.absolute(), settings.monitor_database.absolute()
     command = _command(settings, project, database.parent / "monitor_target", options.all_tests)
     if not has_rules:
-        # Rows that other rules made are computed again. dbt takes a unit test that moved to another file for two of one name, if it
-        # parses only what changed.
-        command += ["--full-refresh", "--no-partial-parse"]
+        # Rows that other rules made are computed again. dbt parses all files: from a parsed earlier version, it may take a node that moved
+        # to another file for two of one name.
+        command.append("--full-refresh")
+        (database.parent / "monitor_target" / "partial_parse.msgpack").unlink(missing_ok=True)
     build = _DbtBuild(command, _environ(settings, given, settings.now, options.all_tests), project, database)
     return build.run_when_free(settings.wait_as("monitor"))
 
