@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from support.command import ROOT, CommandResult, environ, greenery, offdag
