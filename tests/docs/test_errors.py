@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -55,6 +56,12 @@ def scenario(function: Callable[[Place], CommandResult]) -> Callable[[Place], Co
 @scenario
 def url(place: Place) -> CommandResult:
     return offdag(place.home, "incidents", env={"OFFDAG_HEARTBEAT_URL": "example"})
+
+
+@scenario
+def serve_port(place: Place) -> CommandResult:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        return offdag(place.failure, "serve", "--port", str(taken.getsockname()[1]))
 
 
 @scenario

@@ -243,3 +243,22 @@ def test_the_next_command_keeps_the_target(kind: str, severity: str, command: st
     row = due(kind=kind, severity=severity, node_id="model.shop.orders", target="my prod")
     [problem] = build_message([row]).problems
     assert dict(problem.facts)["Next"] == command
+
+
+def test_problems_link_to_the_report_where_it_has_an_address() -> None:
+    url = "https://reports.example.com/offdag/report.html?a=1&b=2#old"
+    message = build_message([due(incident_id="0a1b", title="a <b> | c fails")], url)
+    [section] = [b for b in whole(message)["blocks"] if b["type"] == "section"]
+    link = "https://reports.example.com/offdag/report.html?a=1&amp;b=2#incident-0a1b"
+    assert f"<{link}|a &lt;b&gt; | c fails>" in section["text"]["text"]
+    assert f"Report: {link.replace('&amp;', '&')}" in plain_text(message)
+    assert document(message)["problems"][0]["report"].endswith("#incident-0a1b")
+    odd = build_message([due(incident_id="0a1b")], "https://example.com/a|b>c")
+    assert "<https://example.com/a%7Cb%3Ec#incident-0a1b|" in json.dumps(whole(odd))
+
+
+def test_a_problem_of_several_incidents_links_to_the_list() -> None:
+    rows = [due(notification_id=str(n), incident_id=str(n), storm_cause="no disk") for n in range(5)]
+    [problem] = build_message(rows, "https://example.com/r.html").problems
+    assert problem.link == "https://example.com/r.html#incidents"
+    assert build_message(rows).problems[0].link is None

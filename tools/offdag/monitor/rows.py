@@ -198,64 +198,6 @@ class NodeRoute(MartRow, frozen=True, kw_only=True):
     is_off: bool
 
 
-class Invocation(MartRow, frozen=True, kw_only=True):
-    """One dbt invocation, or one run of a command that left no results. Counts are of nodes and tests.
-
-    Attributes:
-        project: dbt project that was run; ``unknown`` if neither given nor found in the artifacts.
-        environment: Environment of the run, such as prod, as given to offdag; ``unknown`` if not given.
-        run_id: invocation_id, or job_run_id if dbt left no results.
-        job_id: Id of the job that the command belongs to. None if not in the artifact.
-        command: dbt's command, or the full command line if it left no results.
-        is_build: Whether the command builds or tests nodes (build, run, test, seed, snapshot, clone, retry).
-        is_retry: Whether the command is dbt retry, which runs only nodes that failed or were skipped.
-        started_at: Start (naive UTC). None if dbt did not write it.
-        ended_at: End (naive UTC).
-        invocation_status: success, failure, interrupted, did not start, empty, unknown or other command.
-        elapsed_seconds: dbt's elapsed_time of the command in seconds, parsing not included.
-        dbt_version: Version of dbt. None without results.
-        git_sha: Commit of the monitored project. None if unknown.
-        git_branch: Branch of the monitored project. None if unknown.
-        pull_request: Number of the pull or merge request. None outside of one.
-        ci_url: URL of the CI job. None outside CI.
-        success_count: Results that succeeded.
-        failure_count: Results that failed.
-        warning_count: Tests or freshness checks that warned.
-        skipped_count: Nodes that were skipped.
-        no_op_count: Results of exposures and saved queries: nothing to run.
-        reused_count: Results that dbt State took from an earlier run: nothing ran, nothing was tested.
-        unknown_count: Results with a status that this version does not know.
-        result_count: Number of results in the artifact.
-    """
-
-    mart: ClassVar[str] = "fct_invocations"
-
-    project: str
-    environment: str
-    run_id: str
-    job_id: str | None
-    command: str | None
-    is_build: bool
-    is_retry: bool
-    started_at: datetime | None
-    ended_at: datetime
-    invocation_status: str
-    elapsed_seconds: float | None
-    dbt_version: str | None
-    git_sha: str | None
-    git_branch: str | None
-    pull_request: str | None
-    ci_url: str | None
-    success_count: int
-    failure_count: int
-    warning_count: int
-    skipped_count: int
-    no_op_count: int
-    reused_count: int
-    unknown_count: int
-    result_count: int
-
-
 class SeedFinding(MartRow, frozen=True, kw_only=True):
     """A value of a seed that nothing has.
 

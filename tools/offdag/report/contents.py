@@ -11,7 +11,7 @@ from offdag.monitor.marts import Marts
 
 # Marts of each section; those about observed tables exist only where the table is observed.
 SECTIONS = {
-    "overview": ("fct_environment_health", "report_days", "fct_run_gaps", "fct_deadlines"),
+    "overview": ("dim_monitor", "fct_environment_health", "report_days", "fct_run_gaps", "fct_deadlines"),
     "incidents": ("report_incidents", "report_observations", "report_deliveries"),
     "exposures": ("fct_exposure_health",),
     "sources": ("fct_source_states",),
@@ -72,6 +72,12 @@ class Contents:
         return cls(as_of, found, errors)
 
     @property
+    def days(self) -> dict[str, int | None]:
+        """How many days the monitor counts over: ``slo_days`` and ``baseline_days``; None where it could not be read."""
+        run = next(iter(self.rows("dim_monitor")), {})
+        return {name: run.get(name) for name in ("slo_days", "baseline_days")}
+
+    @property
     def row_count(self) -> int:
         return sum(map(len, self.marts.values()))
 
@@ -107,6 +113,7 @@ class Contents:
         return {
             "rendered_at": _seconds(rendered_at),
             "as_of": _seconds(self.as_of),
+            "days": self.days,
             "marts": packed,
             "texts": list(texts),
         }

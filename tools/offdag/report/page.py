@@ -58,6 +58,7 @@ def render_page(contents: Contents, now: datetime, cache: Path, is_served: bool 
         is_served=is_served,
         now=now,
         as_of=contents.as_of,
+        slo_days=contents.days["slo_days"],
         errors=contents.errors,
         places=_places(contents),
         strips=_strips(contents.rows("report_observations")),

@@ -101,7 +101,7 @@ function drawNode() {
   const facts = [
     ["Description", row.description || "none"], ["Type", [row.resource_type, row.materialization].filter(Boolean).join(", ")], ["File", row.path ? h("code", {}, row.path) : "unknown"],
     ["Owner", row.owner || "none"], ["Tags", tagsOf(row).join(", ") || "none"], ["Package", row.package_name || "unknown"],
-    ["Last run", row.last_outcome ? [stateOf(row.last_outcome), " ", timeOf(row.last_run_at)] : "no run within 60 days"], ["Newest runs", runStrip(lettersOf(row))],
+    ["Last run", row.last_outcome ? [stateOf(row.last_outcome), " ", timeOf(row.last_run_at)] : `no run within ${DATA.days.baseline_days} days`], ["Newest runs", runStrip(lettersOf(row))],
     ["Seconds", [row.p50_seconds === null ? "" : `median ${lengthOf(row.p50_seconds)}, 95 % ${lengthOf(row.p95_seconds)}, last ${lengthOf(row.last_seconds)} `, sparkline(secondsOf(row)) || ""]],
     ["Tests", tests.length ? h("ul", { class: "plain" }, tests.map((one) => h("li", {}, one.last_outcome ? stateOf(one.last_outcome) : "not run", " ", nodeLink(one)))) : "none"],
     ["Upstream", list(parents.get(id) || [])], ["Downstream", list(below.filter((one) => !/^(unit_)?test\./.test(one)))],

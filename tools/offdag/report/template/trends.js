@@ -41,7 +41,7 @@ function durationRows(jobs) {
 
 function budgetText(last) {
   const left = last.budget_left_count;
-  return `${percent(last.target_rate)} of the builds of 30 days should succeed: `
+  return `${percent(last.target_rate)} of the builds of ${DATA.days.slo_days} days should succeed: `
     + (left < 0 ? `${(-left).toFixed(2)} more failed than may.` : `${left.toFixed(2)} more may fail.`);
 }
 
