@@ -197,6 +197,7 @@ def test_an_acknowledgement_is_shown_and_stops_reminders(reported: Reported, chr
     assert given.code == 0, given
     assert offdag(reported.home, *reported.monitor).code == 0
     assert offdag(reported.home, "report", env=moment).code == 0
+    assert "acknowledged by Ana" in " ".join(offdag(reported.home, "incidents").out.replace("│", " ").split())
     query = "select is_acknowledged, acknowledged_by from fct_incident_context where incident_id = ?"
     assert reported.rows(query, incident) == [(True, "Ana")]
     with browser.opened(chromium, f"{reported.page.as_uri()}#incident-{incident}") as watched:

@@ -10,7 +10,7 @@ import tempfile
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
-from bench import builds, collecting, diffing, loading, monitoring, startup
+from bench import builds, collecting, diffing, loading, monitoring, reporting, startup
 from bench.measure import CommandFailure, Cost
 from bench.suite import Suite
 from bench.table import Numbers, put_table, table
@@ -19,6 +19,7 @@ _SUITES = {
     "builds": builds.suite,
     "collecting": collecting.suite,
     "monitoring": monitoring.suite,
+    "reporting": reporting.suite,
     "diffing": diffing.suite,
     "loading": loading.suite,
     "startup": startup.suite,

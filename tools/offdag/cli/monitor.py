@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
@@ -13,6 +13,9 @@ from offdag.cli.output import FORMAT, age, print_rows, sparkline
 from offdag.cli.verb import verb
 from offdag.errors import ExitCode
 from offdag.settings import Settings
+
+if TYPE_CHECKING:
+    from offdag.monitor.rows import Incident
 
 _log = logging.getLogger(__name__)
 
@@ -54,6 +57,7 @@ def incidents(settings: Settings, show_all: bool, fail_on: str, output: str) -> 
     with open_marts(settings.monitor_database, settings.wait_as("incidents")) as marts:
         rows, as_of, coverage = marts.rows(Incident), marts.monitor_run().as_of, Coverage.of(marts)
         observations = marts.observations()
+        known = {row["incident_id"]: row for row in marts.table("report_incidents")}
     open_rows = [row for row in rows if row.is_open]
     shown = sorted(rows if show_all else open_rows, key=lambda row: row.started_at, reverse=True)
     # The key is as long as `offdag mute` needs it.
@@ -62,7 +66,7 @@ def incidents(settings: Settings, show_all: bool, fail_on: str, output: str) -> 
             "key": row.signal_key[:8],
             **msgspec.structs.asdict(row),
             "state": row.severity if row.is_open else row.incident_status,
-            "what": "\n".join(filter(None, (row.title, row.detail, f"{row.project} ({row.environment})"))),
+            "what": "\n".join(filter(None, (row.title, row.detail, _place(row, known.get(row.incident_id, {}))))),
             "newest": sparkline([_badness(seen) for seen in observations.get(row.signal_key, [])[-10:]]),
             "for": age(((row.ended_at or as_of) - row.started_at).total_seconds()),
         }
@@ -78,6 +82,14 @@ def incidents(settings: Settings, show_all: bool, fail_on: str, output: str) -> 
         coverage,
     )
     return ExitCode.PROBLEMS if fail_on == "incidents" and open_rows else ExitCode.OK
+
+
+def _place(row: Incident, known: dict[str, Any]) -> str:
+    """Where it is, and whether somebody knows of it."""
+    place = f"{row.project} ({row.environment})"
+    if known.get("is_acknowledged"):
+        place += f", acknowledged by {known['acknowledged_by'] or 'unknown'}"
+    return place + (f", muted until {known['muted_until']}" if known.get("is_muted") else "")
 
 
 def _badness(observation: dict[str, Any]) -> float | None:
