@@ -1,10 +1,50 @@
 -- Whether each environment is healthy now, in one word with its reason, and the counts behind it. Degraded: the last build failed, or an error
--- is open that nobody muted. Unknown: no build lately, or one whose result is unknown. Caution: anything else that is open, late or at risk.
+-- is open that nobody muted. Unknown: no build lately, one whose result is unknown, or no incidents. Caution: anything else that is open, failed,
+-- late or at risk.
 with
 
-environments as (
+known_environments as (
 
     select * from {{ ref('dim_environments') }}
+
+),
+
+-- A build that never came has an incident, but no environment.
+environments as (
+
+    select
+        project,
+        environment,
+        is_alerting,
+        last_build_at
+    from known_environments
+
+    union all
+
+    select distinct
+        incidents.project,
+        incidents.environment,
+        true as is_alerting,
+        cast(null as {{ dbt.type_timestamp() }}) as last_build_at
+    from {{ ref('fct_incidents') }} as incidents
+    left join known_environments
+        on
+            incidents.project = known_environments.project
+            and incidents.environment = known_environments.environment
+    where
+        incidents.incident_status = 'open'
+        and known_environments.project is null
+
+),
+
+failed_nodes as (
+
+    select
+        project,
+        environment,
+        count(*) as failed_node_count
+    from {{ ref('int_failed_nodes') }}
+    group by project, environment
 
 ),
 
@@ -103,7 +143,9 @@ deadlines as (
         sum(case when deadline_status = 'on time' then 1 else 0 end) as on_time_count,
         sum(case when deadline_status = 'at risk' then 1 else 0 end) as at_risk_count,
         sum(case when deadline_status = 'late' then 1 else 0 end) as late_count,
-        sum(case when deadline_status = 'unknown' then 1 else 0 end) as unknown_count
+        sum(case when deadline_status = 'unknown' then 1 else 0 end) as unknown_count,
+        -- A build that is not due yet is not missed, however long ago the last one was.
+        sum(case when deadline_status in ('on time', 'at risk') and last_build_at is not null then 1 else 0 end) as punctual_count
     from {{ ref('fct_deadlines') }}
     group by project, environment
 
@@ -115,9 +157,8 @@ described as (
         environments.project,
         environments.environment,
         environments.is_alerting,
-        -- A build that is not due yet is not missed, however long ago the last one was.
-        environments.is_silent
-        and coalesce(deadlines.on_time_count, 0) + coalesce(deadlines.at_risk_count, 0) = 0 as is_silent,
+        coalesce(last_jobs.ended_at <= {{ dbt.dateadd('day', '-' ~ var('silent_after_days'), as_of()) }}, true)
+        and coalesce(deadlines.punctual_count, 0) = 0 as is_silent,
         environments.last_build_at,
         last_jobs.job_key as last_job_key,
         last_jobs.job_status as last_job_status,
@@ -126,6 +167,7 @@ described as (
         coalesce(incidents.open_warning_count, 0) as open_warning_count,
         coalesce(incidents.muted_count, 0) as muted_count,
         incidents.worst_title,
+        coalesce(failed_nodes.failed_node_count, 0) as failed_node_count,
         coalesce(sources.source_count, 0) as source_count,
         coalesce(sources.fresh_count, 0) as fresh_source_count,
         coalesce(sources.late_count, 0) as late_source_count,
@@ -145,6 +187,10 @@ described as (
         on
             environments.project = last_jobs.project
             and environments.environment = last_jobs.environment
+    left join failed_nodes
+        on
+            environments.project = failed_nodes.project
+            and environments.environment = failed_nodes.environment
     left join incidents
         on
             environments.project = incidents.project
@@ -169,28 +215,31 @@ judged as (
     select
         *,
         case
-            when last_build_at is null then 'no build was collected'
             when open_error_count = 1 then worst_title
             when open_error_count > 1
                 then cast(open_error_count as {{ dbt.type_string() }}) || ' errors are open, the first: ' || worst_title
             when has_failed and last_job_status = 'failure' then 'the last build failed'
             when has_failed and last_job_status = 'interrupted' then 'the last build was interrupted'
             when has_failed then 'the last build did not start'
-            when is_silent then 'no build for {{ var("silent_after_days") }} days'
+            when last_build_at is null then 'no build was collected'
             when last_job_status is null then 'no build had a result'
+            when is_silent then 'no build for {{ var("silent_after_days") }} days'
             when last_job_status = 'unknown' then 'the result of the last build is unknown'
+            when not is_alerting then 'no incidents are kept for this environment; its last build succeeded'
             when open_warning_count = 1 or (open_warning_count = 0 and muted_count = 1) then worst_title
             when open_warning_count > 1
                 then cast(open_warning_count as {{ dbt.type_string() }}) || ' warnings are open, the first: ' || worst_title
             when muted_count > 1
                 then cast(muted_count as {{ dbt.type_string() }}) || ' muted incidents are open, the first: ' || worst_title
+            when failed_node_count > 0
+                then cast(failed_node_count as {{ dbt.type_string() }}) || ' models failed in their newest run'
             when late_deadline_count > 0 then 'a build is late'
             when at_risk_deadline_count > 0 then 'a deadline is at risk'
+            when unknown_deadline_count > 0 then 'no build of a cadence is known'
             when stale_source_count > 0 then 'a source is stale'
             when late_source_count > 0 then 'a source is late'
             when unknown_source_count > 0 then 'the freshness of a source is unknown'
-            when is_alerting then 'the last build succeeded, and no incident is open'
-            else 'the last build succeeded; no incidents are kept for this environment'
+            else 'the last build succeeded, and no incident is open'
         end as reason
     from described
 
@@ -203,11 +252,12 @@ final as (
         environment,
         is_alerting,
         case
-            when last_build_at is null then 'unknown'
             when open_error_count > 0 or has_failed then 'degraded'
-            when is_silent or last_job_status is null or last_job_status = 'unknown' then 'unknown'
+            when last_build_at is null or is_silent or last_job_status is null or last_job_status = 'unknown' then 'unknown'
+            when not is_alerting then 'unknown'
             when
-                open_warning_count + muted_count + late_deadline_count + at_risk_deadline_count
+                open_warning_count + muted_count + failed_node_count
+                + late_deadline_count + at_risk_deadline_count + unknown_deadline_count
                 + stale_source_count + late_source_count + unknown_source_count > 0
                 then 'caution'
             else 'healthy'
@@ -217,7 +267,7 @@ final as (
         last_job_key,
         last_job_status,
         {% for counted in [
-            'open_error', 'open_warning', 'muted',
+            'open_error', 'open_warning', 'muted', 'failed_node',
             'source', 'fresh_source', 'late_source', 'stale_source', 'unknown_source',
             'exposure', 'healthy_exposure', 'caution_exposure', 'degraded_exposure', 'unknown_exposure',
             'on_time_deadline', 'at_risk_deadline', 'late_deadline', 'unknown_deadline',

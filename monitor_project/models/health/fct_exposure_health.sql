@@ -1,5 +1,5 @@
--- Whether each exposure can be trusted now: degraded by an open error upstream, caution by a warning, a missing build or an upstream model
--- without a recent success, unknown without evidence. A muted incident still counts: the data are as bad. A flaky test, a slow model and
+-- Whether each exposure can be trusted now: degraded by an open error or a failed model upstream, caution by a warning, a missing build, a
+-- source that is not known to be fresh or a model without a recent success, unknown without evidence. A muted incident still counts: the data are as bad. A flaky test, a slow model and
 -- a check of an observed table say nothing about the data behind an exposure.
 with recursive
 
@@ -161,7 +161,8 @@ problems as (
         on
             exposures.project = incidents.project
             and exposures.environment = incidents.environment
-    where incidents.node_id is null
+    -- A hook is no node upstream, but after it nothing may have run.
+    where incidents.node_id is null or incidents.node_id like 'operation.%'
 
 ),
 
@@ -204,7 +205,12 @@ counted as (
         upstream.project,
         upstream.environment,
         upstream.exposure_id,
-        count(*) as upstream_count,
+        count(nodes.node_id) as upstream_count,
+        sum(case when nodes.node_id is null and (upstream.node_id like 'metric.%' or upstream.node_id like 'semantic_model.%') then 1 else 0 end)
+            as unfollowed_count,
+        sum(case when nodes.resource_type = 'source' then 1 else 0 end) as source_count,
+        sum(case when states.source_state in ('late', 'stale', 'unknown') then 1 else 0 end) as unsure_source_count,
+        sum(case when failed_nodes.node_id is not null then 1 else 0 end) as failed_count,
         sum(case when nodes.resource_type in ('model', 'snapshot', 'seed') then 1 else 0 end) as built_type_count,
         sum(
             case
@@ -214,11 +220,21 @@ counted as (
         ) as without_success_count,
         min(successes.last_success_at) as oldest_success_at
     from upstream
-    inner join nodes
+    left join nodes
         on
             upstream.project = nodes.project
             and upstream.environment = nodes.environment
             and upstream.node_id = nodes.node_id
+    left join {{ ref('fct_source_states') }} as states
+        on
+            upstream.project = states.project
+            and upstream.environment = states.environment
+            and upstream.node_id = states.node_id
+    left join {{ ref('int_failed_nodes') }} as failed_nodes
+        on
+            upstream.project = failed_nodes.project
+            and upstream.environment = failed_nodes.environment
+            and upstream.node_id = failed_nodes.node_id
     left join successes
         on
             upstream.project = successes.project
@@ -236,7 +252,21 @@ punctual as (
         project,
         environment
     from {{ ref('fct_deadlines') }}
-    where deadline_status in ('on time', 'at risk')
+    where
+        deadline_status in ('on time', 'at risk')
+        and last_build_at is not null
+
+),
+
+last_jobs as (
+
+    select
+        project,
+        environment,
+        max(ended_at) as last_job_at
+    from {{ ref('fct_jobs') }}
+    where job_status != 'empty'
+    group by project, environment
 
 ),
 
@@ -245,13 +275,18 @@ described as (
     select
         exposures.*,
         environments.is_alerting,
-        coalesce(environments.is_silent, true) and punctual.project is null as is_silent,
+        coalesce(last_jobs.last_job_at <= {{ dbt.dateadd('day', '-' ~ var('silent_after_days'), as_of()) }}, true)
+        and punctual.project is null as is_silent,
         worst.incident_id,
         worst.title,
         worst.started_at,
         worst.badness,
         coalesce(worst.incident_count, 0) as incident_count,
         coalesce(counted.upstream_count, 0) as upstream_count,
+        coalesce(counted.unfollowed_count, 0) as unfollowed_count,
+        coalesce(counted.source_count, 0) as source_count,
+        coalesce(counted.unsure_source_count, 0) as unsure_source_count,
+        coalesce(counted.failed_count, 0) as failed_count,
         coalesce(counted.built_type_count, 0) as built_type_count,
         coalesce(counted.without_success_count, 0) as without_success_count,
         counted.oldest_success_at
@@ -260,6 +295,10 @@ described as (
         on
             exposures.project = environments.project
             and exposures.environment = environments.environment
+    left join last_jobs
+        on
+            exposures.project = last_jobs.project
+            and exposures.environment = last_jobs.environment
     left join punctual
         on
             exposures.project = punctual.project
@@ -286,18 +325,21 @@ final as (
         node_name,
         owner,
         case
-            when badness = 2 then 'degraded'
+            when badness = 2 or failed_count > 0 then 'degraded'
             when
                 not coalesce(is_alerting, false)
                 or is_silent
                 or upstream_count = 0
                 or (built_type_count > 0 and without_success_count = built_type_count)
                 then 'unknown'
-            when badness = 1 or without_success_count > 0 then 'caution'
+            when badness = 1 or without_success_count + unsure_source_count + unfollowed_count > 0 then 'caution'
             else 'healthy'
         end as health,
         case
             when badness = 2 then title
+            when failed_count > 0
+                then cast(failed_count as {{ dbt.type_string() }}) || ' of ' || cast(built_type_count as {{ dbt.type_string() }})
+                    || ' models upstream failed in their newest run'
             when not coalesce(is_alerting, false) then 'no incidents are kept for this environment'
             when is_silent then 'no build for {{ var("silent_after_days") }} days'
             when upstream_count = 0 then 'nothing upstream is known'
@@ -307,6 +349,10 @@ final as (
             when without_success_count > 0
                 then cast(without_success_count as {{ dbt.type_string() }}) || ' of ' || cast(built_type_count as {{ dbt.type_string() }})
                     || ' models upstream have no success within {{ var("baseline_days") }} days'
+            when unsure_source_count > 0
+                then cast(unsure_source_count as {{ dbt.type_string() }}) || ' of ' || cast(source_count as {{ dbt.type_string() }})
+                    || ' sources upstream are not known to be fresh'
+            when unfollowed_count > 0 then 'what is behind a metric upstream is not known'
         end as reason,
         incident_id,
         case when badness is not null then started_at end as since_at,

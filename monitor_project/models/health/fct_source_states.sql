@@ -1,5 +1,7 @@
 -- Whether each source is fresh now, by its newest check. A source whose last load has passed its limit since a good check is unknown, not stale:
 -- it may have been loaded since.
+{%- set unchecked_since = dbt.dateadd('hour', '-' ~ var('source_unchecked_hours'), as_of()) %}
+
 with
 
 places_with_nodes as (
@@ -26,7 +28,9 @@ sources as (
         node_id,
         node_name,
         owner,
-        coverage_status
+        coverage_status,
+        -- A check of some sources leaves out the others.
+        coverage_status = 'vanished' as is_left_out
     from {{ ref('fct_source_coverage') }}
 
     union all
@@ -37,7 +41,8 @@ sources as (
         sla.node_id,
         {{ node_label('cast(null as ' ~ dbt.type_string() ~ ')', 'sla.node_id') }} as node_name,
         cast(null as {{ dbt.type_string() }}) as owner,
-        'checked' as coverage_status
+        'checked' as coverage_status,
+        false as is_left_out
     from sla
     left join places_with_nodes
         on
@@ -51,6 +56,7 @@ checks as (
 
     select
         *,
+        {{ add_seconds('max_loaded_at', 'warn_after_seconds') }} as late_at,
         row_number() over (
             partition by project, environment, node_id
             order by observed_at desc, invocation_id desc
@@ -75,21 +81,25 @@ final as (
         sources.node_name,
         sources.owner,
         case
-            when newest.node_id is null or sources.coverage_status != 'checked' then 'unknown'
+            when newest.node_id is null or sources.coverage_status in ('never run', 'never checked') then 'unknown'
+            when sources.is_left_out and newest.observed_at <= {{ unchecked_since }} then 'unknown'
             when newest.freshness_status = 'runtime error' or newest.outcome = 'unknown' then 'unknown'
             when newest.outcome = 'failure' then 'stale'
-            when newest.stale_at <= {{ as_of() }} then 'unknown'
+            when newest.stale_at <= {{ as_of() }} or (newest.outcome = 'success' and newest.late_at <= {{ as_of() }}) then 'unknown'
             when newest.outcome = 'warning' then 'late'
             else 'fresh'
         end as source_state,
         case
             when sources.coverage_status = 'never run' then 'dbt source freshness has not run'
             when newest.node_id is null or sources.coverage_status = 'never checked' then 'it was never checked'
-            when sources.coverage_status = 'vanished' or newest.freshness_status = 'runtime error' then 'its freshness query failed'
+            when sources.is_left_out and newest.observed_at <= {{ unchecked_since }} then 'the newest dbt source freshness left it out'
+            when newest.freshness_status = 'runtime error' then 'its freshness query failed'
             when newest.outcome = 'unknown' then 'its status is not known to this version'
             when newest.is_empty then 'the table is empty'
             when newest.outcome = 'failure' then 'its last load is older than the limit'
             when newest.stale_at <= {{ as_of() }} then 'its last known load has passed the limit since the check'
+            when newest.outcome = 'success' and newest.late_at <= {{ as_of() }}
+                then 'its last known load has passed the warning limit since the check'
             when newest.outcome = 'warning' then 'its last load is older than the warning limit'
         end as reason,
         newest.max_loaded_at,

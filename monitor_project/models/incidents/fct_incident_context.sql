@@ -103,7 +103,8 @@ muted as (
 
 ),
 
--- An acknowledgement is of the incident that was open when it was given; of several, the newest holds.
+-- An acknowledgement is of the incident whose period overlaps the one that the person saw, so that late artifacts that move an incident keep it.
+-- Of several, the newest holds.
 acknowledged as (
 
     select
@@ -122,10 +123,9 @@ acknowledged as (
             incidents.project = acknowledgements.project
             and incidents.environment = acknowledgements.environment
             and incidents.signal_key = acknowledgements.signal_key
-            and incidents.started_at <= acknowledgements.acknowledged_at
-    where
-        acknowledgements.acknowledged_at <= {{ as_of() }}
-        and (incidents.ended_at is null or incidents.ended_at > acknowledgements.acknowledged_at)
+            and incidents.last_bad_at >= acknowledgements.incident_started_at
+            and incidents.started_at <= acknowledgements.incident_last_bad_at
+    where acknowledgements.acknowledged_at <= {{ as_of() }}
 
 ),
 

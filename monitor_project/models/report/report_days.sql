@@ -16,32 +16,56 @@ health as (
 
 ),
 
+-- The day of a command is that of its job's end, as for health.
+commands as (
+
+    select
+        job_invocations.project,
+        job_invocations.environment,
+        job_invocations.run_id,
+        cast(jobs.ended_at as date) as build_date
+    from {{ ref('fct_job_invocations') }} as job_invocations
+    inner join {{ ref('fct_jobs') }} as jobs
+        on
+            job_invocations.project = jobs.project
+            and job_invocations.environment = jobs.environment
+            and job_invocations.job_key = jobs.job_key
+
+),
+
 results as (
 
     select
-        result_counts.project,
-        result_counts.environment,
-        cast(result_counts.generated_at as date) as build_date,
+        commands.project,
+        commands.environment,
+        commands.build_date,
         sum(result_counts.result_count) as result_count,
         sum(result_counts.reused_count) as reused_count
-    from {{ ref('int_result_counts') }} as result_counts
-    inner join monitor
-        on result_counts.generated_at <= monitor.as_of
-    where result_counts.is_build
-    group by result_counts.project, result_counts.environment, cast(result_counts.generated_at as date)
+    from commands
+    inner join {{ ref('int_result_counts') }} as result_counts
+        on
+            commands.project = result_counts.project
+            and commands.environment = result_counts.environment
+            and commands.run_id = result_counts.invocation_id
+    group by commands.project, commands.environment, commands.build_date
 
 ),
 
 costs as (
 
     select
-        project,
-        environment,
-        cast(observed_at as date) as build_date,
-        sum(bytes_processed) as bytes_processed,
-        sum(slot_milliseconds) as slot_milliseconds
-    from {{ ref('fct_node_costs') }}
-    group by project, environment, cast(observed_at as date)
+        commands.project,
+        commands.environment,
+        commands.build_date,
+        sum(node_costs.bytes_processed) as bytes_processed,
+        sum(node_costs.slot_milliseconds) as slot_milliseconds
+    from commands
+    inner join {{ ref('fct_node_costs') }} as node_costs
+        on
+            commands.project = node_costs.project
+            and commands.environment = node_costs.environment
+            and commands.run_id = node_costs.invocation_id
+    group by commands.project, commands.environment, commands.build_date
 
 ),
 

@@ -1,4 +1,4 @@
--- Who was alerted of the incidents that the report shows, and when.
+-- Who was alerted of the incidents that the report shows, and when. As for what is due, the periods overlap.
 with
 
 incidents as (
@@ -6,7 +6,8 @@ incidents as (
     select
         incident_id,
         signal_key,
-        started_at
+        started_at,
+        last_bad_at
     from {{ ref('report_incidents') }}
 
 ),
@@ -33,7 +34,9 @@ final as (
     inner join incidents
         on
             deliveries.signal_key = incidents.signal_key
-            and deliveries.incident_started_at = incidents.started_at
+            and incidents.last_bad_at >= deliveries.incident_started_at
+            and incidents.started_at <= deliveries.incident_last_bad_at
+    where deliveries.delivered_at <= (select dim_monitor.as_of from {{ ref('dim_monitor') }} as dim_monitor)
 
 )
 

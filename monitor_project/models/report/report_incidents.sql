@@ -1,4 +1,4 @@
--- The open incidents and the newest ended ones, with what is known about each and how often its signal was bad before.
+-- The incidents of each environment, the open errors first, then by age, as many as a page can hold, with what is known about each and how often its signal was bad before.
 with
 
 sequenced as (
@@ -10,8 +10,8 @@ sequenced as (
             order by started_at
         ) as prior_recovery_seconds,
         row_number() over (
-            partition by case when incident_status = 'open' then 'open' else 'ended' end
-            order by coalesce(ended_at, started_at) desc, incident_id
+            partition by project, environment, case when incident_status = 'open' then 'open' else 'ended' end
+            order by case when incident_status = 'open' and severity = 'error' then 0 else 1 end asc, coalesce(ended_at, started_at) desc, incident_id asc
         ) as newest_number
     from {{ ref('fct_incidents') }}
 

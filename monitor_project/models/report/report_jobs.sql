@@ -65,7 +65,10 @@ final as (
         cast(commands.command_seconds - commands.dbt_seconds as double) as start_seconds,
         cast(commands.dbt_seconds as double) as dbt_seconds,
         cast(
-            case when recent.wall_seconds > commands.command_seconds then recent.wall_seconds - commands.command_seconds else 0 end as double
+            case
+                when recent.wall_seconds > commands.command_seconds then recent.wall_seconds - commands.command_seconds
+                when recent.wall_seconds <= commands.command_seconds then 0
+            end as double
         ) as between_seconds,
         recent.invocation_count,
         recent.retry_count,

@@ -233,6 +233,8 @@ _TABLES: Mapping[str, Mapping[str, str]] = {
         "project": "string",
         "environment": "string",
         "signal_key": "string",
+        "incident_started_at": "timestamp",
+        "incident_last_bad_at": "timestamp",
         "acknowledged_at": "timestamp",
         "acknowledged_by": "string",
         "note": "string",

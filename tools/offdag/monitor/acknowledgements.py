@@ -60,6 +60,8 @@ def acknowledge(history: History, incident: Incident, acknowledgement: Acknowled
         "project": incident.project,
         "environment": incident.environment,
         "signal_key": incident.signal_key,
+        "incident_started_at": incident.started_at,
+        "incident_last_bad_at": incident.last_bad_at,
         "acknowledged_at": at,
         "acknowledged_by": acknowledgement.by,
         "note": " ".join(acknowledgement.note.split()) or None,

@@ -1,15 +1,26 @@
 -- The next deadline of each cadence, and how many it kept lately. At risk: a build of the usual length that began now would end too late.
 with
 
+-- Of two alike lines of the seed, the strictest counts.
+cadences as (
+
+    select *
+    from (
+        select
+            *,
+            row_number() over (
+                partition by project, environment, command, selection
+                order by every_hours, grace_hours, days, since
+            ) as alike_number
+        from {{ ref('run_cadences') }}
+    ) as numbered
+    where alike_number = 1
+
+),
+
 expectations as (
 
-    select
-        *,
-        row_number() over (
-            partition by project, environment, command, selection
-            order by due_at desc, run_expectation_id asc
-        ) as newest_number
-    from {{ ref('int_run_expectations') }}
+    select * from {{ ref('int_run_expectations') }}
 
 ),
 
@@ -24,8 +35,8 @@ counted as (
         sum(case when due_at < coalesce(next_build_at, {{ as_of() }}) then 1 else 0 end) as late_count
     from expectations
     where
-        due_at > {{ dbt.dateadd('day', '-' ~ var('slo_days'), as_of()) }}
-        and due_at <= {{ as_of() }}
+        due_at <= {{ as_of() }}
+        and coalesce(next_build_at, {{ as_of() }}) > {{ dbt.dateadd('day', '-' ~ var('slo_days'), as_of()) }}
     group by project, environment, command, selection
 
 ),
@@ -33,7 +44,7 @@ counted as (
 newest as (
 
     select * from expectations
-    where newest_number = 1
+    where next_run_id is null
 
 ),
 
@@ -57,7 +68,7 @@ final as (
         end as deadline_status,
         cast(coalesce(counted.kept_count, 0) as bigint) as kept_count,
         cast(coalesce(counted.late_count, 0) as bigint) as late_count
-    from {{ ref('run_cadences') }} as cadences
+    from cadences
     left join newest
         on
             cadences.project = newest.project

@@ -53,6 +53,7 @@ summed as (
         job_key,
         min(case when job_rule != 'retry' then job_rule end) as job_rule,
         min(coalesce(started_at, ended_at)) as started_at,
+        case when count(*) = count(started_at) then min(started_at) end as known_started_at,
         max(ended_at) as ended_at,
         count(*) as invocation_count,
         sum(case when is_retry then 1 else 0 end) as retry_count,
@@ -80,7 +81,7 @@ described as (
         coalesce(job_rule, 'retry') as job_rule,
         started_at,
         ended_at,
-        {{ dbt.datediff('started_at', 'ended_at', 'second') }} as wall_seconds,
+        {{ dbt.datediff('known_started_at', 'ended_at', 'second') }} as wall_seconds,
         case
             when badness = 4 and kind_of_failure = 3 then 'interrupted'
             when badness = 4 and kind_of_failure = 2 then 'did not start'

@@ -33,6 +33,7 @@ whole_projects as (
 
 ),
 
+-- Of two alike lines of the seed, the strictest counts.
 cadences as (
 
     select
@@ -45,7 +46,16 @@ cadences as (
                 and whole_projects.environment = cadences.environment
                 and (cadences.command is null or cadences.command = whole_projects.command)
         ) as is_of_whole_project
-    from {{ ref('run_cadences') }} as cadences
+    from (
+        select
+            *,
+            row_number() over (
+                partition by project, environment, command, selection
+                order by every_hours, grace_hours, days, since
+            ) as alike_number
+        from {{ ref('run_cadences') }}
+    ) as cadences
+    where cadences.alike_number = 1
 
 ),
 
@@ -109,10 +119,14 @@ spaced as (
         days,
         run_id,
         ended_at as last_build_at,
+        -- Nothing is expected before `since`.
+        case when since > ended_at then cast(since as {{ dbt.type_timestamp() }}) else ended_at end as expected_from_at,
         next_run_id,
         next_build_at
     from sequenced
-    where run_id is not null
+    where
+        run_id is not null
+        and (since is null or next_build_at is null or next_build_at >= since)
 
     union all
 
@@ -126,7 +140,8 @@ spaced as (
         grace_hours,
         days,
         cast(null as {{ dbt.type_string() }}) as run_id,
-        cast(since as {{ dbt.type_timestamp() }}) as last_build_at,
+        cast(null as {{ dbt.type_timestamp() }}) as last_build_at,
+        cast(since as {{ dbt.type_timestamp() }}) as expected_from_at,
         run_id as next_run_id,
         ended_at as next_build_at
     from sequenced
@@ -141,7 +156,7 @@ elapsed as (
 
     select
         *,
-        {{ add_seconds('last_build_at', bounded('(every_hours + coalesce(grace_hours, 0)) * 3600', 'threshold')) }} as elapsed_at
+        {{ add_seconds('expected_from_at', bounded('(every_hours + coalesce(grace_hours, 0)) * 3600', 'threshold')) }} as elapsed_at
     from spaced
 
 ),
@@ -170,9 +185,9 @@ final as (
         command,
         selection,
         run_id as last_run_id,
-        case when run_id is not null then last_build_at end as last_build_at,
+        last_build_at,
         every_hours,
-        last_build_at as expected_from_at,
+        expected_from_at,
         due_at,
         next_run_id,
         next_build_at

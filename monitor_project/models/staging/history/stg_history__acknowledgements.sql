@@ -17,6 +17,8 @@ final as (
         project,
         environment,
         signal_key,
+        incident_started_at,
+        incident_last_bad_at,
         acknowledged_at,
         acknowledged_by,
         note,

@@ -41,7 +41,7 @@ function timeline(executions, before) {
     h("figcaption", {}, `${label}${ran.length > LONGEST ? `, the ${LONGEST} longest are drawn` : ""}`),
     h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Timeline" },
       s("svg", { class: "timeline", viewBox: `0 0 ${width} ${top + threads.length * lane + 4}`, role: "img", "aria-label": label }, axis, lanes, bars)),
-    h("p", { class: "soft" }, `Outlined: the critical path. ${before.length ? "Thin bars: the same nodes in the job before. " : ""}`
+    h("p", { class: "soft" }, `${executions.some((row) => row.is_critical !== null) ? "Outlined: the critical path. " : ""}${before.length ? "Thin bars: the same nodes in the job before. " : ""}`
       + `Threads were busy for ${percent(Math.min(1, busy / (threads.length * span)))} of the time. Seconds from the start of the job.`));
 }
 
