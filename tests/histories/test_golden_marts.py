@@ -206,7 +206,7 @@ def test_every_kind_of_signal_is_in_some_story(monitored: MonitoredHome) -> None
     assert {row["kind"] for row in monitored.rows("fct_incidents")} == kinds
 
 
-@settings(max_examples=2, deadline=None, derandomize=True, phases=[Phase.generate])
+@settings(max_examples=1, deadline=None, derandomize=True, phases=[Phase.generate])
 @given(seed=st.integers(0, 2**32), early=st.floats(0, 1))
 def test_artifacts_in_any_order_give_the_same_incidents(
     monitored: MonitoredHome, tmp_path_factory: pytest.TempPathFactory, seed: int, early: float
@@ -235,7 +235,7 @@ def test_artifacts_in_any_order_give_the_same_incidents(
     )
 
 
-@pytest.mark.parametrize("days", [1, 4])
+@pytest.mark.parametrize("days", [4])
 def test_an_open_incident_is_the_same_one_later(monitored: MonitoredHome, days: int) -> None:
     """Otherwise it would be announced again."""
     query = "select signal_key, started_at, ended_at from fct_incidents"

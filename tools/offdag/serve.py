@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import threading
+import time
 from collections.abc import Callable
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from offdag.errors import OffdagError, UsageError
 from offdag.settings import Settings
@@ -17,6 +21,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _HOST = "127.0.0.1"
+# Seconds.
+_LONGEST_WITHOUT_RUN = 300
 # Each collection adds a file to the first table, each notification and each acknowledgement to the others.
 _WATCHED_TABLES = ("artifact_verdicts", "deliveries", "acknowledgements")
 
@@ -32,6 +38,7 @@ class LivePage:
         self._settings = settings
         self._history: tuple[Any, ...] | None = None
         self._database: tuple[int, int] | None = None
+        self._monitored_at = 0.0
         # Path and what is served there, replaced as a whole.
         self.files: dict[str, tuple[str, bytes]] = {}
 
@@ -44,11 +51,14 @@ class LivePage:
         from offdag.history.history import History
 
         seen = _files_of(History(self._settings.history))
-        if seen != self._history:
+        # What is late, is so by the clock alone.
+        if seen != self._history or time.monotonic() - self._monitored_at > _LONGEST_WITHOUT_RUN:
             from offdag.job import run_monitor
 
-            run_monitor(self._settings)
-            self._history = seen
+            # Before the run: one that fails is not repeated at once.
+            self._history, self._monitored_at = seen, time.monotonic()
+            # The heartbeat is that of the scheduled monitor.
+            run_monitor(replace(self._settings, heartbeat=None))
         path = self._settings.monitor_database
         found = (path.stat().st_mtime_ns, path.stat().st_size) if path.is_file() else None
         if found != self._database or not self.files:
@@ -65,13 +75,14 @@ class LivePage:
         now = self._settings.now
         with open_marts(self._settings.monitor_database, self._settings.wait_as("serve")) as marts:
             contents = Contents.read(marts)
-        page = render_page(contents, now, self._settings.monitor_database.parent, is_served=True)
+        document = msgspec.json.encode(contents.document(now))
+        version = hashlib.sha256(document).hexdigest()
+        page = render_page(contents, now, self._settings.monitor_database.parent, version)
         _log.info("drew %d rows as of %s UTC", contents.row_count, f"{contents.as_of:%Y-%m-%d %H:%M:%S}")
-        version = contents.packed(now)["rendered_at"]
         return {
             "/": ("text/html; charset=utf-8", page.encode()),
-            "/report.json": ("application/json", msgspec.json.encode(contents.document(now))),
-            "/version": ("text/plain; charset=utf-8", str(version).encode()),
+            "/report.json": ("application/json", document),
+            "/version": ("text/plain; charset=utf-8", version.encode()),
         }
 
 
@@ -131,7 +142,7 @@ def _handler(page: LivePage) -> type[BaseHTTPRequestHandler]:
 
         def do_GET(self) -> None:  # the name that http.server calls
             # Another name in Host is a page of somebody else's that reached this address.
-            host = (self.headers.get("Host") or "").rpartition(":")[0]
+            host = urlsplit(f"//{self.headers.get('Host') or ''}").hostname
             found = page.files.get(self.path.partition("?")[0]) if host in (_HOST, "localhost") else None
             kind, content = found or ("text/plain; charset=utf-8", b"not found\n")
             self.send_response(200 if found else 404)

@@ -36,7 +36,6 @@ final as (
             deliveries.signal_key = incidents.signal_key
             and incidents.last_bad_at >= deliveries.incident_started_at
             and incidents.started_at <= deliveries.incident_last_bad_at
-    where deliveries.delivered_at <= (select dim_monitor.as_of from {{ ref('dim_monitor') }} as dim_monitor)
 
 )
 

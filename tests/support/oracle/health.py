@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from support.generated import ERROR_AFTER, Project
+from support.generated import ERROR_AFTER, WARN_AFTER, Project
 from support.oracle import nodes, runs, sources
 
 _OF_THE_DATA = {
@@ -38,7 +38,11 @@ def exposures(project: Project, incidents: list[OpenIncident]) -> dict[str, tupl
         bad = [i for i in incidents if i.kind in _OF_THE_DATA and _affects(project, i, above)]
         built = {n for n in above if n.startswith("model.") and not project.nodes[n].is_ephemeral}
         succeeded = {n for b in project.builds for n, ran in b.results.items() if ran.status == "success"}
-        if any(i.severity == "error" and i.kind != "run_missing" for i in bad):
+        newest = {
+            n: ran.status for b in project.builds for n, ran in b.results.items() if ran.status in ("success", "error")
+        }
+        has_failed = any(newest.get(n) == "error" for n in built)
+        if has_failed or any(i.severity == "error" and i.kind != "run_missing" for i in bad):
             health = "degraded"
         elif not built & succeeded:
             health = "unknown"
@@ -66,11 +70,15 @@ def source_states(project: Project, as_of: datetime) -> dict[str, tuple[str, dat
             found[source] = ("unknown", None)
             continue
         at, check = checks[-1]
-        if coverage != "checked" or check.age is None:
+        if (
+            coverage == "never checked"
+            or (coverage == "vanished" and at <= as_of - timedelta(hours=26))
+            or check.age is None
+        ):
             state = "unknown"
         elif check.status == "error":
             state = "stale"
-        elif at - check.age + ERROR_AFTER <= as_of:
+        elif at - check.age + ERROR_AFTER <= as_of or (check.status == "pass" and at - check.age + WARN_AFTER <= as_of):
             state = "unknown"
         else:
             state = "late" if check.status == "warn" else "fresh"

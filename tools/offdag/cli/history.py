@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from offdag.cli.output import FORMAT, age, print_rows, printable, sparkline
+from offdag.cli.output import FORMAT, age, no_commands, print_rows, printable, sparkline
 from offdag.cli.verb import PROJECT_DIR, TARGET, verb
 from offdag.clock import utc_now
 from offdag.errors import ExitCode, HistoryError, UsageError
@@ -48,7 +48,9 @@ def runs(settings: Settings, limit: int, with_log: bool, output: str) -> int:
         logged = next((row for row in rows if row["log_tail"]), None)
         if logged:
             click.echo(f"{logged['started_at']:%Y-%m-%d %H:%M:%S} UTC: {printable(logged['command'])}")
-        click.echo(printable(logged["log_tail"], keep="\n") if logged else "no run without results has a log")
+        click.echo(
+            no_commands(printable(logged["log_tail"], keep="\n")) if logged else "no run without results has a log"
+        )
     _log.info("%d of %d runs shown", min(limit, len(rows)), len(rows))
     return ExitCode.OK
 

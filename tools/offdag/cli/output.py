@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -22,9 +23,7 @@ class _Stderr(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         with contextlib.suppress(OSError, ValueError):
-            text = printable(redacted(self.format(record)), keep="\n")
-            # GitHub takes a line that begins with :: for a command.
-            click.echo(text.replace("\n::", "\n ::").removeprefix("::"), err=True)
+            click.echo(no_commands(printable(redacted(self.format(record)), keep="\n")), err=True)
 
 
 def log_to_stderr() -> logging.Logger:
@@ -81,6 +80,11 @@ def age(seconds: float | None) -> str:
         if seconds >= 2 * size:
             return f"{seconds / size:.0f} {unit}"
     return f"{seconds:.0f} s"
+
+
+def no_commands(text: str) -> str:
+    """A text of which GitHub takes no line for a workflow command: those begin with :: after spaces, or hold ##[."""
+    return re.sub(r"(?m)^(\s*)::", r"\1. ::", text).replace("##[", "## [")
 
 
 def printable(text: str, keep: str = "") -> str:

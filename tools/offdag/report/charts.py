@@ -58,7 +58,7 @@ def _rates() -> alt.Chart:
             y=alt.Y("rate:Q", title="share", axis=alt.Axis(format="%"), scale=alt.Scale(domain=[0, 1])),
             color=alt.Color("of:N", title=None, legend=alt.Legend(orient="top", columns=2)),
             strokeDash=alt.StrokeDash("of:N", title=None, legend=alt.Legend(orient="top", columns=2)),
-            tooltip=[alt.Tooltip("day:T", format="%Y-%m-%d"), "of:N", alt.Tooltip("rate:Q", format=".1%")],
+            tooltip=["day:N", "of:N", alt.Tooltip("rate:Q", format=".1%")],
         )
     )
     return chart
@@ -87,7 +87,7 @@ def _by_day(field: str, title: str, number_format: str) -> alt.Chart:
                 "yearmonthdate(day):T", title=None, axis=alt.Axis(labelOverlap=True, format="%m-%d", tickCount="day")
             ),
             y=alt.Y(f"{field}:Q", title=title, axis=alt.Axis(format=number_format)),
-            tooltip=[alt.Tooltip("day:T", format="%Y-%m-%d"), alt.Tooltip(f"{field}:Q", format=number_format)],
+            tooltip=["day:N", alt.Tooltip(f"{field}:Q", format=number_format)],
         )
     )
     return chart

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from datetime import date, datetime, timezone
 from typing import Any
@@ -11,14 +12,15 @@ from offdag.monitor.marts import Marts
 
 # Marts of each section; those about observed tables exist only where the table is observed.
 SECTIONS = {
-    "overview": ("dim_monitor", "fct_environment_health", "report_days", "fct_run_gaps", "fct_deadlines"),
+    "overview": ("dim_monitor", "fct_environment_health", "report_days", "fct_run_gaps"),
+    "deadlines": ("fct_deadlines",),
     "incidents": ("report_incidents", "report_observations", "report_deliveries"),
     "exposures": ("fct_exposure_health",),
     "sources": ("fct_source_states",),
     "runs": ("report_jobs", "report_executions"),
     "trends": ("report_budgets", "fct_incident_recovery"),
     "nodes": ("report_nodes", "fct_lineage_edges", "fct_project_coverage"),
-    "business": ("fct_observations",),
+    "business": ("report_observed_tables",),
 }
 _WHERE_OBSERVED = ("dim_product_stock", "fct_stock_counts", "fct_product_funnel")
 # What the page's script draws; the template shows the rest.
@@ -31,7 +33,7 @@ _OF_THE_SCRIPT = (
     "fct_incident_recovery",
     "fct_lineage_edges",
     "fct_project_coverage",
-    "fct_observations",
+    "report_observed_tables",
     *_WHERE_OBSERVED,
 )
 
@@ -46,11 +48,13 @@ class Contents:
         as_of: Instant that the marts were computed for, naive UTC.
         marts: Rows by mart, as the monitor's contracts name their columns.
         errors: Why a section cannot be shown, by section.
+        unreadable: Why a mart could not be read, by mart.
     """
 
     as_of: datetime
     marts: dict[str, Rows]
     errors: dict[str, str]
+    unreadable: dict[str, str]
 
     @classmethod
     def read(cls, marts: Marts) -> Contents:
@@ -62,14 +66,15 @@ class Contents:
         as_of = marts.monitor_run().as_of
         found: dict[str, Rows] = {}
         errors: dict[str, str] = {}
+        unreadable: dict[str, str] = {}
         for section, names in SECTIONS.items():
             observed = [name for name in _WHERE_OBSERVED if marts.has(name)] if section == "business" else []
             for name in (*names, *observed):
                 try:
                     found[name] = marts.table(name)
                 except MonitorError as error:
-                    errors[section] = error.what
-        return cls(as_of, found, errors)
+                    errors[section] = unreadable[name] = error.what
+        return cls(as_of, found, errors, unreadable)
 
     @property
     def days(self) -> dict[str, int | None]:
@@ -89,7 +94,7 @@ class Contents:
         """The rows as one document, for report.json."""
         return {"rendered_at": rendered_at, "as_of": self.as_of, "errors": self.errors, **self.marts}
 
-    def packed(self, rendered_at: datetime) -> dict[str, Any]:
+    def packed(self, rendered_at: datetime, version: str | None) -> dict[str, Any]:
         """The rows that the page's script reads, by column: each text is stored once, and a column of one value as that value.
 
         Returns:
@@ -114,6 +119,8 @@ class Contents:
             "rendered_at": _seconds(rendered_at),
             "as_of": _seconds(self.as_of),
             "days": self.days,
+            "version": version,
+            "errors": self.unreadable,
             "marts": packed,
             "texts": list(texts),
         }
@@ -124,7 +131,8 @@ def _plain(value: Any) -> Any:
     if isinstance(value, bool):
         return int(value)
     if isinstance(value, float):
-        return round(value, 3)
+        # Warehouses know numbers that JSON does not.
+        return round(value, 3) if math.isfinite(value) else None
     if isinstance(value, datetime):
         return _seconds(value)
     return value.isoformat() if isinstance(value, date) else value

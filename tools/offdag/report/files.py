@@ -36,6 +36,9 @@ def write_report(contents: Contents, place: str, now: datetime, cache: Path) -> 
     files = {place: render_page(contents, now, cache).encode(), f"{stem}.json": _json(contents.document(now))}
     for row in contents.rows("fct_exposure_health"):
         exposure = f"{stem}_exposures/{_file_name(row['project'], row['environment'], row['node_id'])}"
+        if f"{exposure}.svg" in files:
+            # Packages may have exposures of one name.
+            exposure += f"-{hashlib.sha256(row['node_id'].encode()).hexdigest()[:8]}"
         files[f"{exposure}.svg"] = badge(row, contents.as_of).encode()
         files[f"{exposure}.json"] = _json({"as_of": contents.as_of, **row})
     for path, content in files.items():

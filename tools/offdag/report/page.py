@@ -20,14 +20,14 @@ _SOURCE_ORDER = {"stale": 0, "unknown": 1, "late": 2, "fresh": 3}
 _STRIP_DAYS = 30
 
 
-def render_page(contents: Contents, now: datetime, cache: Path, is_served: bool = False) -> str:
+def render_page(contents: Contents, now: datetime, cache: Path, version: str | None = None) -> str:
     """The page as HTML.
 
     Args:
         contents: What to show.
         now: Shown as the time of rendering, naive UTC.
         cache: Folder for what the next report needs again.
-        is_served: Whether ``offdag serve`` answers for newer data; otherwise the page may not use the network.
+        version: What ``offdag serve`` answers until there are newer data; None for a file, which may not use the network.
     """
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -49,13 +49,14 @@ def render_page(contents: Contents, now: datetime, cache: Path, is_served: bool 
     # In a function, so that its names do not meet those of Vega's script.
     script = "(() => {\n" + "\n".join(_text(f"{name}.js") for name in _SCRIPTS) + "\n})();"
     return environment.get_template("page.html.j2").render(
-        policy=_policy([style], [vega.bundle, script] if has_charts else [script], is_served),
+        policy=_policy([style], [vega.bundle, script] if has_charts else [script], version is not None),
         style=style,
         script=script,
         vega=vega.bundle,
         charts=_inline(vega.charts),
-        data=_inline(contents.packed(now)),
-        is_served=is_served,
+        data=_inline(contents.packed(now, version)),
+        is_served=version is not None,
+        hidden_count=_hidden_count(contents),
         now=now,
         as_of=contents.as_of,
         slo_days=contents.days["slo_days"],
@@ -81,6 +82,14 @@ def render_page(contents: Contents, now: datetime, cache: Path, is_served: bool 
     )
 
 
+def _hidden_count(contents: Contents) -> int:
+    """Open incidents that the page does not hold."""
+    counted = ("open_error_count", "open_warning_count", "muted_count")
+    known: int = sum(row[name] for row in contents.rows("fct_environment_health") for name in counted)
+    shown: int = sum(row["incident_status"] == "open" for row in contents.rows("report_incidents"))
+    return max(0, known - shown)
+
+
 def _places(contents: Contents) -> list[dict[str, Any]]:
     """Each project and environment with what its first screen shows: those that alert first, of these the worst first."""
     jobs = {(row["project"], row["environment"], row["job_key"]): row for row in contents.rows("report_jobs")}
@@ -96,6 +105,7 @@ def _places(contents: Contents) -> list[dict[str, Any]]:
                 ("gaps", "fct_run_gaps"),
             )
         }
+        dues = [r["due_at"] for r in mine["deadlines"] if r["due_at"]]
         is_open = [r for r in mine["incidents"] if r["incident_status"] == "open"]
         is_open.sort(key=lambda r: (r["is_muted"], r["severity"] != "error", r["started_at"]))
         places.append(
@@ -104,7 +114,8 @@ def _places(contents: Contents) -> list[dict[str, Any]]:
                 "key": f"{row['project']}/{row['environment']}",
                 "job": jobs.get((*key, row["last_job_key"])),
                 "open": is_open,
-                "next_due_at": min((r["due_at"] for r in mine["deadlines"] if r["due_at"]), default=None),
+                "next_due_at": min((due for due in dues if due > contents.as_of), default=None),
+                "was_due_at": min((due for due in dues if due <= contents.as_of), default=None),
                 "days": _days(mine["days"], mine["gaps"], contents.as_of),
             }
         )
@@ -125,7 +136,8 @@ def _days(days: Rows, gaps: Rows, as_of: datetime) -> list[dict[str, Any]]:
     for back in reversed(range(_STRIP_DAYS)):
         day = (as_of - timedelta(days=back)).date()
         is_missing = any(
-            gap["due_at"].date() <= day <= (gap["next_build_at"] or as_of).date() and gap["due_at"] <= as_of
+            gap["due_at"].date() <= day
+            and (day == gap["due_at"].date() or day < (gap["next_build_at"] or as_of).date())
             for gap in gaps
         )
         found.append({"date": day, "builds": builds.get(day), "is_missing": is_missing})
@@ -165,7 +177,7 @@ def _policy(styles: list[str], scripts: list[str], is_served: bool) -> str:
 
 def _inline(document: Any) -> str:
     """JSON that cannot end its script element."""
-    return json.dumps(document, separators=(",", ":"), ensure_ascii=False).replace("<", "\\u003c")
+    return json.dumps(document, separators=(",", ":"), ensure_ascii=False, allow_nan=False).replace("<", "\\u003c")
 
 
 def _iso(instant: datetime) -> str:

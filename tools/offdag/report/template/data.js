@@ -4,7 +4,7 @@ const unpacked = {};
 
 function rowsOf(mart) {
   if (!(mart in unpacked)) {
-    const packed = DATA.marts[mart];
+    const packed = DATA.marts[mart] || { rows: 0, text: [], columns: {} };
     const rows = Array.from({ length: packed.rows }, () => ({}));
     for (const [name, column] of Object.entries(packed.columns)) {
       const isText = packed.text.includes(name);
@@ -20,6 +20,9 @@ function rowsOf(mart) {
   }
   return unpacked[mart];
 }
+
+// Whether a mart could not be read: then nothing is said about what it holds.
+const isUnreadable = (mart) => mart in DATA.errors;
 
 // Rows of the chosen project and environment; of all where none is chosen.
 function rowsHere(mart) {

@@ -1,53 +1,69 @@
 // Draws the page for what the address says, and again when the reader chooses another project or another colour scheme.
+function guarded(draw) {
+  try {
+    draw();
+  } catch (error) {
+    // One section that cannot be drawn leaves the others.
+    const name = draw.name.replace("draw", "").toLowerCase();
+    document.getElementById(`${name}-body`).replaceChildren(h("p", { class: "problem", role: "alert" }, `This section cannot be drawn: ${error.message}`));
+    console.error(error);
+  }
+}
+
 function drawAll() {
   showPlace();
   drawIncidents();
-  for (const draw of [drawRuns, drawTrends, drawNodes, drawBusiness]) {
-    try {
-      draw();
-    } catch (error) {
-      // One section that cannot be drawn leaves the others.
-      const name = draw.name.replace("draw", "").toLowerCase();
-      document.getElementById(`${name}-body`).replaceChildren(h("p", { class: "problem", role: "alert" }, `This section cannot be drawn: ${error.message}`));
-      console.error(error);
-    }
-  }
+  for (const draw of [drawRuns, drawTrends, drawNodes, drawBusiness]) guarded(draw);
+}
+
+let drawnRun = null, drawnNodes = null;
+
+// What of the address is shown changes with it alone.
+function drawForAddress() {
+  if (applyPlace()) drawAll();
+  drawIncidents();
+  const run = chosenValue("run"), nodes = location.hash.split("?")[1] || "";
+  if (run !== drawnRun) guarded(drawRuns);
+  if (nodes !== drawnNodes) guarded(drawNodes);
+  [drawnRun, drawnNodes] = [run, nodes];
 }
 
 if (placeSelect) {
   placeSelect.closest("p").hidden = false;
-  const wanted = chosenValue("place");
-  const [first] = [...placeSelect.options].filter((option) => option.value !== "all");
-  placeSelect.value = [...placeSelect.options].some((option) => option.value === wanted) ? wanted : first.value;
   placeSelect.addEventListener("change", () => {
-    choose({ place: placeSelect.value, run: "", node: "" });
+    // Filters may name what the other project does not have.
+    choose({ place: placeSelect.value, run: "", node: "", n_folder: "", n_owner: "", n_tag: "", n_type: "", n_state: "", i_kind: "", i_owner: "" });
     drawAll();
   });
 }
 setUpIncidents();
+applyPlace();
 showTimes();
 showAge();
+setInterval(showAge, 60000);
 drawAll();
+drawForAddress();
 followAddress();
-addEventListener("hashchange", () => { drawIncidents(); drawRuns(); drawNode(); followAddress(); });
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { drawTrends(); drawBusiness(); });
-for (const anchor of document.querySelectorAll('a[href^="#"]')) {
-  anchor.addEventListener("click", (event) => {
-    // Keep what is chosen: the native link would drop it.
-    const [name, query] = anchor.getAttribute("href").slice(1).split("?");
-    const { chosen } = readAddress();
-    for (const [key, value] of new URLSearchParams(query || "")) chosen.set(key, value);
-    event.preventDefault();
-    location.hash = `${name}${chosen.toString() ? `?${chosen}` : ""}`;
-    followAddress();
-  });
-}
+addEventListener("hashchange", () => { drawForAddress(); followAddress(); });
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { guarded(drawTrends); guarded(drawBusiness); });
+// Links within the page keep what is chosen; the native ones would drop it.
+document.addEventListener("click", (event) => {
+  const anchor = event.target.closest('a[href^="#"]');
+  if (!anchor || event.button || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  event.preventDefault();
+  const [name, query] = anchor.getAttribute("href").slice(1).split("?");
+  const { chosen } = readAddress();
+  for (const [key, value] of new URLSearchParams(query || "")) chosen.set(key, value);
+  const address = `#${name}${chosen.toString() ? `?${chosen}` : ""}`;
+  if (address === location.hash) followAddress();
+  else location.hash = address;
+});
 
 const newer = document.getElementById("newer");
 if (newer) {
   newer.querySelector("button").addEventListener("click", () => location.reload());
   setInterval(async () => {
     const answer = await fetch("version").catch(() => null);
-    if (answer && answer.ok && (await answer.text()) !== String(DATA.rendered_at)) newer.hidden = false;
+    if (answer && answer.ok && (await answer.text()) !== DATA.version) newer.hidden = false;
   }, 5000);
 }

@@ -9,17 +9,9 @@ const secondsOf = (row) => runsOf(row).map((run) => (run.length > 1 ? Number(run
 const folderOf = (row) => (row.path || "").split("/").slice(0, -1).join("/") || "none";
 const tagsOf = (row) => [].concat(safeJson(row.tags)).filter((tag) => typeof tag === "string");
 
-function nodeLink(row) {
-  return h("a", { href: "#nodes", onclick: (event) => { event.preventDefault(); openNode(row.node_id); } }, row.node_name || shortName(row.node_id));
-}
-
-function openNode(id) {
-  choose({ node: id });
-  drawNode();
-  const panel = document.getElementById("node");
-  panel.scrollIntoView({ block: "nearest" });
-  panel.focus();
-}
+// The same node may be in several environments.
+const addressOf = (row) => `#node?${new URLSearchParams({ node: row.node_id, node_place: `${row.project}/${row.environment}` })}`;
+const nodeLink = (row) => h("a", { href: addressOf(row) }, row.node_name || shortName(row.node_id));
 
 const FILTERS = {
   n_type: ["Type", (row) => [row.resource_type]], n_state: ["Last run", (row) => [row.last_outcome || "not run"]],
@@ -31,6 +23,7 @@ function drawNodes() {
   const rows = rowsHere("report_nodes");
   nodesShown = PAGE;
   if (!rows.length) {
+    if (isUnreadable("report_nodes")) return;
     body.replaceChildren(h("p", {}, "No manifest was collected yet: it is found beside run_results.json."));
     return;
   }
@@ -38,7 +31,8 @@ function drawNodes() {
   const field = (name, input) => { input.name = name; input.value = chosenValue(name); input.addEventListener("input", () => { choose({ [name]: input.value }); redraw(); }); return input; };
   const selects = Object.entries(FILTERS).map(([name, [title, values]]) => {
     const words = [...new Set(rows.flatMap(values))].filter(Boolean).sort();
-    return words.length < 2 ? null : h("label", {}, `${title} `, field(name, h("select", {}, h("option", { value: "" }, "all"), words.map((word) => h("option", {}, word)))));
+    if (chosenValue(name) && !words.includes(chosenValue(name))) words.push(chosenValue(name));
+    return words.length < 2 && !chosenValue(name) ? null : h("label", {}, `${title} `, field(name, h("select", {}, h("option", { value: "" }, "all"), words.map((word) => h("option", {}, word)))));
   });
   const form = h("form", { class: "filters", onsubmit: (event) => event.preventDefault() },
     h("label", {}, "Text ", field("n_text", h("input", { type: "search", autocomplete: "off" }))), selects, h("output", { "aria-live": "polite" }));
@@ -72,23 +66,28 @@ function drawNodeTable(rows) {
   const head = Object.entries(STEPS).map(([column, title]) => {
     const isSorted = sort.startsWith(`${column}-`), isDown = sort.endsWith("-down");
     return h("th", { scope: "col", "aria-sort": isSorted ? (isDown ? "descending" : "ascending") : null },
-      h("button", { type: "button", onclick: () => { choose({ n_sort: `${column}-${isSorted && !isDown ? "down" : "up"}` }); drawNodeTable(rows); } },
+      h("button", { type: "button", "data-sort": column, onclick: () => {
+        choose({ n_sort: `${column}-${isSorted && !isDown ? "down" : "up"}` });
+        drawNodeTable(rows);
+        document.querySelector(`[data-sort=${column}]`).focus();
+      } },
         `${title}${isSorted ? (isDown ? " ↓" : " ↑") : ""}`));
   });
   const lines = found.slice(0, nodesShown).map((row) => h("tr", {}, h("th", { scope: "row" }, nodeLink(row)), h("td", {}, row.resource_type),
     h("td", {}, row.last_outcome ? stateOf(row.last_outcome) : h("span", { class: "soft" }, "not run")), h("td", {}, row.last_run_at === null ? "" : timeOf(row.last_run_at)),
-    h("td", { class: "n" }, row.p50_seconds === null ? "" : lengthOf(row.p50_seconds)), h("td", { class: "n" }, row.test_count || ""), h("td", {}, row.owner || ""),
+    h("td", { class: "n" }, row.p50_seconds === null ? "" : lengthOf(row.p50_seconds)), h("td", { class: "n" }, row.test_count || ""), h("td", {}, row.owner || ""), chosenPlace() === "all" ? h("td", {}, `${row.project} (${row.environment})`) : null,
     h("td", {}, runStrip(lettersOf(row)))));
   const more = found.length > nodesShown ? h("button", { type: "button", onclick: () => { nodesShown += PAGE; drawNodeTable(rows); } }, `Show ${Math.min(PAGE, found.length - nodesShown)} more`) : "";
   document.getElementById("node-table").replaceChildren(h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Nodes" },
-    h("table", {}, h("caption", { class: "soft" }, "Nodes of the newest manifest"), h("thead", {}, h("tr", {}, head, h("th", { scope: "col" }, "Newest runs"))), h("tbody", {}, lines))), more);
+    h("table", {}, h("caption", { class: "soft" }, "Nodes of the newest manifest"), h("thead", {}, h("tr", {}, head, chosenPlace() === "all" ? h("th", { scope: "col" }, "Project") : null, h("th", { scope: "col" }, "Newest runs"))), h("tbody", {}, lines))), more);
 }
 
 function drawNode() {
   const panel = document.getElementById("node");
-  const id = chosenValue("node");
+  if (!panel) return;
+  const id = chosenValue("node"), place = chosenValue("node_place");
   const all = rowsHere("report_nodes");
-  const row = id && all.find((one) => one.node_id === id);
+  const row = id && all.find((one) => one.node_id === id && (!place || `${one.project}/${one.environment}` === place));
   if (!row) {
     panel.replaceChildren(...(id ? [h("p", { class: "soft" }, `${id} is not in the newest manifest.`)] : []));
     return;
@@ -108,7 +107,7 @@ function drawNode() {
   ];
   panel.replaceChildren(h("div", { class: "panel" }, h("h3", {}, row.node_name || row.node_id), h("p", {}, h("code", {}, row.node_id)),
     h("dl", {}, facts.flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, value)])),
-    h("button", { type: "button", onclick: () => { choose({ node: "" }); drawNode(); } }, "Close")));
+    h("button", { type: "button", onclick: () => { choose({ node: "", node_place: "" }); drawNode(); panel.focus(); } }, "Close")));
 }
 
 function coverageTable() {

@@ -3,16 +3,19 @@ function drawRuns() {
   const body = document.getElementById("runs-body");
   const jobs = rowsHere("report_jobs").sort((a, b) => b.ended_at - a.ended_at);
   if (!jobs.length) {
+    if (isUnreadable("report_jobs")) return;
     body.replaceChildren(h("p", {}, "No build was collected yet. Run: ", h("code", {}, "offdag run -- dbt build")));
     return;
   }
   const wanted = chosenValue("run");
-  const job = jobs.find((row) => row.job_key === wanted) || jobs[0];
+  const found = jobs.find((row) => row.job_key === wanted);
+  const job = found || jobs[0];
   const select = h("select", { id: "run", onchange: () => { choose({ run: select.value }); drawRuns(); document.getElementById("run").focus(); } },
     jobs.map((row) => h("option", { value: row.job_key, selected: row === job },
       `${localMinute(new Date(row.ended_at * 1000))}  ${row.job_status}  ${commandOf(row)}, ${lengthOf(row.wall_seconds)}`
       + `${chosenPlace() === "all" ? `  ${row.project} (${row.environment})` : ""}`)));
-  body.replaceChildren(h("p", {}, h("label", { for: "run" }, `One of the newest ${jobs.length} jobs `), select), jobPanel(job, jobs));
+  body.replaceChildren(h("p", {}, h("label", { for: "run" }, `One of the newest ${jobs.length} jobs `), select),
+    wanted && !found ? h("p", { class: "problem" }, "The job of this link is not in the page: this is the newest one.") : "", jobPanel(job, jobs));
 }
 
 function commandOf(job) {
@@ -43,6 +46,10 @@ function jobPanel(job, jobs) {
     return panel;
   }
   const executions = executionsOf(job);
+  if (!executions.length) {
+    panel.append(h("p", {}, "This job left no results: what failed in it is not known."));
+    return panel;
+  }
   const before = jobs.find((row) => row.ended_at < job.ended_at && row.has_executions && row.project === job.project
     && row.environment === job.environment && row.command === job.command && row.selection === job.selection);
   panel.append(countsOf(executions), timeline(executions, before ? executionsOf(before) : []), ...problemsOf(place, executions), allOf(executions));
@@ -76,6 +83,8 @@ function countsOf(executions) {
   return h("p", { class: "parts" }, counts.map(([word, number]) => h("span", {}, stateOf(word), ` ${number}`)));
 }
 
+const MOST_FAILURES = 50;
+
 function problemsOf(place, executions) {
   const outcomes = new Map(executions.map((row) => [row.node_id, row.outcome]));
   const failed = executions.filter((row) => row.outcome === "failure");
@@ -84,7 +93,7 @@ function problemsOf(place, executions) {
     const cause = causeOf(place, row.node_id, outcomes);
     skipped.set(cause, [...(skipped.get(cause) || []), row.node_id]);
   }
-  const blocks = failed.map((row) => h("div", { class: "failed" },
+  const blocks = failed.slice(0, MOST_FAILURES).map((row) => h("div", { class: "failed" },
     h("h4", {}, stateOf("failure"), ` ${shortName(row.node_id)}`, h("span", { class: "soft" }, ` ${row.resource_type || ""}`)),
     row.message ? h("pre", {}, row.message) : null,
     h("p", {}, [row.failure_count === null ? null : plural(row.failure_count, "failing row", "failing rows"),
@@ -92,13 +101,14 @@ function problemsOf(place, executions) {
       row.outdated_model_count ? `${plural(row.outdated_model_count, "model", "models")} built on old data` : null,
       row.exposure_names ? `exposures: ${row.exposure_names}` : null].filter(Boolean).join(", ")),
     lineagePicture(place, row.node_id, outcomes), skippedList(skipped.get(row.node_id))));
+  if (failed.length > MOST_FAILURES) blocks.push(h("p", {}, `${failed.length - MOST_FAILURES} more failed: see all results.`));
   if (skipped.has(null)) blocks.push(h("div", {}, h("h4", {}, "Skipped, without a failed node upstream in this job"), skippedList(skipped.get(null))));
   const warned = executions.filter((row) => row.outcome === "warning");
   if (warned.length) {
     blocks.push(tableOf("Warnings", [["Node", (row) => shortName(row.node_id)], ["Message", (row) => row.message || ""],
-      ["Failing rows", (row) => (row.failure_count === null ? "unknown" : row.failure_count), true]], warned));
+      ["Failing rows", (row) => (row.failure_count === null ? "unknown" : row.failure_count), true]], warned.slice(0, MOST_FAILURES)));
   }
-  if (!failed.length) blocks.unshift(h("p", {}, "Nothing failed."));
+  if (!failed.length && executions.some((row) => row.outcome === "success")) blocks.unshift(h("p", {}, "No node failed."));
   return blocks;
 }
 
@@ -109,8 +119,10 @@ function skippedList(ids) {
 }
 
 function allOf(executions) {
-  const rows = [...executions].sort((a, b) => (b.execution_seconds || 0) - (a.execution_seconds || 0)).slice(0, 200);
-  const details = h("details", {}, h("summary", {}, `All results, the slowest first${executions.length > 200 ? " (200 of them)" : ""}`));
+  const bad = { failure: 0, warning: 1 };
+  const rows = [...executions].sort((a, b) => (bad[a.outcome] ?? 2) - (bad[b.outcome] ?? 2)
+    || (b.execution_seconds || 0) - (a.execution_seconds || 0)).slice(0, 200);
+  const details = h("details", {}, h("summary", {}, `All results, failures first, then the slowest${executions.length > 200 ? " (200 of them)" : ""}`));
   details.addEventListener("toggle", () => {
     if (details.open && details.children.length === 1) {
       details.append(tableOf("Results of the job", [["Node", (row) => shortName(row.node_id)], ["Type", (row) => row.resource_type || ""],

@@ -42,7 +42,7 @@ function durationRows(jobs) {
 function budgetText(last) {
   const left = last.budget_left_count;
   return `${percent(last.target_rate)} of the builds of ${DATA.days.slo_days} days should succeed: `
-    + (left < 0 ? `${(-left).toFixed(2)} more failed than may.` : `${left.toFixed(2)} more may fail.`);
+    + (left < 0 ? "the budget is used up." : `the budget for failures is not used up, ${left.toFixed(1)} are left.`);
 }
 
 function drawTrends() {
@@ -52,12 +52,13 @@ function drawTrends() {
   const budget = rowsHere("report_budgets").sort((a, b) => a.ended_at - b.ended_at);
   const nodes = rowsHere("report_nodes");
   const last = budget[budget.length - 1];
-  const charts = [
+  // Each chart is of one project and environment.
+  const charts = chosenPlace() === "all" ? [h("p", {}, "Choose one project to see its charts.")] : [
     chart("durations", "Length of the newest jobs", durationRows(jobs)),
     chart("rates", "Builds that succeeded, and tests that passed", days.flatMap((day) => [
       { day: day.build_date, of: "builds", rate: day.build_success_rate }, { day: day.build_date, of: "tests", rate: day.test_pass_rate },
     ]).filter((row) => row.rate !== null)),
-    chosenPlace() === "all" ? null : chart("budget", "Error budget", budget.map((row) => ({ ended: row.ended_at * 1000, left: row.budget_left_count })),
+    chart("budget", "Error budget", budget.map((row) => ({ ended: row.ended_at * 1000, left: row.budget_left_count })),
       last ? budgetText(last) : null),
     chart("reuse", "Results that dbt took from an earlier run", days.filter((day) => day.reused_count > 0)
       .map((day) => ({ day: day.build_date, reused_rate: day.reused_count / day.result_count }))),
@@ -68,14 +69,14 @@ function drawTrends() {
   const flaky = nodes.filter((row) => row.is_flaky);
   const recovery = rowsHere("fct_incident_recovery").sort((a, b) => b.incident_count - a.incident_count);
   body.replaceChildren(
-    jobs.length ? h("div", { class: "two" }, charts) : h("p", {}, "There is nothing to compare before the first build."),
+    jobs.length ? h("div", { class: "two" }, charts) : isUnreadable("report_jobs") ? "" : h("p", {}, "There is nothing to compare before the first build."),
     slowest.length ? tableOf("The slowest models, snapshots and seeds; those that became slow first", [
       ["Node", (row) => nodeLink(row)], ["Last", (row) => h("span", { class: row.is_slow ? "slow bad" : null }, lengthOf(row.last_seconds), row.is_slow ? " (slow)" : ""), true],
       ["Usual", (row) => lengthOf(row.usual_seconds), true], ["Median", (row) => lengthOf(row.p50_seconds), true], ["95 %", (row) => lengthOf(row.p95_seconds), true],
       ["Trend", (row) => sparkline(secondsOf(row)) || ""]], slowest) : "",
     nodes.length ? (flaky.length ? tableOf("Flaky tests", [["Test", (row) => nodeLink(row)], ["Newest runs", (row) => runStrip(lettersOf(row))], ["Owner", (row) => row.owner || "no owner"]], flaky)
-      : h("p", {}, "No test is flaky.")) : "",
-    recovery.length ? tableOf("Incidents by kind and owner: time from the first bad observation to the first alert, and to the recovery", [
+      : h("p", {}, "No test is known to be flaky; a test with few runs is not judged.")) : "",
+    recovery.length ? tableOf("All incidents by kind and owner: mean time from the first bad observation to the first alert, and to the recovery", [
       ["Kind", (row) => row.kind.replaceAll("_", " ")], ["Owner", (row) => row.owner], ["Incidents", (row) => row.incident_count, true], ["Open", (row) => row.open_count, true],
       ["Again", (row) => row.reopened_count, true], ["To alert", (row) => lengthOf(row.mean_detection_seconds), true], ["To recover", (row) => lengthOf(row.mean_recovery_seconds), true]], recovery) : "",
   );
@@ -83,7 +84,7 @@ function drawTrends() {
 
 function drawBusiness() {
   const body = document.getElementById("business-body");
-  const observed = rowsHere("fct_observations").filter((row) => row.is_newest);
+  const observed = rowsHere("report_observed_tables");
   const stock = rowsHere("dim_product_stock").filter((row) => row.is_still_sold)
     .sort((a, b) => (a.inventory_count > 0) - (b.inventory_count > 0) || (a.days_left ?? Infinity) - (b.days_left ?? Infinity));
   const counts = rowsHere("fct_stock_counts");
@@ -94,11 +95,11 @@ function drawBusiness() {
   body.replaceChildren(
     observed.length ? tableOf("Observed tables", [["Table", (row) => row.observed_table.replace(/^observed_/, "")], ["Project", (row) => `${row.project} (${row.environment})`],
       ["Last observed", (row) => timeOf(row.observed_at)], ["Content", (row) => (row.is_changed ? "changed" : "the same as before")]], observed)
-      : h("p", {}, "No table is observed. A line of ", h("code", {}, "observed_tables.csv"), " copies a small table into the history after each build."),
+      : isUnreadable("report_observed_tables") ? "" : h("p", {}, "No table is observed. A line of ", h("code", {}, "observed_tables.csv"), " copies a small table into the history after each build."),
     stock.length ? h("p", {}, `${out.length} of ${stock.length} products are out of stock${out.length ? `: ${out.map((row) => row.product_name).join(", ")}` : ""}.`) : "",
-    chart("stock", "Stock of the products that changed", counts.filter((row) => moved.has(row.product_name))
+    chosenPlace() === "all" ? "" : chart("stock", "Stock of the products that changed", counts.filter((row) => moved.has(row.product_name))
       .map((row) => ({ product: row.product_name, at: row.counted_at * 1000, units: row.inventory_count }))) || "",
-    chart("funnel", "Sessions by week and step", funnel.slice(0, 12).flatMap((row) =>
+    chosenPlace() === "all" ? "" : chart("funnel", "Sessions by week and step", funnel.slice(0, 12).flatMap((row) =>
       Object.entries(steps).map(([step, column], order) => ({ week: row.week_date, step, order, sessions: row[column] })))) || "",
     funnel.length ? tableOf("Weekly product funnel, the newest week first", [["Week", (row) => row.week_date], ["Sessions", (row) => row.session_count, true],
       ["Page view", (row) => row.page_view_count, true], ["Cart", (row) => row.add_to_cart_count, true], ["Order", (row) => row.checkout_count, true],
