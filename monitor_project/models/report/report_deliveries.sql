@@ -34,8 +34,8 @@ final as (
     inner join incidents
         on
             deliveries.signal_key = incidents.signal_key
-            and incidents.last_bad_at >= deliveries.incident_started_at
-            and incidents.started_at <= deliveries.incident_last_bad_at
+            and deliveries.incident_started_at <= incidents.last_bad_at
+            and deliveries.incident_last_bad_at >= incidents.started_at
 
 )
 
