@@ -13,7 +13,7 @@ DATABASE := inventory_project/data/inventory_$(TARGET).duckdb
 SAMPLE := $(if $(filter prod,$(TARGET)),,$(DATABASE))
 OFFDAG := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/offdag
 RUN := $(OFFDAG) run --environment $(ENVIRONMENT) --project-dir inventory_project --
-MEASURED := COVERAGE_PROCESS_START="$(CURDIR)/pyproject.toml" COVERAGE_FILE="$(CURDIR)/.offdag/coverage/data" PYTHONPATH="$(CURDIR)/tests/support/measured"
+MEASURED := MEASURED_BY="$(CURDIR)/pyproject.toml" COVERAGE_FILE="$(CURDIR)/.offdag/coverage/data" PYTHONPATH="$(CURDIR)/tests/support/measured"
 SQL := inventory_project/models inventory_project/analyses inventory_project/tests monitor_project/models monitor_project/tests
 
 .PHONY: oracle help demo test build load monitor build-then-monitor ci schedule report docs lint format bench sim fixtures golden clean

@@ -14,6 +14,7 @@ def chart_specs() -> dict[str, dict[str, Any]]:
         "rates": _rates(),
         "budget": _budget(),
         "reuse": _by_day("reused_rate", "share of results reused", "%"),
+        "cost": _by_day("cost", "cost", ",.2f"),
         "bytes": _by_day("gibibytes", "GiB processed", ",.2f"),
         "slots": _by_day("slot_hours", "slot hours", ",.2f"),
         "stock": _stock(),

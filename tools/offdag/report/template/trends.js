@@ -62,6 +62,7 @@ function drawTrends() {
       last ? budgetText(last) : null),
     chart("reuse", "Results that dbt took from an earlier run", days.filter((day) => day.reused_count > 0)
       .map((day) => ({ day: day.build_date, reused_rate: day.reused_count / day.result_count }))),
+    chart("cost", "Cost by the prices of the monitor", days.filter((day) => day.cost !== null).map((day) => ({ day: day.build_date, cost: day.cost }))),
     chart("bytes", "Bytes processed", days.filter((day) => day.bytes_processed !== null).map((day) => ({ day: day.build_date, gibibytes: day.bytes_processed / 2 ** 30 }))),
     chart("slots", "Slot time", days.filter((day) => day.slot_milliseconds !== null).map((day) => ({ day: day.build_date, slot_hours: day.slot_milliseconds / 3600000 }))),
   ];
