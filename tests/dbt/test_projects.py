@@ -55,7 +55,7 @@ def test_folder_and_prefix_agree(project: str) -> None:
         "marts": r"(dim|fct|int)_[a-z_]+|f_product_weekly_funnel",
         "signals": r"signal_[a-z_]+",
         "incidents": r"(dim|fct|int)_[a-z_]+",
-        "health": r"fct_[a-z_]+",
+        "health": r"(fct|int)_[a-z_]+",
         "report": r"report_[a-z_]+",
     }
     for node in nodes(project, "model"):

@@ -48,26 +48,6 @@ failed_nodes as (
 
 ),
 
-numbered_jobs as (
-
-    select
-        *,
-        row_number() over (
-            partition by project, environment
-            order by ended_at desc, job_key desc
-        ) as newest_number
-    from {{ ref('fct_jobs') }}
-    where job_status != 'empty'
-
-),
-
-last_jobs as (
-
-    select * from numbered_jobs
-    where newest_number = 1
-
-),
-
 open_incidents as (
 
     select
@@ -143,9 +123,7 @@ deadlines as (
         sum(case when deadline_status = 'on time' then 1 else 0 end) as on_time_count,
         sum(case when deadline_status = 'at risk' then 1 else 0 end) as at_risk_count,
         sum(case when deadline_status = 'late' then 1 else 0 end) as late_count,
-        sum(case when deadline_status = 'unknown' then 1 else 0 end) as unknown_count,
-        -- A build that is not due yet is not missed, however long ago the last one was.
-        sum(case when deadline_status in ('on time', 'at risk') and last_build_at is not null then 1 else 0 end) as punctual_count
+        sum(case when deadline_status = 'unknown' then 1 else 0 end) as unknown_count
     from {{ ref('fct_deadlines') }}
     group by project, environment
 
@@ -157,8 +135,7 @@ described as (
         environments.project,
         environments.environment,
         environments.is_alerting,
-        coalesce(last_jobs.ended_at <= {{ dbt.dateadd('day', '-' ~ var('silent_after_days'), as_of()) }}, true)
-        and coalesce(deadlines.punctual_count, 0) = 0 as is_silent,
+        coalesce(last_jobs.is_silent, true) as is_silent,
         environments.last_build_at,
         last_jobs.job_key as last_job_key,
         last_jobs.job_status as last_job_status,
@@ -183,7 +160,7 @@ described as (
         coalesce(deadlines.late_count, 0) as late_deadline_count,
         coalesce(deadlines.unknown_count, 0) as unknown_deadline_count
     from environments
-    left join last_jobs
+    left join {{ ref('int_last_jobs') }} as last_jobs
         on
             environments.project = last_jobs.project
             and environments.environment = last_jobs.environment

@@ -1,6 +1,6 @@
 -- Whether each exposure can be trusted now: degraded by an open error or a failed model upstream, caution by a warning, a missing build, a
--- source that is not known to be fresh or a model without a recent success, unknown without evidence. A muted incident still counts: the data are as bad. A flaky test, a slow model and
--- a check of an observed table say nothing about the data behind an exposure.
+-- source that is not known to be fresh or a model without a recent success, unknown without evidence. A muted incident still counts: the data
+-- are as bad. A flaky test, a slow model and a check of an observed table say nothing about the data behind an exposure.
 with recursive
 
 nodes as (
@@ -245,38 +245,12 @@ counted as (
 
 ),
 
--- A build that is not due yet is not missed, however long ago the last one was.
-punctual as (
-
-    select distinct
-        project,
-        environment
-    from {{ ref('fct_deadlines') }}
-    where
-        deadline_status in ('on time', 'at risk')
-        and last_build_at is not null
-
-),
-
-last_jobs as (
-
-    select
-        project,
-        environment,
-        max(ended_at) as last_job_at
-    from {{ ref('fct_jobs') }}
-    where job_status != 'empty'
-    group by project, environment
-
-),
-
 described as (
 
     select
         exposures.*,
         environments.is_alerting,
-        coalesce(last_jobs.last_job_at <= {{ dbt.dateadd('day', '-' ~ var('silent_after_days'), as_of()) }}, true)
-        and punctual.project is null as is_silent,
+        coalesce(last_jobs.is_silent, true) as is_silent,
         worst.incident_id,
         worst.title,
         worst.started_at,
@@ -295,14 +269,10 @@ described as (
         on
             exposures.project = environments.project
             and exposures.environment = environments.environment
-    left join last_jobs
+    left join {{ ref('int_last_jobs') }} as last_jobs
         on
             exposures.project = last_jobs.project
             and exposures.environment = last_jobs.environment
-    left join punctual
-        on
-            exposures.project = punctual.project
-            and exposures.environment = punctual.environment
     left join counted
         on
             exposures.project = counted.project

@@ -1,23 +1,6 @@
 -- The next deadline of each cadence, and how many it kept lately. At risk: a build of the usual length that began now would end too late.
 with
 
--- Of two alike lines of the seed, the strictest counts.
-cadences as (
-
-    select *
-    from (
-        select
-            *,
-            row_number() over (
-                partition by project, environment, command, selection
-                order by every_hours, grace_hours, days, since
-            ) as alike_number
-        from {{ ref('run_cadences') }}
-    ) as numbered
-    where alike_number = 1
-
-),
-
 expectations as (
 
     select * from {{ ref('int_run_expectations') }}
@@ -68,7 +51,7 @@ final as (
         end as deadline_status,
         cast(coalesce(counted.kept_count, 0) as bigint) as kept_count,
         cast(coalesce(counted.late_count, 0) as bigint) as late_count
-    from cadences
+    from {{ strictest_cadences() }} as cadences
     left join newest
         on
             cadences.project = newest.project

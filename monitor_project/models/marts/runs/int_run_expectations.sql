@@ -33,7 +33,6 @@ whole_projects as (
 
 ),
 
--- Of two alike lines of the seed, the strictest counts.
 cadences as (
 
     select
@@ -46,16 +45,7 @@ cadences as (
                 and whole_projects.environment = cadences.environment
                 and (cadences.command is null or cadences.command = whole_projects.command)
         ) as is_of_whole_project
-    from (
-        select
-            *,
-            row_number() over (
-                partition by project, environment, command, selection
-                order by every_hours, grace_hours, days, since
-            ) as alike_number
-        from {{ ref('run_cadences') }}
-    ) as cadences
-    where cadences.alike_number = 1
+    from {{ strictest_cadences() }} as cadences
 
 ),
 
