@@ -95,16 +95,13 @@ def _files_of(history: History) -> tuple[Any, ...]:
     return tuple(found)
 
 
-def serve(
-    settings: Settings, port: int, seconds: float, stop: threading.Event, show: Callable[[str], object] | None = None
-) -> None:
-    """Serve the report until stopped.
+def serve(settings: Settings, port: int, seconds: float, show: Callable[[str], object] | None = None) -> None:
+    """Serve the report until KeyboardInterrupt.
 
     Args:
         settings: Name the history and the monitor.
         port: TCP port; 0 for any free one.
         seconds: Time between two checks of the history and the marts.
-        stop: Ends it.
         show: Gets the address once the page is there.
 
     Raises:
@@ -125,7 +122,8 @@ def serve(
     if show:
         show(address)
     try:
-        while not stop.wait(seconds):
+        while True:
+            time.sleep(seconds)
             try:
                 page.refresh()
             except OffdagError as error:

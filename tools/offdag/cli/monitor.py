@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -131,14 +132,10 @@ def report(settings: Settings, out: str | None, is_opened: bool) -> int:
 @click.option("--open", "is_opened", is_flag=True, help="Open it in the browser.")
 def serve(settings: Settings, port: int, seconds: float, is_opened: bool) -> int:
     """Serve the report on 127.0.0.1, drawn again when the history or the marts change."""
-    import threading
     import webbrowser
 
     from offdag.serve import serve as serve_report
 
-    stop = threading.Event()
-    try:
-        serve_report(settings, port, seconds, stop, webbrowser.open if is_opened else None)
-    except KeyboardInterrupt:
-        stop.set()
+    with contextlib.suppress(KeyboardInterrupt):
+        serve_report(settings, port, seconds, webbrowser.open if is_opened else None)
     return ExitCode.OK

@@ -9,9 +9,8 @@ from datetime import date, datetime
 
 from offdag.errors import UsageError
 from offdag.history.history import History
+from offdag.monitor.mutes import SHORTEST_PREFIX
 from offdag.monitor.rows import Incident
-
-_SHORTEST_PREFIX = 6
 
 
 @dataclass(frozen=True)
@@ -36,7 +35,7 @@ def open_incident(key: str, incidents: Iterable[Incident]) -> Incident:
         UsageError: There is none, or more than one.
     """
     found = [row for row in incidents if row.is_open and row.signal_key.startswith(key)]
-    if len(key) < _SHORTEST_PREFIX or len(found) != 1:
+    if len(key) < SHORTEST_PREFIX or len(found) != 1:
         what = "several open incidents have that key" if len(found) > 1 else "no open incident has that key"
         raise UsageError(what, key, "offdag incidents    # shows the keys")
     return found[0]

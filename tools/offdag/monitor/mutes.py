@@ -12,7 +12,8 @@ from pathlib import Path
 from offdag.errors import UsageError, first_line
 from offdag.monitor.rows import Incident
 
-_SHORTEST_PREFIX = 6
+# Of a signal key, as people type it.
+SHORTEST_PREFIX = 6
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ def mute(target: str, until: date, reason: str, incidents: Iterable[Incident], k
             raise UsageError("no incident belongs to that node", target, "offdag incidents --all --format json")
         return Mute(until, reason, node_id=target)
     found = {incident.signal_key for incident in incidents if incident.signal_key.startswith(target)}
-    if len(found) != 1 or len(target) < _SHORTEST_PREFIX:
+    if len(found) != 1 or len(target) < SHORTEST_PREFIX:
         what = "several keys begin with that, or it is too short" if found else "no incident has that key"
         raise UsageError(what, target, "offdag incidents --all")
     return Mute(until, reason, signal_key=found.pop())

@@ -47,13 +47,11 @@ class Contents:
     Attributes:
         as_of: Instant that the marts were computed for, naive UTC.
         marts: Rows by mart, as the monitor's contracts name their columns.
-        errors: Why a section cannot be shown, by section.
         unreadable: Why a mart could not be read, by mart.
     """
 
     as_of: datetime
     marts: dict[str, Rows]
-    errors: dict[str, str]
     unreadable: dict[str, str]
 
     @classmethod
@@ -65,7 +63,6 @@ class Contents:
         """
         as_of = marts.monitor_run().as_of
         found: dict[str, Rows] = {}
-        errors: dict[str, str] = {}
         unreadable: dict[str, str] = {}
         for section, names in SECTIONS.items():
             observed = [name for name in _WHERE_OBSERVED if marts.has(name)] if section == "business" else []
@@ -73,8 +70,19 @@ class Contents:
                 try:
                     found[name] = marts.table(name)
                 except MonitorError as error:
-                    errors[section] = unreadable[name] = error.what
-        return cls(as_of, found, errors, unreadable)
+                    unreadable[name] = error.what
+        return cls(as_of, found, unreadable)
+
+    @property
+    def errors(self) -> dict[str, str]:
+        """Why a section cannot be shown, by section."""
+        sections = {**SECTIONS, "business": (*SECTIONS["business"], *_WHERE_OBSERVED)}
+        return {
+            section: self.unreadable[name]
+            for section, names in sections.items()
+            for name in names
+            if name in self.unreadable
+        }
 
     @property
     def days(self) -> dict[str, int | None]:

@@ -14,18 +14,24 @@ function drawAll() {
   showPlace();
   drawIncidents();
   for (const draw of [drawRuns, drawTrends, drawNodes, drawBusiness]) guarded(draw);
+  drawn = ofAddress();
 }
 
-let drawnRun = null, drawnNodes = null;
+// The run, and all that is chosen, for which the page is drawn.
+const ofAddress = () => ({ run: chosenValue("run"), all: readAddress().chosen.toString() });
+let drawn = null;
 
-// What of the address is shown changes with it alone.
+// Only what the address changed is drawn again.
 function drawForAddress() {
-  if (applyPlace()) drawAll();
+  if (applyPlace()) {
+    drawAll();
+    return;
+  }
+  const now = ofAddress();
   drawIncidents();
-  const run = chosenValue("run"), nodes = location.hash.split("?")[1] || "";
-  if (run !== drawnRun) guarded(drawRuns);
-  if (nodes !== drawnNodes) guarded(drawNodes);
-  [drawnRun, drawnNodes] = [run, nodes];
+  if (now.run !== drawn.run) guarded(drawRuns);
+  if (now.all !== drawn.all) guarded(drawNodes);
+  drawn = now;
 }
 
 if (placeSelect) {
@@ -42,7 +48,6 @@ showTimes();
 showAge();
 setInterval(showAge, 60000);
 drawAll();
-drawForAddress();
 followAddress();
 addEventListener("hashchange", () => { drawForAddress(); followAddress(); });
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { guarded(drawTrends); guarded(drawBusiness); });
