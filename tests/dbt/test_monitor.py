@@ -16,8 +16,9 @@ import pytest
 from offdag.collect.observed_tables import declare_observed_tables
 from offdag.history.history import History
 from support import artifacts
-from support.command import ROOT, environ, offdag, run
+from support.command import ROOT, config_folder, environ, offdag, run
 from support.marts import marts
+from support.projects import SHOP
 
 
 def build(folder: Path, day: int, *results: dict[str, Any]) -> Path:
@@ -35,13 +36,10 @@ def test_an_empty_history_builds_with_all_tests(tmp_path: Path) -> None:
 
 
 def test_what_is_about_a_table_that_is_not_observed_is_not_built(tmp_path: Path) -> None:
-    project = tmp_path / "monitor_project"
-    shutil.copytree(ROOT / "monitor_project", project, ignore=shutil.ignore_patterns("target", "logs"))
-    seed = project / "seeds" / "observed_tables.csv"
-    seed.write_text(seed.read_text(encoding="utf-8").splitlines()[0] + "\n", encoding="utf-8")
+    (tmp_path / "offdag" / "seeds").mkdir(parents=True)
     failed = build(tmp_path / "day0", 0, artifacts.result("model.p.a", "error", artifacts.NOW))
     assert offdag(tmp_path, "collect", str(failed), "--environment", "prod").code == 0
-    more = ["--monitor-project-dir", str(project)]
+    more = ["--config-dir", str(tmp_path / "offdag")]
     as_of = (artifacts.NOW + timedelta(hours=1)).isoformat()
     ended = offdag(tmp_path, "monitor", "--as-of", as_of, *more)
     assert ended.code == 0, ended
@@ -268,7 +266,7 @@ def test_no_value_that_a_table_can_hold_stops_the_monitor(tmp_path: Path) -> Non
     build(tmp_path / "sound", 0, artifacts.result("model.p.a", "error"))
     assert offdag(tmp_path, "collect", "-e", "prod", str(tmp_path / "sound")).code == 0
     history = History(str(tmp_path / "history"))
-    declare_observed_tables(history, ROOT / "monitor_project")
+    declare_observed_tables(history, SHOP)
     plain: dict[str, Any] = {
         "project": "odd", "_project": "odd", "environment": "prod", "_environment": "prod", "generated_at": at, "command": "build",
         "is_build": True, "resource_type": "model", "started_at": at, "ended_at": at, "execute_started_at": at, "completed_at": at,
@@ -323,10 +321,9 @@ def test_a_new_nodes_failure_is_open_beside_an_older_manifest(tmp_path: Path) ->
     assert (incident["incident_status"], incident["node_id"]) == ("open", "model.p.new")
 
 
-def _own_project(home: Path) -> tuple[Path, list[str]]:
-    project = home / "monitor_project"
-    shutil.copytree(ROOT / "monitor_project", project, ignore=shutil.ignore_patterns("target", "logs"))
-    return project, ["--monitor-project-dir", str(project), "--as-of", "2026-02-10T00:00:00"]
+def _own_folder(home: Path) -> tuple[Path, list[str]]:
+    folder = config_folder(home)
+    return folder, ["--config-dir", str(folder), "--as-of", "2026-02-10T00:00:00"]
 
 
 def _log_of_dbt(home: Path) -> int:
@@ -334,8 +331,8 @@ def _log_of_dbt(home: Path) -> int:
 
 
 def test_a_signal_of_the_users_own_is_run_by_the_plan_too(tmp_path: Path) -> None:
-    project, where = _own_project(tmp_path)
-    (project / "models" / "signals" / "signal_quiet.sql").write_text(
+    folder, where = _own_folder(tmp_path)
+    (folder / "models" / "signal_quiet.sql").write_text(
         """
         with observed as (
             select
@@ -347,11 +344,6 @@ def test_a_signal_of_the_users_own_is_run_by_the_plan_too(tmp_path: Path) -> Non
         )
         {{ signal_columns('observed') }}
         """
-    )
-    settings = project / "dbt_project.yml"
-    settings.write_text(settings.read_text().replace("    - node_drop\n", "    - node_drop\n    - quiet\n"))
-    (project / "models" / "signals" / "signal_quiet.yml").write_text(
-        "models:\n  - {name: signal_quiet, config: {contract: {enforced: false}}}\n"
     )
     logged = []
     for day in (0, 1):
@@ -379,8 +371,8 @@ def test_a_signal_of_the_users_own_is_run_by_the_plan_too(tmp_path: Path) -> Non
     ],
 )
 def test_what_a_plan_cannot_do_is_done_by_dbt_in_each_run(tmp_path: Path, model: str, reason: str) -> None:
-    project, where = _own_project(tmp_path)
-    (project / "models" / "own.sql").write_text(model)
+    config, where = _own_folder(tmp_path)
+    (config / "models" / "own.sql").write_text(model)
     ended = offdag(tmp_path, "monitor", *where)
     assert ended.code == 0, ended
     assert f"each run of this monitor is by dbt: own {reason}" in ended.err
@@ -398,8 +390,8 @@ def test_a_plan_that_fails_leaves_the_run_to_dbt(tmp_path: Path) -> None:
 
 
 def test_a_failing_test_of_the_monitor_warns_in_each_run(tmp_path: Path) -> None:
-    project, where = _own_project(tmp_path)
-    routes = project / "seeds" / "alert_routes.csv"
+    config, where = _own_folder(tmp_path)
+    routes = config / "seeds" / "alert_routes.csv"
     routes.write_text(routes.read_text() + routes.read_text().splitlines()[-1] + "\n")
     said = [offdag(tmp_path, "monitor", *where) for _ in range(3)]
     assert [ended.code for ended in said] == [0, 0, 0]

@@ -244,7 +244,7 @@ def observed_tables(place: Place) -> CommandResult:
     (place.home / "seeds" / "observed_tables.csv").write_text(
         "observed_table,project,unique_id,columns,max_rows\nt,p,u,id:money,5\n"
     )
-    return offdag(place.home, "observe", "--monitor-project-dir", str(place.home), *dbt_project(place))
+    return offdag(place.home, "observe", "--config-dir", str(place.home), *dbt_project(place))
 
 
 @scenario
@@ -322,7 +322,7 @@ def seed_encoding(place: Place) -> CommandResult:
     )
     shown = offdag(place.failure, "incidents", "--format", "json")
     key = next(line.split('"')[3] for line in shown.out.splitlines() if '"key"' in line)
-    project = ("--monitor-project-dir", str(seeds.parent))
+    project = ("--config-dir", str(seeds.parent))
     return offdag(place.failure, "mute", key, "--until", "2099-01-01", "--reason", "x", "--write", *project)
 
 

@@ -136,9 +136,9 @@ class MonitoredHome:
         return self.home / "monitor.duckdb"
 
     def build(self, *arguments: str, as_of: datetime = histories.AS_OF) -> CommandResult:
-        project = str(self.home / "monitor_project")
+        config = str(self.home / "offdag")
         moment = as_of.isoformat()
-        return offdag(self.home, "monitor", "--monitor-project-dir", project, "--as-of", moment, *arguments)
+        return offdag(self.home, "monitor", "--config-dir", config, "--as-of", moment, *arguments)
 
     def rows(self, mart: str) -> list[dict[str, Any]]:
         """All rows, in a fixed order; keys that are hashes and the versions of files are left out."""
@@ -149,7 +149,7 @@ class MonitoredHome:
 
 
 def made(home: Path) -> MonitoredHome:
-    histories.monitor_project(home)
+    histories.config(home)
     return MonitoredHome(home)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -16,7 +15,7 @@ from offdag.collect.collection import collect
 from offdag.collect.context import Context
 from offdag.collect.places import find_artifacts
 from support import artifacts, generated, histories
-from support.command import ROOT, offdag
+from support.command import config_folder, offdag
 from support.generated import Project
 from support.oracle import health, incidents, nodes, quality, runs, sources, stock
 
@@ -44,12 +43,10 @@ class Monitored:
             held = {float(day + day_of_begin): counts for day, counts in project.stock.items()}
             for number, moment in enumerate(histories.stock(held)):
                 histories.Play(project.name, number, moment).collect(history, home)
-        copy = home / "monitor_project"
-        shutil.copytree(ROOT / "monitor_project", copy, ignore=shutil.ignore_patterns("target", "logs"))
-        with (copy / "seeds" / "run_cadences.csv").open("a") as seed:
-            seed.writelines(f"{project.name},prod,,,24,2,,,\n" for project in self.projects)
+        cadences = "".join(f"{project.name},prod,,,24,2,,,\n" for project in self.projects)
+        config = config_folder(home, run_cadences=cadences)
         collect(history, find_artifacts([str(home / "artifacts")], True), Context(environment="prod"))
-        ended = offdag(home, "monitor", "--as-of", AS_OF.isoformat(), "--monitor-project-dir", str(copy))
+        ended = offdag(home, "monitor", "--as-of", AS_OF.isoformat(), "--config-dir", str(config))
         assert ended.code == 0, ended
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:

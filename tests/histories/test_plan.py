@@ -27,12 +27,12 @@ class Both:
     def __init__(self, home: Path) -> None:
         self.home = home
         self.rest: list[histories.Play] = []
-        self.project = histories.monitor_project(home)
+        self.config = histories.config(home)
         self.history = histories.open_history(home)
 
     def monitor(self, way: str, as_of: datetime = histories.AS_OF) -> CommandResult:
         database = self.home / way / "monitor.duckdb"
-        where = ["--monitor-project-dir", str(self.project), "--monitor-database", str(database)]
+        where = ["--config-dir", str(self.config), "--monitor-database", str(database)]
         return offdag(self.home, "monitor", *where, "--as-of", as_of.isoformat(), *(["--dbt"] if way == "dbt" else []))
 
     def compare(self, as_of: datetime = histories.AS_OF) -> None:
@@ -123,7 +123,7 @@ def test_both_ways_give_equal_relations(both: Both, change: Callable[[Both], Non
 def test_and_so_does_a_database_built_from_nothing(both: Both) -> None:
     both.compare()
     database = both.home / "nothing" / "monitor.duckdb"
-    where = ["--monitor-project-dir", str(both.project), "--monitor-database", str(database)]
+    where = ["--config-dir", str(both.config), "--monitor-database", str(database)]
     built = offdag(both.home, "monitor", *where, "--as-of", histories.AS_OF.isoformat())
     assert built.code == 0, built
     assert_equal(both.home / "plan" / "monitor.duckdb", database)

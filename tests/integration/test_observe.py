@@ -14,12 +14,13 @@ import pytest
 
 from offdag.collect.observe import Observer
 from offdag.collect.observed_tables import ObservedTable, read_observed_tables
+from offdag.config_folder import ConfigFolder
 from offdag.dbt.command import DbtInvocation
 from offdag.duckdb_files import LockWait
 from offdag.errors import UsageError
 from offdag.history.history import History
 from support import artifacts
-from support.projects import invocation
+from support.projects import SHOP, invocation
 
 STOCK = ObservedTable(
     "stock", "p", "snapshot.p.stock", {"product_id": "string", "units": "int64", "counted_at": "timestamp"}, 100
@@ -150,13 +151,11 @@ def test_what_cannot_be_copied_is_a_verdict(history: History, project: DbtInvoca
 
 
 def test_the_seed_of_the_project_can_be_used() -> None:
-    from support.command import ROOT
-
-    stock, funnel = read_observed_tables(ROOT / "monitor_project")
+    stock, funnel = read_observed_tables(SHOP)
     assert stock.unique_id == "snapshot.inventory.product_inventory_snapshot"
     assert funnel.unique_id == "model.inventory.f_product_weekly_funnel"
     for table in (stock, funnel):
-        assert table.schema.names[:4] == ["_project", "_environment", "_content_hash", "_observed_at"]
+        assert table.schema.names[:5] == ["_project", "_environment", "_content_hash", "_observed_at", "_row_number"]
 
 
 @pytest.mark.parametrize(
@@ -168,5 +167,5 @@ def test_a_line_of_the_seed_that_cannot_be_used_is_named(tmp_path: Path, line: s
         f"observed_table,project,unique_id,columns,max_rows,comment\n{line}\n"
     )
     with pytest.raises(UsageError) as caught:
-        read_observed_tables(tmp_path)
+        read_observed_tables(ConfigFolder(tmp_path, tmp_path))
     assert "line 2" in caught.value.where

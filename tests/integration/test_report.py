@@ -60,8 +60,8 @@ class Reported:
     def __init__(self, home: Path) -> None:
         self.home = home
         self.page = home / "report.html"
-        project = histories.monitor_project(home)
-        self.monitor = ("monitor", "--monitor-project-dir", str(project), "--as-of", histories.AS_OF.isoformat())
+        config = histories.config(home)
+        self.monitor = ("monitor", "--config-dir", str(config), "--as-of", histories.AS_OF.isoformat())
         history = histories.open_history(home)
         for play in histories.plays():
             if play.story in STORIES:
@@ -305,7 +305,7 @@ def test_the_report_can_be_written_to_an_object_store(reported: Reported) -> Non
 
 def test_serve_draws_again_what_was_collected_meanwhile(reported: Reported) -> None:
     command = [sys.executable, "-m", "offdag", "serve", "--port", "0", "--every", "0.2"]
-    env = environ(reported.home, {"OFFDAG_MONITOR_PROJECT_DIR": str(reported.home / "monitor_project")})
+    env = environ(reported.home, {"OFFDAG_CONFIG_DIR": str(reported.home / "offdag")})
     with subprocess.Popen(command, cwd=ROOT, env=env, stderr=subprocess.PIPE, text=True) as process:
         try:
             assert process.stderr

@@ -10,7 +10,7 @@ import pytest
 
 from offdag.history.history import History
 from support import artifacts
-from support.command import ROOT, offdag
+from support.command import config_folder, offdag
 from support.receiver import SECRET, Receiver
 
 
@@ -42,11 +42,8 @@ def test_a_dry_run_creates_nothing(failure: Path) -> None:
 
 
 def test_a_mistake_in_the_observed_tables_stops_observing_alone(tmp_path: Path) -> None:
-    project = tmp_path / "monitor_project"
-    shutil.copytree(ROOT / "monitor_project", project, ignore=shutil.ignore_patterns("target", "logs"))
-    with (project / "seeds" / "observed_tables.csv").open("a") as seed:
-        seed.write("stock,shop,model.shop.stock,id:money,5,a type that does not exist\n")
-    env = {"OFFDAG_MONITOR_PROJECT_DIR": str(project)}
+    line = "stock,shop,model.shop.stock,id:money,5,a type that does not exist\n"
+    env = {"OFFDAG_CONFIG_DIR": str(config_folder(tmp_path, observed_tables=line))}
     target = artifacts.write(tmp_path / "target", run_results=artifacts.run_results([artifacts.result("model.p.m")]))
     assert offdag(tmp_path, "collect", "-e", "prod", str(target), env=env).code == 0
     monitored = offdag(tmp_path, "monitor", env=env)
@@ -103,13 +100,12 @@ def test_a_newline_in_a_path_makes_no_workflow_command(tmp_path: Path) -> None:
 def test_a_seed_in_another_encoding_is_a_check_that_failed(failure: Path, tmp_path: Path) -> None:
     from sim.slack import FakeSlack
 
-    project = tmp_path / "project"
-    shutil.copytree(ROOT / "monitor_project", project, ignore=shutil.ignore_patterns("target", "logs"))
-    (project / "seeds" / "alert_routes.csv").write_bytes("priority,channel\n1,#caf\xe9\n".encode("cp1252"))
+    config = config_folder(tmp_path)
+    (config / "seeds" / "alert_routes.csv").write_bytes("priority,channel\n1,#caf\xe9\n".encode("cp1252"))
     with FakeSlack() as slack:
-        ended = offdag(failure, "doctor", "--monitor-project-dir", str(project), env=slack.env)
+        ended = offdag(failure, "doctor", "--config-dir", str(config), env=slack.env)
     assert ended.code == 2, ended
-    assert "BAD  routes: the routes cannot be read" in ended.out
+    assert "BAD  routes: the seed cannot be read" in ended.out
     assert "Traceback" not in ended.err
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -35,6 +36,7 @@ def environ(home: Path, more: Mapping[str, str] | None = None) -> dict[str, str]
         "OFFDAG_MONITOR_DATABASE": str(home / "monitor.duckdb"),
         "OFFDAG_REPORT": str(home / "report.html"),
         "OFFDAG_MONITOR_PROJECT_DIR": str(ROOT / "monitor_project"),
+        "OFFDAG_CONFIG_DIR": str(ROOT / "offdag"),
         "INVENTORY_DATA_DIR": str(home / "shop"),
         "DBT_TARGET_PATH": str(home / "shop_target"),
         "DBT_LOG_PATH": str(home / "shop_logs"),
@@ -42,6 +44,15 @@ def environ(home: Path, more: Mapping[str, str] | None = None) -> dict[str, str]
         "NO_COLOR": "1",
         **(more or {}),
     }
+
+
+def config_folder(home: Path, **lines: str) -> Path:
+    """A copy of the shop's folder with more lines in its seeds, by name of the seed."""
+    copy = shutil.copytree(ROOT / "offdag", home / "offdag")
+    for name, text in lines.items():
+        with (copy / "seeds" / f"{name}.csv").open("a", encoding="utf-8") as seed:
+            seed.write(text)
+    return copy
 
 
 def run(command: list[str], env: Mapping[str, str], cwd: Path = ROOT, timeout: float = 300) -> CommandResult:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 from collections.abc import Callable, Iterator
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -23,7 +22,8 @@ from offdag.collect.places import find_artifacts
 from offdag.history.history import History
 from offdag.origin import Origin
 from support import artifacts
-from support.command import ROOT
+from support.command import config_folder
+from support.projects import SHOP
 from support.recorded import document
 
 Document = dict[str, Any]
@@ -583,19 +583,13 @@ def plays() -> Iterator[Play]:
 def open_history(home: Path) -> History:
     """A history that knows the observed tables."""
     history = History(str(home / "history"))
-    declare_observed_tables(history, ROOT / "monitor_project")
+    declare_observed_tables(history, SHOP)
     return history
 
 
-def monitor_project(home: Path) -> Path:
-    """A copy of the monitor project in which builds of four stories are expected, and one route has a misspelt kind."""
-    copy = home / "monitor_project"
-    shutil.copytree(ROOT / "monitor_project", copy, ignore=shutil.ignore_patterns("target", "logs"))
-    with (copy / "seeds" / "run_cadences.csv").open("a") as seed:
-        seed.write(_CADENCES)
-    with (copy / "seeds" / "alert_routes.csv").open("a") as seed:
-        seed.write("5,stockuot,,,,,,,#nowhere,,,first,misspelt\n")
-    return copy
+def config(home: Path) -> Path:
+    """A copy of the shop's folder in which builds of four stories are expected, and one route has a misspelt kind."""
+    return config_folder(home, run_cadences=_CADENCES, alert_routes="5,stockuot,,,,,,,#nowhere,,,first,misspelt\n")
 
 
 _CADENCES = """\

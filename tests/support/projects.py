@@ -6,7 +6,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from offdag.config_folder import ConfigFolder
 from offdag.dbt.command import DbtInvocation
+from support.command import ROOT
+
+# The shop's folder over the monitor project.
+SHOP = ConfigFolder(ROOT / "offdag", ROOT / "monitor_project")
 
 
 def invocation(folder: Path, target: str | None = None, environ: Mapping[str, str] | None = None) -> DbtInvocation:

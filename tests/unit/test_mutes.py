@@ -56,6 +56,14 @@ def test_a_refused_mute_names_the_reason(target: str, until: str, what: str) -> 
 def test_a_line_is_appended_once_on_its_own_line(tmp_path: Path) -> None:
     seed = tmp_path / "alert_mutes.csv"
     seed.write_text("signal_key,kind,node_id,muted_until,reason")
-    assert append_mute(seed, "k,,,2026-02-01,r")
-    assert not append_mute(seed, "k,,,2026-02-01,r")
+    assert append_mute(seed, seed, "k,,,2026-02-01,r")
+    assert not append_mute(seed, seed, "k,,,2026-02-01,r")
     assert seed.read_text() == "signal_key,kind,node_id,muted_until,reason\nk,,,2026-02-01,r\n"
+
+
+def test_a_first_mute_makes_the_users_seed_and_leaves_the_default(tmp_path: Path) -> None:
+    default, own = tmp_path / "default.csv", tmp_path / "offdag" / "seeds" / "alert_mutes.csv"
+    default.write_text("signal_key,kind,node_id,muted_until,reason\n")
+    assert append_mute(own, default, "k,,,2026-02-01,r")
+    assert own.read_text() == "signal_key,kind,node_id,muted_until,reason\nk,,,2026-02-01,r\n"
+    assert default.read_text() == "signal_key,kind,node_id,muted_until,reason\n"

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import csv
 import uuid
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from offdag.clock import utc_now
 from offdag.collect.collector import REFUSED
-from offdag.errors import OffdagError, UsageError, first_line
+from offdag.config_folder import ConfigFolder, seed_lines
+from offdag.errors import OffdagError, UsageError
 from offdag.history.history import History
 from offdag.monitor.coverage import Coverage
 from offdag.monitor.marts import open_marts
+from offdag.monitor.project import project_vars
 from offdag.monitor.rows import NodeRoute, SeedFinding
 from offdag.notify.message import Message
 from offdag.notify.sinks import Refusal, UnknownOutcome
@@ -164,7 +164,7 @@ def _slack(settings: Settings, with_message: bool) -> Iterator[Check]:
         return
     reached = []
     try:
-        channels = _channels(settings.monitor_project_dir, settings.slack_channel)
+        channels = _channels(settings.config, settings.slack_channel)
     except UsageError as error:
         yield Check("routes", False, error.what, error.next_command)
         return
@@ -208,24 +208,15 @@ def _message(bot: SlackBot, channel: str) -> Check:
     return Check("test message", True, f"posted to {channel}, found by its metadata, deleted")
 
 
-def _channels(monitor_project: Path, default: str | None) -> list[str]:
-    """Channels of the routes, and the default one, which a setting may name.
+def _channels(config: ConfigFolder, default: str | None) -> list[str]:
+    """Channels of the routes and of the business checks, and the default one.
 
     Raises:
-        UsageError: The seed or dbt_project.yml cannot be read.
+        UsageError: A seed or dbt_project.yml cannot be read.
     """
-    import yaml
-
-    try:
-        with (monitor_project / "seeds" / "alert_routes.csv").open(encoding="utf-8", newline="") as seed:
-            channels = {row["channel"] for row in csv.DictReader(seed) if row.get("channel")}
-        variables = (yaml.safe_load((monitor_project / "dbt_project.yml").read_text(encoding="utf-8")) or {}).get(
-            "vars", {}
-        )
-    except (OSError, UnicodeDecodeError, csv.Error, yaml.YAMLError) as error:
-        raise UsageError(
-            f"the routes cannot be read: {first_line(error)}",
-            str(monitor_project),
-            f"file {monitor_project}/seeds/*.csv",
-        ) from error
-    return sorted(channels | {default or variables.get("default_channel", "#data-alerts")})
+    named = {
+        line.get("channel", "")
+        for seed in ("alert_routes", "business_checks")
+        for line in seed_lines(config.seed(seed))
+    }
+    return sorted({*named, default or str(project_vars(config)["default_channel"])} - {""})

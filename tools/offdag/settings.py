@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from offdag.clock import utc_now
+from offdag.config_folder import ConfigFolder
 from offdag.errors import UsageError
 from offdag.origin import Origin
 
@@ -36,6 +37,7 @@ class Settings:
         project: dbt project to record; None to find it in the artifacts.
         environment: Environment to record, such as prod; None to find it in the artifacts.
         monitor_project_dir: The dbt project that holds the rules.
+        config: The user's own folder of seeds, vars and models, over that project.
         monitor_database: Its DuckDB file.
         report_path: HTML file that ``report`` writes: a path, or an fsspec URL.
         report_url: Where people open the report, for the links of messages; None without one.
@@ -61,6 +63,7 @@ class Settings:
     project: str | None
     environment: str | None
     monitor_project_dir: Path
+    config: ConfigFolder
     monitor_database: Path
     report_path: str
     report_url: str | None
@@ -142,13 +145,13 @@ class Settings:
             return str(value) if value is not None else environ.get(variable) or default
 
         home = Path(".offdag")
+        packaged = Path(chosen("monitor_project_dir", "OFFDAG_MONITOR_PROJECT_DIR", "") or _monitor_project())
         return cls(
             history=_checked_history(chosen("history", "OFFDAG_HISTORY", str(home / "history"))),
             project=chosen("project", "OFFDAG_PROJECT"),
             environment=chosen("environment", "OFFDAG_ENVIRONMENT"),
-            monitor_project_dir=Path(
-                chosen("monitor_project_dir", "OFFDAG_MONITOR_PROJECT_DIR", "") or _monitor_project()
-            ),
+            monitor_project_dir=packaged,
+            config=ConfigFolder.found(chosen("config_dir", "OFFDAG_CONFIG_DIR"), packaged),
             monitor_database=Path(
                 chosen("monitor_database", "OFFDAG_MONITOR_DATABASE", str(home / "monitor.duckdb")) or ""
             ),

@@ -178,7 +178,7 @@ final as (
             when described.resource_type = 'test'
                 then 'target/compiled/' || described.package_name || '/' || described.own_path || '/' || described.node_name || '.sql'
         end as compiled_path,
-        {{ json_text('described.alert_settings', 'channel') }} as alert_channel,
+        coalesce({{ json_text('described.alert_settings', 'channel') }}, {{ json_text('described.evidence', 'channel') }}) as alert_channel,
         {{ json_text('described.alert_settings', 'mention') }} as alert_mention,
         {{ is_alert_off('described.alert_settings') }} as is_alert_off,
         muted.incident_id is not null as is_muted,

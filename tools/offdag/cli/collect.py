@@ -21,6 +21,7 @@ _log = logging.getLogger(__name__)
     "history",
     "project",
     "environment",
+    "config_dir",
     "monitor_project_dir",
     "lock_timeout",
 )
@@ -41,6 +42,7 @@ def run(settings: Settings, project_dir: Path, no_observe: bool, command: tuple[
     "history",
     "project",
     "environment",
+    "config_dir",
     "monitor_project_dir",
     "monitor_database",
     "lock_timeout",
@@ -106,6 +108,7 @@ def collect(settings: Settings, recursive: bool, processes: int | None, paths: t
     "offdag observe -e prod --project-dir inventory_project --target prod",
     "history",
     "environment",
+    "config_dir",
     "monitor_project_dir",
     "lock_timeout",
 )
@@ -122,7 +125,7 @@ def observe(settings: Settings, project_dir: Path, target: str | None) -> int:
     from offdag.history.history import History
 
     checked_project(project_dir, settings.environ, "offdag observe --project-dir inventory_project")
-    tables = read_observed_tables(settings.monitor_project_dir)
+    tables = read_observed_tables(settings.config)
     invocation = DbtInvocation.parse((), project_dir, settings.environ)
     invocation = replace(invocation, target=target or invocation.target)
     environment = resolve_environment(settings.environment, target=invocation.target)

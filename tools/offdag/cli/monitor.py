@@ -29,7 +29,7 @@ _FAIL_ON = click.option(
 )
 
 
-@verb("offdag monitor", "history", "monitor_project_dir", "monitor_database", "lock_timeout")
+@verb("offdag monitor", "history", "config_dir", "monitor_project_dir", "monitor_database", "lock_timeout")
 @click.option("--as-of", help="Compute for this UTC time. [OFFDAG_AS_OF; now]")
 @click.option(
     "--all-tests", is_flag=True, help="Run every test of the monitor project, not only those of a scheduled run."
@@ -117,7 +117,7 @@ def report(settings: Settings, out: str | None, is_opened: bool) -> int:
     return ExitCode.OK
 
 
-@verb("offdag serve --open", "history", "monitor_project_dir", "monitor_database", "lock_timeout")
+@verb("offdag serve --open", "history", "config_dir", "monitor_project_dir", "monitor_database", "lock_timeout")
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=8580, show_default=True, help="Port; 0 for any free one."
 )

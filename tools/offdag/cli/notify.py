@@ -33,13 +33,16 @@ def notify(settings: Settings, dry_run: bool, output: str) -> int:
 
 @verb(
     "offdag mute 4f2a9c11 --until 2026-12-24 --reason 'the supplier is late' --write",
+    "config_dir",
     "monitor_project_dir",
     "monitor_database",
     "lock_timeout",
 )
 @click.option("--until", required=True, help="Last day of the mute, such as 2026-12-24 (UTC, inclusive).")
 @click.option("--reason", required=True, help="Why it is muted; the report shows it.")
-@click.option("--write", is_flag=True, help="Append the line to seeds/alert_mutes.csv; otherwise it is only printed.")
+@click.option(
+    "--write", is_flag=True, help="Append the line to alert_mutes.csv of your folder; otherwise it is only printed."
+)
 @click.argument("target")
 def mute(settings: Settings, until: str, reason: str, write: bool, target: str) -> int:
     """Send no alerts of TARGET for a while: a key that `offdag incidents` shows, a node's unique_id, or a kind such as model_slow."""
@@ -51,14 +54,15 @@ def mute(settings: Settings, until: str, reason: str, write: bool, target: str) 
     day = last_day(until, settings.now.date(), f"offdag mute {target}")
     with open_marts(settings.monitor_database, settings.wait_as("mute")) as marts:
         incidents = marts.rows(Incident)
-    models = settings.monitor_project_dir / "models" / "signals"
-    kinds = {path.stem.removeprefix("signal_") for path in models.glob("signal_*.sql")}
+    models = settings.monitor_project_dir / "models"
+    kinds = {path.stem.removeprefix("signal_") for path in models.rglob("signal_*.sql")}
+    kinds |= {*settings.config.own_signal_kinds(), *(incident.kind for incident in incidents)}
     line = mute_of(target, day, reason, incidents, kinds).line
     click.echo(line)
-    seed = settings.monitor_project_dir / "seeds" / "alert_mutes.csv"
+    seed = settings.config.own_seed("alert_mutes")
     if not write:
         _log.info("1 line for %s; nothing was written (--write appends it)", seed)
-    elif append_mute(seed, line):
+    elif append_mute(seed, settings.config.seed("alert_mutes"), line):
         _log.info("appended 1 line to %s; the next monitor run applies it", seed)
     else:
         _log.info("0 lines appended: %s has it already", seed)
@@ -95,7 +99,14 @@ def ack(settings: Settings, by: str | None, note: str, until: str | None, key: s
     return ExitCode.OK
 
 
-@verb("offdag doctor --owner @shop-data", "history", "monitor_project_dir", "monitor_database", "lock_timeout")
+@verb(
+    "offdag doctor --owner @shop-data",
+    "history",
+    "config_dir",
+    "monitor_project_dir",
+    "monitor_database",
+    "lock_timeout",
+)
 @click.option("--owner", help="Also show which channels get alerts of this owner's nodes.")
 @click.option("--node", help="Also show which channels get alerts of this node, by name or unique_id.")
 @click.option("--no-message", is_flag=True, help="Post no test message.")

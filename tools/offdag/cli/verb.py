@@ -20,7 +20,10 @@ _COMMON = {
         "--environment", "-e", help="Environment to record, such as prod. [OFFDAG_ENVIRONMENT; the dbt target]"
     ),
     "monitor_project_dir": click.option(
-        "--monitor-project-dir", help="The dbt project with the rules. [OFFDAG_MONITOR_PROJECT_DIR; monitor_project]"
+        "--monitor-project-dir", help="The dbt project with the rules. [OFFDAG_MONITOR_PROJECT_DIR; offdag's own]"
+    ),
+    "config_dir": click.option(
+        "--config-dir", help="Your folder of routes, mutes, cadences and signals. [OFFDAG_CONFIG_DIR; offdag]"
     ),
     "monitor_database": click.option(
         "--monitor-database", help="Its DuckDB file. [OFFDAG_MONITOR_DATABASE; .offdag/monitor.duckdb]"

@@ -124,7 +124,8 @@ class Observer:
         columns = [
             pa.array([value] * frame.num_rows, table.schema.field(name).type) for name, value in constants.items()
         ]
-        whole = pa.table([*columns, *frame.columns], schema=table.schema)
+        numbers = pa.array(range(frame.num_rows), pa.int64())
+        whole = pa.table([*columns, numbers, *frame.columns], schema=table.schema)
         self.history.put_frame(table.history_table, now.date(), content_hash, whole)
         self.history.note(table.history_table, content_hash, {"observed_at": str(now)})
         return verdict

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from offdag.config_folder import ConfigFolder, seed_lines
 from offdag.errors import UsageError
 from offdag.history.history import History
 from offdag.history.schemas import TYPE_WORDS, arrow_schema
@@ -22,6 +22,7 @@ _ORIGIN_COLUMNS = {
     "_environment": "string",
     "_content_hash": "string",
     "_observed_at": "timestamp",
+    "_row_number": "int64",
 }
 
 
@@ -54,47 +55,46 @@ class ObservedTable:
         return arrow_schema({**_ORIGIN_COLUMNS, **self.columns})
 
 
-def read_observed_tables(monitor_project_dir: Path) -> list[ObservedTable]:
-    """The observed tables that the monitor project's seed lists; none where it has no such seed.
+def read_observed_tables(config: ConfigFolder) -> list[ObservedTable]:
+    """The tables of the seed; none where there is no such seed.
 
     Raises:
         UsageError: A line cannot be used.
     """
     tables = []
-    for line in _lines(monitor_project_dir):
+    for line in _lines(config.seed("observed_tables")):
         if isinstance(line, UsageError):
             raise line
         tables.append(line)
     return tables
 
 
-def declare_observed_tables(history: History, monitor_project_dir: Path) -> list[str]:
+def declare_observed_tables(history: History, config: ConfigFolder) -> list[ObservedTable]:
     """Declare the observed tables in the history, so that the monitor's models find them before their first rows.
 
     A line that cannot be used is logged: it stops observing, and nothing else.
 
     Returns:
-        Their names.
+        Those that can be used.
     """
     declared = []
-    for line in _lines(monitor_project_dir):
+    for line in _lines(config.seed("observed_tables")):
         if isinstance(line, UsageError):
             _log.warning("%s", line)
         else:
             history.declare(line.history_table, line.schema)
-            declared.append(line.name)
+            declared.append(line)
     return declared
 
 
-def _lines(monitor_project_dir: Path) -> Iterator[ObservedTable | UsageError]:
+def _lines(path: Path) -> Iterator[ObservedTable | UsageError]:
     """Each line of the seed as a table, or as the reason why it is none."""
-    path = monitor_project_dir / "seeds" / "observed_tables.csv"
     if not path.is_file():
         return
     try:
-        lines = list(csv.DictReader(path.read_text(encoding="utf-8-sig").splitlines()))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        yield UsageError(f"the observed tables cannot be read: {error}", str(path), f"file {path}")
+        lines = seed_lines(path)
+    except UsageError as error:
+        yield error
         return
     for number, line in enumerate(lines, start=2):
         try:

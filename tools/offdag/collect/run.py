@@ -271,7 +271,7 @@ def _after_run(settings: Settings, outcome: RunOutcome, observes: bool, overwrit
 def _observe(settings: Settings, history: History, start: RunStart, results: CollectedArtifact) -> list[str]:
     """Copy the observed tables of the project; one line per table, and none where no table is listed for it."""
     try:
-        tables = read_observed_tables(settings.monitor_project_dir)
+        tables = read_observed_tables(settings.config)
     except UsageError as error:
         _log.warning("%s", error)
         return []

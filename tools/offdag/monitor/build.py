@@ -25,6 +25,7 @@ from offdag.extras import require
 from offdag.history.history import History
 from offdag.monitor.last_run import Inputs, LastRun
 from offdag.monitor.plan import Contents, Plan, failures, run_plan
+from offdag.monitor.project import assembled_project
 from offdag.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -73,24 +74,26 @@ def build_monitor(settings: Settings, history: History, options: RunOptions) -> 
         DatabaseLocked: The database stayed locked.
         MonitorError: dbt failed; the error carries the end of its output.
     """
-    project = settings.monitor_project_dir.absolute()
-    if not (project / "dbt_project.yml").is_file():
+    packaged = settings.monitor_project_dir.absolute()
+    if not (packaged / "dbt_project.yml").is_file():
         raise UsageError(
             "there is no monitor project",
-            str(project / "dbt_project.yml"),
+            str(packaged / "dbt_project.yml"),
             "offdag monitor --monitor-project-dir monitor_project",
         )
     require("dbt.cli", "dbt.adapters.duckdb")
     started_at = utc_now()
     settings = replace(settings, as_of=settings.now)
     work = _work_folder(settings.monitor_database.absolute())
-    given = _given(settings, declare_observed_tables(history, project))
+    observed = declare_observed_tables(history, settings.config)
+    project = assembled_project(settings.config, observed, work / "project")
+    given = _given(settings, [table.name for table in observed])
     inputs = Inputs.of(project, given)
     last_run = LastRun(work / "last_run.json", settings.monitor_database.absolute())
     known = last_run.contents(inputs)
     by_plan = None if options.all_tests or options.by_dbt or known is None else _run_by_plan(settings, work, known)
     exit_code, output = (
-        (0, "") if by_plan is not None else _run_by_dbt(settings, given, options, last_run.has_rules(inputs))
+        (0, "") if by_plan is not None else _run_by_dbt(settings, project, given, options, last_run.has_rules(inputs))
     )
     history.put(
         "monitor_runs",
@@ -151,9 +154,11 @@ def _run_by_plan(settings: Settings, work: Path, known: Contents) -> Contents | 
     return contents
 
 
-def _run_by_dbt(settings: Settings, given: Mapping[str, str], options: RunOptions, has_rules: bool) -> tuple[int, str]:
+def _run_by_dbt(
+    settings: Settings, project: Path, given: Mapping[str, str], options: RunOptions, has_rules: bool
+) -> tuple[int, str]:
     """Exit code and output of `dbt build`."""
-    project, database = settings.monitor_project_dir.absolute(), settings.monitor_database.absolute()
+    database = settings.monitor_database.absolute()
     command = _command(settings, project, database.parent / "monitor_target", options.all_tests)
     if not has_rules:
         # Rows that other rules made are computed again. dbt parses all files: from a parsed earlier version, it may take a node that moved

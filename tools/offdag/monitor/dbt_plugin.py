@@ -23,6 +23,8 @@ class Plugin(BasePlugin):
             from dbt.flags import get_flags
 
             from offdag.collect.observed_tables import declare_observed_tables
+            from offdag.config_folder import ConfigFolder
             from offdag.history.history import History
 
-            declare_observed_tables(History(history), Path(get_flags().PROJECT_DIR))  # type: ignore[no-untyped-call]
+            project = Path(get_flags().PROJECT_DIR)  # type: ignore[no-untyped-call]
+            declare_observed_tables(History(history), ConfigFolder(None, project))

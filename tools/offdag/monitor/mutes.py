@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
+from offdag.config_folder import seed_text
 from offdag.errors import UsageError, first_line
 from offdag.monitor.rows import Incident
 
@@ -84,18 +85,25 @@ def last_day(text: str, today: date, command: str) -> date:
     return day
 
 
-def append_mute(seed: Path, line: str) -> bool:
+def append_mute(seed: Path, existing: Path, line: str) -> bool:
     """Append a line to the seed; False where the seed has it already.
+
+    Args:
+        seed: The user's file; it is made where there is none.
+        existing: The file that is in use: the user's, or the default one with the header alone.
+        line: Without its end.
 
     Raises:
         UsageError: The file cannot be read or written.
     """
+    text = seed_text(existing)
+    if line in text.splitlines():
+        return False
     try:
-        existing = seed.read_text(encoding="utf-8")
-        if line in existing.splitlines():
-            return False
-        with seed.open("a", encoding="utf-8") as file:
-            file.write(line + "\n" if existing.endswith("\n") else f"\n{line}\n")
-    except (OSError, UnicodeDecodeError) as error:
+        seed.parent.mkdir(parents=True, exist_ok=True)
+        with seed.open("w" if seed != existing else "a", encoding="utf-8") as file:
+            lead = text if seed != existing else ""
+            file.write(lead + (line + "\n" if text.endswith("\n") else f"\n{line}\n"))
+    except OSError as error:
         raise UsageError(f"the mute cannot be written: {first_line(error)}", str(seed), f"file {seed}") from error
     return True

@@ -1,0 +1,230 @@
+"""The monitor project that dbt builds: the packaged one, with the user's seeds, vars and models laid over it.
+
+It is put together again before each run, so that a new version of offdag brings its rules, and nothing of the user's is overwritten.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from offdag.collect.observed_tables import ObservedTable
+from offdag.config_folder import ConfigFolder, seed_lines, seed_text
+from offdag.errors import UsageError, first_line
+
+_CODE = ("macros", "models", "seeds", "tests")
+# Keys of the user's dbt_project.yml; everything else is the packaged project's.
+_OWN_KEYS = {"name", "version", "config-version", "profile", "vars"}
+_KIND = re.compile(r"[a-z][a-z0-9_]*")
+_SEVERITIES = ("error", "warning")
+
+
+def assembled_project(config: ConfigFolder, observed: Sequence[ObservedTable], into: Path) -> Path:
+    """Lay the user's folder over the packaged project.
+
+    Args:
+        config: The user's folder and the packaged project.
+        observed: Tables that the history has copies of: each becomes a source.
+        into: Folder to write; files that did not change are not written again, and others are removed.
+
+    Returns:
+        The packaged project itself where there is no folder of the user's.
+
+    Raises:
+        UsageError: A file of the user's folder cannot be used.
+    """
+    if config.folder is None:
+        return config.packaged.absolute()
+    packaged = config.packaged
+    files = {
+        path.relative_to(packaged): path.read_bytes()
+        for path in (*packaged.glob("*.yml"), *(p for name in _CODE for p in (packaged / name).rglob("*")))
+        if path.is_file()
+    }
+    for path in sorted((config.folder / "seeds").glob("*.csv")):
+        place = Path("seeds") / path.name
+        files[place] = _completed(path, packaged / place).encode()
+    own_code = dict(config.own_files())
+    for place, path in own_code.items():
+        files[Path(place.parts[0], "own", *place.parts[1:])] = path.read_bytes()
+    kinds = _checked_kinds(config, own_code)
+    files[Path("dbt_project.yml")] = _project_file(config, kinds, observed).encode()
+    known = {name for path, text in files.items() if path.suffix == ".yml" for name in _source_tables(text)}
+    files[Path("models/own/_observed__sources.yml")] = _sources(observed, known).encode()
+    _write(files, into)
+    return into.absolute()
+
+
+def _write(files: dict[Path, bytes], into: Path) -> None:
+    """Make the folder hold exactly these files."""
+    for path in [p for p in into.rglob("*") if p.is_file() and p.relative_to(into) not in files]:
+        path.unlink()
+    for place, content in files.items():
+        path = into / place
+        if not path.is_file() or path.read_bytes() != content:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+
+
+def _completed(path: Path, default: Path) -> str:
+    """A seed with the columns that the packaged one has: those added by a newer offdag are empty."""
+    if not default.is_file():
+        return seed_text(path)
+    columns = next(csv.reader(io.StringIO(seed_text(default))))
+    header = next(csv.reader(io.StringIO(seed_text(path))), [])
+    unknown = [name for name in header if name not in columns]
+    if unknown:
+        raise UsageError(
+            f"the seed has no column {', '.join(unknown)}: its columns are {', '.join(columns)}",
+            str(path),
+            "offdag monitor",
+        )
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(seed_lines(path))
+    return text.getvalue()
+
+
+def _checked_kinds(config: ConfigFolder, own_code: dict[Path, Path]) -> list[str]:
+    """Kinds of the user's own signals."""
+    packaged = {path.stem for path in (config.packaged / "models").rglob("*.sql")}
+    for place, path in own_code.items():
+        if place.suffix == ".sql" and place.parts[0] == "models" and place.stem in packaged:
+            raise UsageError(f"offdag has a model {place.stem} already", str(path), f"mv {path} {path.parent}/...")
+    kinds = config.own_signal_kinds()
+    for kind in kinds:
+        if not _KIND.fullmatch(kind):
+            raise UsageError(
+                f"the kind {kind} of a signal is not a plain name", str(config.folder), "mv ... signal_orders_low.sql"
+            )
+    return kinds
+
+
+def _project_file(config: ConfigFolder, own_kinds: list[str], observed: Sequence[ObservedTable]) -> str:
+    """dbt_project.yml with the user's vars."""
+    project = _yaml(config.packaged / "dbt_project.yml")
+    project["vars"] = project_vars(config)
+    if any(place.parts[0] == "models" and place.suffix == ".sql" for place, _ in config.own_files()):
+        project["models"]["monitor"]["own"] = {"+materialized": "table"}
+    project["vars"]["own_signal_kinds"] = own_kinds
+    taken = {*project["vars"]["signal_kinds"], *project["vars"]["business_signal_kinds"], *own_kinds, "business_check"}
+    project["vars"]["business_checks"] = _business_checks(config, observed, taken)
+    return yaml.safe_dump(project, sort_keys=False, allow_unicode=True)
+
+
+def project_vars(config: ConfigFolder) -> dict[str, Any]:
+    """The vars of the monitor project: the user's, else the packaged ones.
+
+    Raises:
+        UsageError: A dbt_project.yml cannot be used.
+    """
+    defaults: dict[str, Any] = _yaml(config.packaged / "dbt_project.yml").get("vars") or {}
+    return defaults | _own_vars(config, defaults)
+
+
+def _own_vars(config: ConfigFolder, defaults: dict[str, Any]) -> dict[str, Any]:
+    path = (config.folder or Path()) / "dbt_project.yml"
+    if not path.is_file():
+        return {}
+    own = _yaml(path)
+    others = own.keys() - _OWN_KEYS
+    if others:
+        raise UsageError(
+            f"only vars are read from it, not {', '.join(sorted(map(str, others)))}: give a model its config in its own file",
+            str(path),
+            "offdag monitor",
+        )
+    given = own.get("vars") or {}
+    if not isinstance(given, dict):
+        raise UsageError("vars is not a mapping", str(path), "offdag monitor")
+    code = "".join(file.read_text(encoding="utf-8", errors="replace") for _, file in config.own_files())
+    unknown = [name for name in given if name not in defaults and str(name) not in code]
+    if unknown:
+        raise UsageError(f"there is no var {', '.join(map(str, unknown))}", str(path), "offdag monitor")
+    return given
+
+
+def _business_checks(config: ConfigFolder, observed: Sequence[ObservedTable], taken: set[str]) -> list[dict[str, Any]]:
+    """The lines of business_checks.csv, with the node that each is about."""
+    seed = config.seed("business_checks")
+    if not seed.is_file():
+        return []
+    lines = csv.DictReader(io.StringIO(_completed(seed, config.packaged / "seeds" / seed.name)))
+    tables = {table.name: table for table in observed}
+    checks: list[dict[str, Any]] = []
+    for number, line in enumerate(lines, start=2):
+        table = tables.get(line["observed_table"])
+        keys = [key.strip() for key in line["key_columns"].split("|") if key.strip()]
+        unknown = [key for key in keys if table and key not in table.columns]
+        severity = line["severity"] or "error"
+        if not _KIND.fullmatch(line["check_name"]) or line["check_name"] in taken:
+            problem = f"check_name {line['check_name']!r} is not a plain name of its own"
+        elif table is None:
+            problem = f"observed_tables.csv has no observed_table {line['observed_table']!r}"
+        elif unknown:
+            problem = f"the observed table has no column {', '.join(unknown)}"
+        elif not line["condition"].strip():
+            problem = "the condition is empty"
+        elif severity not in _SEVERITIES:
+            problem = f"the severity {severity!r} is neither error nor warning"
+        else:
+            taken.add(line["check_name"])
+            checks.append(
+                {
+                    **line,
+                    "key_columns": keys,
+                    "severity": severity,
+                    "node_id": table.unique_id,
+                    "project": table.project,
+                }
+                | {"title": line["title"] or line["check_name"].replace("_", " ")}
+            )
+            continue
+        raise UsageError(
+            f"a business check cannot be used: {problem}",
+            f"{seed}, line {number}",
+            "offdag monitor    # after a line like: twice,orders,order_id,count(*) > 1,error,Order {order_id} is there twice,#shop,why",
+        )
+    return checks
+
+
+def _source_tables(text: bytes) -> list[str]:
+    if b"\nsources:" not in text:
+        return []
+    document = yaml.safe_load(text)
+    return [table["name"] for source in document["sources"] for table in source.get("tables", [])]
+
+
+def _sources(observed: Sequence[ObservedTable], known: set[str]) -> str:
+    """Sources of the observed tables that the packaged project does not describe."""
+    location = (
+        'read_parquet(\'{{ env_var("OFFDAG_HISTORY", ".offdag/history") }}/tables/{name}/*/*.parquet\','
+        " hive_partitioning = true, union_by_name = true)"
+    )
+    tables = [
+        {
+            "name": table.history_table,
+            "description": f"One row per row of {table.unique_id} in each observed content.",
+            "config": {"meta": {"external_location": location}},
+            "columns": [{"name": name} for name in table.schema.names],
+        }
+        for table in observed
+        if table.history_table not in known
+    ]
+    sources = [{"name": "history", "tables": tables}] if tables else []
+    return yaml.safe_dump({"version": 2, "sources": sources}, sort_keys=False)
+
+
+def _yaml(path: Path) -> dict[str, Any]:
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise UsageError(f"the file cannot be read: {first_line(error)}", str(path), f"file {path}") from error
+    return document if isinstance(document, dict) else {}
