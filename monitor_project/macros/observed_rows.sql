@@ -6,10 +6,18 @@
             _project as project,
             _environment as environment,
             _content_hash as content_hash
-        from {{ without_copies(
-            source('history', 'observed_' ~ observed_table),
-            ['_project', '_environment', '_content_hash', '_row_number'],
-            within_run_date=false
-        ) }} as copies
+        from (
+            select
+                *,
+                row_number() over (
+                    partition by _project, _environment, _content_hash, _row_number
+                    order by run_date
+                ) as copy_number
+            from {{ source('history', 'observed_' ~ observed_table) }}
+        ) as numbered
+        -- Rows that an older offdag copied have no number.
+        where
+            copy_number = 1
+            or _row_number is null
     )
 {%- endmacro %}

@@ -327,6 +327,24 @@ def seed_encoding(place: Place) -> CommandResult:
 
 
 @scenario
+def config_folder(place: Place) -> CommandResult:
+    return offdag(place.home, "monitor", "--config-dir", str(place.home / "nowhere"))
+
+
+@scenario
+def config_var(place: Place) -> CommandResult:
+    (place.home / "dbt_project.yml").write_text("vars: {baselin_runs: 5}\n")
+    return offdag(place.home, "monitor", "--config-dir", str(place.home))
+
+
+@scenario
+def business_check(place: Place) -> CommandResult:
+    (place.home / "seeds").mkdir()
+    (place.home / "seeds" / "business_checks.csv").write_text("check_name,observed_table,condition\na,orders,true\n")
+    return offdag(place.home, "monitor", "--config-dir", str(place.home))
+
+
+@scenario
 def state_folder(place: Place) -> CommandResult:
     return offdag(place.home, "diff", *dbt_project(place), "--to", "dev", "--state", str(place.home), env=TARGET)
 

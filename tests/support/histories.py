@@ -445,6 +445,10 @@ STORIES: dict[str, Callable[[], list[Moment]]] = {
     "funnel_is_observed": lambda: [
         Moment(day, rows={FUNNEL: _funnel(checkouts)}) for day, checkouts in ((0, 2), (1, 3))
     ],
+    "a_week_is_there_twice": lambda: [
+        Moment(day, rows={FUNNEL: [{**row, "_row_number": number} for number, row in enumerate(_funnel(2) * weeks)]})
+        for day, weeks in ((0, 1), (1, 2), (2, 2), (3, 1), (4, 2), (5, 0))
+    ],
     # It ends a tenth of a second after midnight, and began before.
     "across_midnight": lambda: [build(0.75 + 0.1 / 86400, _TEST_FAILS), build(1.75 + 0.1 / 86400)],
     # The build that recovers ran on a machine whose clock is two hours behind: by the recorded times it came before the failure.

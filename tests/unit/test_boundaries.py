@@ -19,8 +19,8 @@ MODULES = sorted(p.relative_to(PACKAGE).as_posix() for p in PACKAGE.rglob("*.py"
 # A package imports only those before it.
 ORDER = [
     "errors",
-    "extras", "clock", "environment", "origin", "duckdb_files", "config_folder", "settings", "artifacts", "history", "dbt", "collect", "monitor",
-    "notify", "report", "review", "export", "doctor", "job", "serve", "cli",
+    "extras", "clock", "environment", "origin", "duckdb_files", "config_folder", "settings", "artifacts", "history", "dbt", "collect",
+    "monitor", "notify", "report", "review", "export", "init", "doctor", "job", "serve", "cli",
 ]  # fmt: skip
 # Distribution names that differ from the imported ones.
 DISTRIBUTIONS = {
@@ -77,7 +77,7 @@ def test_a_library_is_used_only_in_its_package(library: str, allowed: list[str])
 )
 def test_slow_libraries_are_imported_where_they_are_used(library: str) -> None:
     """At the top of a module only where the module itself is imported lazily."""
-    lazy = {"notify/slack.py", "report/charts.py", "monitor/project.py"}
+    lazy = {"notify/slack.py", "report/charts.py", "monitor/project.py", "init/folder.py"}
     at_top = {m for m in MODULES for name, top in imports(m) if top and name.split(".")[0] == library}
     assert at_top <= lazy
 

@@ -45,7 +45,9 @@ class ConfigFolder:
         """
         if self.own is not None and not self.own.is_dir():
             raise UsageError(
-                "there is no such folder", f"--config-dir / OFFDAG_CONFIG_DIR = {self.own}", f"mkdir {self.own}"
+                "there is no such folder",
+                f"--config-dir / OFFDAG_CONFIG_DIR = {self.own}",
+                f"offdag init --config-dir {self.own}",
             )
         return self.own
 

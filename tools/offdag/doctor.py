@@ -17,7 +17,7 @@ from offdag.history.history import History
 from offdag.monitor.coverage import Coverage
 from offdag.monitor.marts import open_marts
 from offdag.monitor.project import project_vars
-from offdag.monitor.rows import NodeRoute, SeedFinding
+from offdag.monitor.rows import NodeRoute, ProposedCadence, SeedFinding
 from offdag.notify.message import Message
 from offdag.notify.sinks import Refusal, UnknownOutcome
 from offdag.settings import Settings
@@ -103,7 +103,7 @@ def _marts(settings: Settings) -> Iterator[Check]:
     try:
         with open_marts(settings.monitor_database, settings.wait_as("doctor")) as marts:
             as_of, coverage = marts.monitor_run().as_of, Coverage.of(marts)
-            findings = marts.rows(SeedFinding)
+            findings, cadences = marts.rows(SeedFinding), marts.rows(ProposedCadence)
     except OffdagError as error:
         yield Check("marts", False, error.what, error.next_command)
         return
@@ -112,6 +112,8 @@ def _marts(settings: Settings) -> Iterator[Check]:
     yield _builds(coverage)
     # Before the first build nothing has any name.
     yield from (_seed(finding) for finding in findings if finding.is_error or coverage.environments)
+    alerting = {(row.project, row.environment) for row in coverage.alerting}
+    yield from (_cadence(row, settings.config) for row in cadences if (row.project, row.environment) in alerting)
 
 
 def _seed(finding: SeedFinding) -> Check:
@@ -125,6 +127,17 @@ def _seed(finding: SeedFinding) -> Check:
             "offdag monitor    # after correcting it",
         )
     return Check(f"{finding.seed_name}.csv", True, f"no collected command has {what}: is it misspelt?")
+
+
+def _cadence(found: ProposedCadence, config: ConfigFolder) -> Check:
+    """Builds that come regularly and are not expected: nothing would tell that they stopped."""
+    what = (
+        f"{found.project} ({found.environment}) builds regularly ({found.evidence}), and no missing build would alert"
+    )
+    line = f"{found.project},{found.environment},,,{found.every_hours:g},{found.grace_hours:g},{found.days or ''},,"
+    return Check(
+        "run_cadences.csv", True, what, f"offdag init    # or the line {line} in {config.own_seed('run_cadences')}"
+    )
 
 
 def _builds(coverage: Coverage) -> Check:

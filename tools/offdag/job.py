@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shlex
 import signal
 import time
 import uuid
@@ -76,7 +77,8 @@ def _not_alerted(coverage: Coverage, history: str) -> str:
         return error_text("the history has no build: nothing is monitored", history, "offdag run -e prod -- dbt build")
     names = ", ".join(coverage.not_alerting)
     what = f"no build is of an alerting environment: nothing is alerted of {names}"
-    return error_text(what, "alerting_environments in dbt_project.yml", "offdag run -e prod -- dbt build")
+    command = f"export OFFDAG_ALERTING_ENVIRONMENTS={shlex.quote(','.join(coverage.not_alerting))}    # or offdag init"
+    return error_text(what, "the var alerting_environments", command)
 
 
 def run_notify(settings: Settings, show: Callable[[str], None], is_json: bool = False) -> bool:

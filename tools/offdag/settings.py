@@ -182,10 +182,9 @@ def process_environ() -> Mapping[str, str]:
 
 
 def _monitor_project() -> Path:
-    """The monitor project beside the caller, else the one that the package carries."""
-    here = Path("monitor_project")
+    """The monitor project that the package carries; of an editable install, the one of its checkout."""
     packaged = Path(__file__).parent / "monitor_project"
-    return here if here.is_dir() or not packaged.is_dir() else packaged
+    return packaged if packaged.is_dir() else Path(__file__).parents[2] / "monitor_project"
 
 
 def _checked_history(given: str | None) -> str:

@@ -7,13 +7,13 @@ import sys
 
 import click
 
-from offdag.cli import collect, history, monitor, notify, review
+from offdag.cli import collect, history, init, monitor, notify, review
 from offdag.cli.output import log_to_stderr
 from offdag.cli.verb import cli
 from offdag.errors import ExitCode, OffdagError
 
 # Importing the modules adds their verbs to the group.
-__all__ = ["cli", "collect", "history", "main", "monitor", "notify", "review"]
+__all__ = ["cli", "collect", "history", "init", "main", "monitor", "notify", "review"]
 
 
 def main() -> None:

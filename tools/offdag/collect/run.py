@@ -161,7 +161,7 @@ def run_and_collect(
             job_id=settings.job_id or uuid.uuid4().hex,
             invocation=invocation,
             project=settings.project or invocation.project_name,
-            environment=resolve_environment(settings.environment, target=invocation.target),
+            environment=resolve_environment(settings.environment, target=invocation.target_of(command)),
             command=tuple(command),
             started_at=utc_now(),
             before=fingerprints(invocation.target_path),

@@ -15,13 +15,15 @@ from pathlib import Path
 from typing import Any
 
 from offdag.artifacts.results import BUILD_COMMANDS
-from offdag.dbt.project import DbtProject, profile_output, rendered
+from offdag.dbt.project import DbtProject, default_target, profile_output, rendered
 from offdag.errors import UsageError
 
 _log = logging.getLogger(__name__)
 
 # dbt, dbt Fusion, and wrappers with their own names; `python -m dbt.cli.main` too.
 _DBT = re.compile(r"dbt(f|-fusion|-ol|\.cli\.main)?(\.exe)?")
+# Wrappers that start dbt on this machine, with the profile that is here.
+_LOCAL_WRAPPERS = frozenset({"uv", "uvx", "poetry", "pdm", "pipenv", "hatch", "rye", "env", "nice", "time"})
 _SHELL_OPERATORS = frozenset({"&&", "||", ";", "|", "&", "&&;"})
 _VERBS = BUILD_COMMANDS | {
     "source", "freshness", "compile", "docs", "ls", "list", "parse", "show", "run-operation", "deps", "debug", "clean", "init",
@@ -114,6 +116,16 @@ class DbtInvocation:
         """The project's name; None where it has none, or one that cannot be rendered."""
         return _or_logged(lambda: self.project.name)
 
+    def target_of(self, command: Sequence[str]) -> str | None:
+        """The target that a command builds: the given one, else the profile's default; None where dbt may read another profile."""
+        if self.target or not command or not _runs_here(command):
+            return self.target
+        try:
+            return default_target(self.profiles_file, self.profile, self.environ)
+        except UsageError:
+            # dbt itself reports what is wrong with the profile.
+            return None
+
     @property
     def profiles_file(self) -> Path:
         """The profiles.yml that dbt reads.
@@ -192,6 +204,12 @@ def freshness_command(command: Sequence[str]) -> list[str]:
         "freshness",
         *(part for name, value in flags if value for part in (name, value)),
     ]
+
+
+def _runs_here(command: Sequence[str]) -> bool:
+    """Whether dbt is called on this machine itself, and not in a container or on another host."""
+    start = _program_at(command)
+    return start == 0 or (start is not None and Path(command[0]).name in _LOCAL_WRAPPERS)
 
 
 def _program_at(words: Sequence[str]) -> int | None:

@@ -79,11 +79,8 @@ def profile_output(path: Path, profile: str | None, target: str | None, environ:
     Raises:
         UsageError: There is no such profile or output.
     """
-    found = _yaml(path).get(profile or "")
-    outputs = found.get("outputs") if isinstance(found, dict) else None
-    if not isinstance(found, dict) or not isinstance(outputs, dict):
-        raise UsageError(f"there is no profile {profile!r} with outputs", str(path), "dbt debug")
-    chosen = target or rendered(found.get("target", "default"), environ, path)
+    outputs, default = _outputs(path, profile)
+    chosen = target or rendered(default, environ, path)
     output = outputs.get(chosen)
     if not isinstance(output, dict):
         raise UsageError(
@@ -92,6 +89,29 @@ def profile_output(path: Path, profile: str | None, target: str | None, environ:
             f"dbt debug --target {next(iter(outputs), chosen)}",
         )
     return output
+
+
+def default_target(path: Path, profile: str | None, environ: Mapping[str, str]) -> str:
+    """The target that dbt uses where none is given.
+
+    Args:
+        path: The profiles.yml.
+        profile: Its name in the file.
+        environ: Variables that dbt would read.
+
+    Raises:
+        UsageError: There is no such profile, or its target cannot be rendered.
+    """
+    return str(rendered(_outputs(path, profile)[1], environ, path))
+
+
+def _outputs(path: Path, profile: str | None) -> tuple[dict[str, Any], Any]:
+    """The outputs of a profile and its default target, not rendered yet."""
+    found = _yaml(path).get(profile or "")
+    outputs = found.get("outputs") if isinstance(found, dict) else None
+    if not isinstance(found, dict) or not isinstance(outputs, dict):
+        raise UsageError(f"there is no profile {profile!r} with outputs", str(path), "dbt debug")
+    return outputs, found.get("target", "default")
 
 
 def rendered(value: Any, environ: Mapping[str, str], path: Path) -> Any:

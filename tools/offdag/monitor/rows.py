@@ -214,3 +214,59 @@ class SeedFinding(MartRow, frozen=True, kw_only=True):
     column_name: str
     named_value: str
     is_error: bool
+
+
+class ProposedCadence(MartRow, frozen=True, kw_only=True):
+    """A line for run_cadences.csv.
+
+    Attributes:
+        project: dbt project.
+        environment: Environment of its builds.
+        every_hours: Hours from the end of one build to the end of the next.
+        grace_hours: Hours beyond that.
+        days: Days on which builds ended; None for every day.
+        evidence: What it was found from.
+    """
+
+    mart: ClassVar[str] = "proposed_cadences"
+
+    project: str
+    environment: str
+    every_hours: float
+    grace_hours: float
+    days: str | None
+    evidence: str
+
+
+class ProposedRoute(MartRow, frozen=True, kw_only=True):
+    """An owner without a line in alert_routes.csv.
+
+    Attributes:
+        owner: As nodes name it.
+        channel: The owner, where it is a channel; else None.
+        node_count: Nodes that it owns.
+        evidence: What it was found from.
+    """
+
+    mart: ClassVar[str] = "proposed_routes"
+
+    owner: str
+    channel: str | None
+    node_count: int
+    evidence: str
+
+
+class ProposedVar(MartRow, frozen=True, kw_only=True):
+    """A var whose default does not fit.
+
+    Attributes:
+        var_name: Its name.
+        var_value: A number, or one element of a list.
+        evidence: What it was found from.
+    """
+
+    mart: ClassVar[str] = "proposed_vars"
+
+    var_name: str
+    var_value: str
+    evidence: str

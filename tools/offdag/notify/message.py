@@ -128,7 +128,11 @@ def _state(row: DueNotification) -> str:
         return "RESOLVED"
     if row.event == "closed":
         return "CLOSED"
-    state = "WARNS" if row.kind == "test_failed" and row.severity == "warning" else _STATE.get(row.kind, "BROKEN")
+    state = (
+        "WARNS"
+        if row.kind == "test_failed" and row.severity == "warning"
+        else _STATE.get(row.kind, row.kind.replace("_", " ").upper())
+    )
     return f"STILL {state}" if row.event == "reminder" else state
 
 

@@ -1,0 +1,1 @@
+"""A stranger's project: what to watch, proposed from its artifacts."""
