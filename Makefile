@@ -22,7 +22,7 @@ help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.installed ## Four weeks of the shop: builds, failures, Slack messages, the report (about 3 minutes)
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m greenery.demo
+	@$(OFFDAG) demo
 
 test: $(VENV)/.installed ## All tests of both dbt projects and of offdag; COVERAGE=1 also holds the floor of pyproject.toml
 	@rm -rf .offdag/coverage
@@ -33,8 +33,8 @@ build: $(VENV)/.installed $(SAMPLE) ## Build the shop and collect the run; TARGE
 	@$(RUN) dbt build --target $(TARGET)
 
 load: $(VENV)/.installed ## Load a week of sample data into a target; WEEK=1..4 TARGET=dev|ci|prod
-	@$(BIN)/python -m greenery generate --out .offdag/raw --week $(WEEK)
-	@$(BIN)/python -m greenery load .offdag/raw/week=$(WEEK) --target $(TARGET)
+	@$(BIN)/python -m offdag.greenery generate --out .offdag/raw --week $(WEEK)
+	@$(BIN)/python -m offdag.greenery load .offdag/raw/week=$(WEEK) --target $(TARGET)
 
 $(DATABASE): | $(VENV)/.installed
 	@echo "There is no $@ yet: loading the sample data of week $(WEEK)."

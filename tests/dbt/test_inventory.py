@@ -11,7 +11,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from greenery import facts
+from offdag.greenery import facts
 from support.command import ROOT, CommandResult, environ, greenery, run
 
 PROJECT = ROOT / "inventory_project"

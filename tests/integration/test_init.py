@@ -133,7 +133,7 @@ def test_it_needs_a_dbt_project(tmp_path: Path) -> None:
 
 
 def test_text_of_artifacts_stays_on_its_line(tmp_path: Path) -> None:
-    node = artifacts.node("model.p.orders", meta={"owner": '#a\nb,"c" \'; 90,x'})
+    node = owned("orders", '#a\nb,"c" \'; 90,x')
     results = artifacts.run_results([artifacts.result("model.p.orders")])
     folder = artifacts.write(tmp_path / "target", manifest=artifacts.manifest([node]), run_results=results)
     hostile = "x]\n  slow_least_seconds: [0"

@@ -15,7 +15,7 @@ from packaging.utils import canonicalize_name
 
 from offdag import __version__
 from support import artifacts
-from support.command import ROOT, environ
+from support.command import ROOT, environ, offdag
 
 
 @pytest.fixture(scope="module")
@@ -45,21 +45,57 @@ def test_the_wheel_is_installed_and_run(wheel: Path, tmp_path: Path) -> None:
     pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--target", str(home)]
     subprocess.run([*pip, str(wheel)], check=True, capture_output=True)
     env = {**environ(tmp_path), "PYTHONPATH": str(home)}
-    del env["OFFDAG_MONITOR_PROJECT_DIR"]
+    for name in ("OFFDAG_MONITOR_PROJECT_DIR", "OFFDAG_CONFIG_DIR"):
+        del env[name]
     empty = tmp_path / "empty"
     empty.mkdir()
 
-    def offdag(*arguments: str) -> str:
+    def run_offdag(*arguments: str) -> str:
         command = [sys.executable, "-m", "offdag", *arguments]
         done = subprocess.run(command, cwd=empty, env=env, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done
         return done.stdout + done.stderr
 
-    assert offdag("--version").strip() == f"offdag, version {__version__}"
+    assert run_offdag("--version").strip() == f"offdag, version {__version__}"
     target = failure(tmp_path / "target")
-    offdag("collect", "-e", "prod", str(target))
-    assert "incidents: 1 open" in offdag("monitor", "--as-of", "2026-02-01T00:00:00")
-    assert (home / "offdag" / "monitor_project" / "dbt_project.yml").is_file()
+    run_offdag("collect", "-e", "prod", str(target))
+    assert "incidents: 1 open" in run_offdag("monitor", "--as-of", "2026-02-01T00:00:00")
+    project = home / "offdag" / "monitor_project"
+    assert {path.name for path in project.iterdir()} == {
+        "dbt_project.yml",
+        "profiles.yml",
+        "macros",
+        "models",
+        "seeds",
+        "tests",
+    }
+    # The shop's lines are not everyone's.
+    for seed in ("run_cadences", "observed_tables", "alert_mutes", "business_checks"):
+        assert len((project / "seeds" / f"{seed}.csv").read_text().splitlines()) == 1
+
+
+def test_the_demo_runs_from_the_wheel_in_an_empty_folder(wheel: Path, tmp_path: Path) -> None:
+    home = tmp_path / "site"
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--target", str(home)]
+    subprocess.run([*pip, str(wheel)], check=True, capture_output=True)
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    env = {**environ(tmp_path), "PYTHONPATH": str(home)}
+    command = [sys.executable, "-m", "offdag", "demo"]
+    done = subprocess.run(command, cwd=empty, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done
+    assert "Pothos is out of stock" in done.stdout
+    assert "test unique on stg_greenery__orders.order_id fails" in done.stdout
+    assert (empty / ".offdag" / "demo" / "report.html").is_file()
+    assert [path.name for path in empty.iterdir()] == [".offdag"]
+
+
+def test_the_demo_removes_nothing_of_others(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("years of work")
+    ended = offdag(tmp_path, "demo", "--home", str(tmp_path))
+    assert ended.code == 2, ended
+    assert "the folder holds something else than a demo" in ended.err
+    assert (tmp_path / "thesis.tex").is_file()
 
 
 def needed(name: str, found: dict[str, Distribution]) -> dict[str, Distribution]:
@@ -94,26 +130,26 @@ def test_without_extras_it_is_a_small_collector(wheel: Path, tmp_path: Path) -> 
     env = {**environ(tmp_path), "PYTHONPATH": str(site)}
     del env["OFFDAG_MONITOR_PROJECT_DIR"]
 
-    def offdag(*arguments: str) -> subprocess.CompletedProcess[str]:
+    def run_offdag(*arguments: str) -> subprocess.CompletedProcess[str]:
         # Without -S, the libraries beside this Python could be imported too.
         command = [sys.executable, "-S", "-m", "offdag", *arguments]
         return subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
 
     target = failure(tmp_path / "target")
-    assert offdag("collect", "-e", "prod", str(target)).returncode == 0
-    assert offdag("verdicts").returncode == 0
+    assert run_offdag("collect", "-e", "prod", str(target)).returncode == 0
+    assert run_offdag("verdicts").returncode == 0
     script = tmp_path / "build.sh"
     script.write_text(f"cp {target}/*.json $DBT_TARGET_PATH/")
     (tmp_path / "dbt_project.yml").write_text("name: inventory\n")
     env["DBT_TARGET_PATH"] = str(tmp_path / "new")
     (tmp_path / "new").mkdir()
     env["OFFDAG_HISTORY"] = str(tmp_path / "other")
-    ran = offdag("run", "-e", "prod", "--", "sh", str(script))
+    ran = run_offdag("run", "-e", "prod", "--", "sh", str(script))
     assert ran.returncode == 0, ran
-    # The build is collected, although the table that the seed lists cannot be observed.
+    # The build is collected, although the tables that the shop's seed lists cannot be observed.
     assert "run_results accepted" in ran.stderr
     assert "this needs duckdb, which is not installed" in ran.stderr
     for verb, extra in {"monitor": "monitor", "incidents": "monitor", "report": "report", "ci": "review"}.items():
-        ended = offdag(verb)
+        ended = run_offdag(verb)
         assert ended.returncode == 2, ended
         assert f'next:  pip install "offdag[{extra}]"' in ended.stderr

@@ -68,4 +68,4 @@ def offdag(home: Path, *arguments: str, env: Mapping[str, str] | None = None, ti
 
 def greenery(home: Path, *arguments: str) -> CommandResult:
     """Run the shop's tools."""
-    return run([sys.executable, "-m", "greenery", *arguments], environ(home))
+    return run([sys.executable, "-m", "offdag.greenery", *arguments], environ(home))

@@ -20,7 +20,7 @@ MODULES = sorted(p.relative_to(PACKAGE).as_posix() for p in PACKAGE.rglob("*.py"
 ORDER = [
     "errors",
     "extras", "clock", "environment", "origin", "duckdb_files", "config_folder", "settings", "artifacts", "history", "dbt", "collect",
-    "monitor", "notify", "report", "review", "export", "init", "doctor", "job", "serve", "cli",
+    "monitor", "notify", "report", "review", "export", "init", "greenery", "doctor", "job", "serve", "cli",
 ]  # fmt: skip
 # Distribution names that differ from the imported ones.
 DISTRIBUTIONS = {

@@ -9,10 +9,10 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from greenery import facts, raw
-from greenery.errors import GreeneryError
-from greenery.generate import BadRows, Tables, week_tables, write_week
-from greenery.load import load_folder
+from offdag.greenery import facts, raw
+from offdag.greenery.errors import GreeneryError
+from offdag.greenery.generate import BadRows, Tables, week_tables, write_week
+from offdag.greenery.load import load_folder
 
 LOADED_AT = datetime(2026, 1, 31, 6)
 

@@ -73,3 +73,21 @@ def init(settings: Settings, project_dir: Path, dry_run: bool, paths: tuple[str,
     environment = settings.environment or next(iter([*named, *built]), "prod")
     click.echo(f"next:  offdag job -e {shlex.quote(printable(environment))} -- dbt build")
     return ExitCode.OK
+
+
+@verb("offdag demo")
+@click.option(
+    "--home",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=".offdag/demo",
+    show_default=True,
+    help="Folder of the demo; an earlier demo there is removed.",
+)
+def demo(settings: Settings, home: Path) -> int:
+    """Four weeks of a plant shop: real dbt builds, failures, the messages, the report. Nothing leaves this machine."""
+    from offdag.extras import require
+    from offdag.greenery.demo import run_demo
+
+    require("dbt.cli", "dbt.adapters.duckdb", "altair")
+    run_demo(home, settings.environ)
+    return ExitCode.OK

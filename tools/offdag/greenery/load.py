@@ -9,8 +9,8 @@ from pathlib import Path
 
 import duckdb
 
-from greenery import raw
-from greenery.errors import GreeneryError
+from offdag.greenery import raw
+from offdag.greenery.errors import GreeneryError
 
 # How far back a source that stopped loading is left: beyond every freshness threshold of the shop.
 STOPPED_FOR = timedelta(days=7)
@@ -38,7 +38,7 @@ def load_folder(
         raise GreeneryError(
             f"there is no raw table {', '.join(sorted(unknown))}",
             "--stopped",
-            f"python -m greenery load --help    # the tables are {', '.join(raw.TABLES)}",
+            f"python -m offdag.greenery load --help    # the tables are {', '.join(raw.TABLES)}",
         )
     columns = {table: _check_columns(folder, table) for table in raw.TABLES}
     remarks = [
@@ -55,7 +55,7 @@ def load_folder(
         raise GreeneryError(
             "the database cannot be opened: " + str(error).splitlines()[0],
             str(database),
-            f"python -m greenery load --help    # after ending what uses {database.name}, or with another --database",
+            f"python -m offdag.greenery load --help    # after ending what uses {database.name}, or with another --database",
         ) from error
     with connection:
         connection.execute("begin")
@@ -74,7 +74,7 @@ def _check_columns(folder: Path, table: str) -> list[str]:
             header = next(csv.reader(file), [])
     except OSError as error:
         raise GreeneryError(
-            f"cannot read {path.name}: {error.strerror}", str(path), "python -m greenery generate --help"
+            f"cannot read {path.name}: {error.strerror}", str(path), "python -m offdag.greenery generate --help"
         ) from error
     optional = raw.OPTIONAL_COLUMNS.get(table, ())
     missing = [c for c in raw.TABLES[table] if c not in header and c not in optional]
@@ -82,7 +82,7 @@ def _check_columns(folder: Path, table: str) -> list[str]:
         raise GreeneryError(
             f"{path.name} lacks the column{'s' if len(missing) > 1 else ''} {', '.join(missing)}",
             f"{path}, line 1",
-            "python -m greenery load --help    # after adding it to the file",
+            "python -m offdag.greenery load --help    # after adding it to the file",
         )
     return header
 
@@ -106,7 +106,7 @@ def _load_table(
         raise GreeneryError(
             f"{path.name} has a value of the wrong type: {str(error).splitlines()[0]}",
             str(path),
-            "python -m greenery load --help    # after correcting the file",
+            "python -m offdag.greenery load --help    # after correcting the file",
         ) from error
     row = connection.execute(f"select count(*) from raw.{_quoted(table)}").fetchone()
     return int(row[0]) if row else 0

@@ -12,8 +12,8 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from greenery import facts, raw
-from greenery.sessions import Session, build_sessions, clicks
+from offdag.greenery import facts, raw
+from offdag.greenery.sessions import Session, build_sessions, clicks
 
 Row = dict[str, Any]
 Tables = dict[str, list[Row]]

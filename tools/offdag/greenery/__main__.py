@@ -1,17 +1,16 @@
-"""``python -m greenery``: make the shop's raw data and load it."""
+"""``python -m offdag.greenery``: make the shop's raw data and load it."""
 
 from __future__ import annotations
 
-import os
 import sys
 from datetime import datetime, timezone
 from pathlib import Path
 
 import click
 
-from greenery import facts, raw
-from greenery.errors import GreeneryError
-from greenery.generate import BadRows, week_tables, write_week
+from offdag.greenery import facts, raw
+from offdag.greenery.errors import GreeneryError
+from offdag.greenery.generate import BadRows, week_tables, write_week
 
 
 @click.group()
@@ -19,7 +18,7 @@ def greenery() -> None:
     """The raw data of the plant shop: generate CSV files, load them."""
 
 
-@greenery.command(epilog="Example: python -m greenery generate --out data/raw --as-of 2023-05-08")
+@greenery.command(epilog="Example: python -m offdag.greenery generate --out data/raw --as-of 2023-05-08")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for one folder per week.")
 @click.option("--week", "weeks", type=click.IntRange(1, facts.WEEKS), multiple=True, help="Only this week; repeatable.")
 @click.option("--as-of", type=click.DateTime(["%Y-%m-%d"]), help="Day of week 4's stock count. Default: today.")
@@ -44,11 +43,12 @@ def generate(
         click.echo(f"week {week}: {sum(counts.values())} rows in {len(counts)} files under {out / f'week={week}'}")
 
 
-@greenery.command(epilog="Example: python -m greenery load data/raw/week=1 --target prod")
+@greenery.command(epilog="Example: python -m offdag.greenery load data/raw/week=1 --target prod")
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option(
     "--target",
-    default=lambda: os.environ.get("DBT_TARGET", "dev"),
+    envvar="DBT_TARGET",
+    default="dev",
     help="Target whose file is loaded. Default: DBT_TARGET or dev.",
 )
 @click.option(
@@ -67,7 +67,7 @@ def load(
     folder: Path, target: str, database: Path | None, loaded_at: datetime | None, stopped: tuple[str, ...]
 ) -> None:
     """Load a folder of CSV files into the raw schema."""
-    from greenery.load import load_folder  # duckdb is not needed to generate
+    from offdag.greenery.load import load_folder  # duckdb is not needed to generate
 
     database = database or Path("inventory_project/data") / f"inventory_{target}.duckdb"
     loaded_at = loaded_at or datetime.now(timezone.utc).replace(tzinfo=None)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum
 
-from greenery import facts
+from offdag.greenery import facts
 
 
 class Kind(Enum):
