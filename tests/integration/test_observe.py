@@ -20,7 +20,7 @@ from offdag.duckdb_files import LockWait
 from offdag.errors import UsageError
 from offdag.history.history import History
 from support import artifacts
-from support.projects import SHOP, invocation
+from support.projects import SHOP, invocation, show
 
 STOCK = ObservedTable(
     "stock", "p", "snapshot.p.stock", {"product_id": "string", "units": "int64", "counted_at": "timestamp"}, 100
@@ -55,7 +55,7 @@ def history(tmp_path: Path) -> History:
 def observe(
     history: History, project: DbtInvocation, table: ObservedTable = STOCK, timeout: float = 5.0
 ) -> dict[str, Any]:
-    [verdict] = Observer(history, project, "prod", LockWait("observe", timeout)).observe([table])
+    [verdict] = Observer(history, project, "prod", LockWait("observe", timeout), show(project)).observe([table])
     return verdict
 
 
@@ -84,7 +84,7 @@ def test_rows_beyond_the_bound_are_cut_and_named(history: History, project: DbtI
 
 def test_tables_of_other_projects_are_passed_over(history: History, project: DbtInvocation) -> None:
     other = ObservedTable("stock", "another", "snapshot.p.stock", STOCK.columns, 100)
-    assert Observer(history, project, "prod", LockWait("observe", 1.0)).observe([other]) == []
+    assert Observer(history, project, "prod", LockWait("observe", 1.0), show(project)).observe([other]) == []
 
 
 @pytest.fixture

@@ -8,10 +8,12 @@ import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
-
-import duckdb
+from typing import TYPE_CHECKING
 
 from offdag.errors import DatabaseLocked, MonitorError
+
+if TYPE_CHECKING:
+    import duckdb
 
 _log = logging.getLogger(__name__)
 
@@ -55,6 +57,17 @@ def open_for_writing(path: Path, wait: LockWait) -> duckdb.DuckDBPyConnection:
     return _open(path, wait, read_only=False)
 
 
+def is_readable(path: Path) -> bool:
+    """Whether this DuckDB reads the file's format; a locked file is one that it may read."""
+    import duckdb
+
+    try:
+        duckdb.connect(str(path), read_only=True).close()
+    except duckdb.Error as error:
+        return not _NEWER.search(str(error))
+    return True
+
+
 def wait_until_free(path: Path, wait: LockWait) -> None:
     """Return once no other process has the file open; a missing file is free.
 
@@ -94,6 +107,8 @@ def is_lock_message(text: str) -> bool:
 
 
 def _open(path: Path, wait: LockWait, read_only: bool) -> duckdb.DuckDBPyConnection:
+    import duckdb
+
     deadline = time.monotonic() + wait.timeout
     is_waiting = False
     while True:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -114,23 +113,30 @@ def collect(settings: Settings, recursive: bool, processes: int | None, paths: t
 )
 @PROJECT_DIR
 @TARGET
-def observe(settings: Settings, project_dir: Path, target: str | None) -> int:
-    """Copy the tables of seeds/observed_tables.csv into the history; `run` does it after each build."""
+@click.argument("dbt", nargs=-1)
+def observe(settings: Settings, project_dir: Path, target: str | None, dbt: tuple[str, ...]) -> int:
+    """Copy the tables of observed_tables.csv into the history; `run` does it after each build.
+
+    DBT is your dbt, such as `uv run dbt`, for databases that offdag cannot open itself. [dbt]
+    """
     from offdag.artifacts.document import Verdict
+    from offdag.collect.dbt_show import DbtShow
     from offdag.collect.observe import Observer, log_observed
     from offdag.collect.observed_tables import read_observed_tables
     from offdag.dbt.command import DbtInvocation
     from offdag.dbt.project import checked_project
+    from offdag.dbt.redaction import secret_values
     from offdag.environment import resolve_environment
     from offdag.history.history import History
 
     checked_project(project_dir, settings.environ, "offdag observe --project-dir inventory_project")
     tables = read_observed_tables(settings.config)
-    invocation = DbtInvocation.parse((), project_dir, settings.environ)
-    invocation = replace(invocation, target=target or invocation.target)
-    environment = resolve_environment(settings.environment, target=invocation.target)
-    wait = settings.wait_as("observe")
-    verdicts = Observer(History(settings.history), invocation, environment, wait, settings.job_id).observe(tables)
+    command = [*(dbt or ("dbt",)), "show", *(["--target", target] if target else [])]
+    invocation = DbtInvocation.parse(command, project_dir, settings.environ)
+    environment = resolve_environment(settings.environment, target=invocation.target_of(command))
+    wait, secrets = settings.wait_as("observe"), secret_values(settings.environ, *settings.secrets)
+    show = DbtShow(command, project_dir, invocation.target_path, settings.environ, secrets)
+    verdicts = Observer(History(settings.history), invocation, environment, wait, show, settings.job_id).observe(tables)
     for line in log_observed(verdicts, invocation):
         _log.info("%s", line)
     _log.info("observed %d tables into %s", len(verdicts), settings.history)

@@ -1,37 +1,44 @@
 """Copies of the tables that the monitor is asked to watch, taken after dbt has ended.
 
 The monitor never opens the shop's database: on DuckDB a reader's lock breaks the shop's build, and a running build would stop the monitor.
+A DuckDB file that this DuckDB reads is opened for one query; everything else is read by the user's own dbt.
 """
 
 from __future__ import annotations
 
 import hashlib
 import logging
+import re
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from offdag.artifacts.document import Kind, UnreadableArtifact, Verdict, parse_document
 from offdag.artifacts.manifest import read_manifest
 from offdag.clock import utc_now
+from offdag.collect.dbt_show import DbtShow
 from offdag.collect.observed_tables import ObservedTable
 from offdag.dbt.command import DbtInvocation
-from offdag.dbt.profile_adapter import profile_adapter
-from offdag.duckdb_files import LockWait, open_read_only, quoted
 from offdag.errors import OffdagError, UsageError, error_text, first_line
 from offdag.history.history import History
 from offdag.history.schemas import arrow_schema
 
+if TYPE_CHECKING:
+    from offdag.duckdb_files import LockWait
+
 _log = logging.getLogger(__name__)
 
 Row = dict[str, Any]
+
+_INSTANT = re.compile(
+    r"(?P<date>\d{4}-\d\d-\d\d)([T ](?P<time>\d\d:\d\d:\d\d)(\.(?P<digits>\d+))?)? ?(UTC)?(?P<zone>Z|[+-]\d\d(:?\d\d)?)?"
+)
 
 
 @dataclass(frozen=True)
@@ -43,6 +50,7 @@ class Observer:
         invocation: Names the project, its artifacts, and the profile and target that lead to its database.
         environment: Recorded with each row.
         wait: How long to wait for a locked database.
+        show: How dbt itself is asked for rows.
         job_id: Recorded with each verdict.
     """
 
@@ -50,6 +58,7 @@ class Observer:
     invocation: DbtInvocation
     environment: str
     wait: LockWait
+    show: DbtShow
     job_id: str | None = None
 
     def observe(self, tables: Iterable[ObservedTable]) -> list[Row]:
@@ -134,50 +143,107 @@ class Observer:
         """The rows of a node, and a remark where some were cut."""
         if not node["schema_name"] or not node["alias"]:
             raise UsageError("the node has no table", table.unique_id, "dbt ls --resource-type model")
-        connection = self.invocation.connection("type", "path")
-        if connection.get("type") == "duckdb":
-            frame = self._from_duckdb(self.invocation.project_dir / str(connection.get("path", "")), table, node)
-        else:
-            frame = self._from_warehouse(table, node)
+        frame = self._from_duckdb(table, node)
+        if frame is None:
+            frame = _typed(self.show.rows(table), table)
         remark = ""
         if frame.num_rows > table.max_rows:
             frame, remark = frame.slice(0, table.max_rows), f", cut at max_rows = {table.max_rows}"
-        wanted = arrow_schema(table.columns)
-        try:
-            cast = [pc.cast(frame[field.name], field.type, safe=False) for field in wanted]
-        except pa.ArrowException as error:
-            raise UsageError(
-                f"a column has another type than seeds/observed_tables.csv: {error}", table.unique_id, "offdag observe"
-            ) from error
-        return pa.table(cast, schema=wanted), remark
+        return frame, remark
 
-    def _from_duckdb(self, path: Path, table: ObservedTable, node: Row) -> pa.Table:
-        """The columns of a DuckDB table; the file is open for this one query."""
+    def _from_duckdb(self, table: ObservedTable, node: Row) -> pa.Table | None:
+        """The columns of a table in a DuckDB file, which is open for this one query; None where only the user's dbt can read it."""
+        path = self._duckdb_file()
+        if path is None:
+            return None
+        try:
+            import duckdb
+
+            from offdag.duckdb_files import is_readable, open_read_only, quoted
+        except ModuleNotFoundError:
+            # The collector alone is installed.
+            return None
         if not path.is_file():
             raise UsageError("there is no database", str(path), "dbt build")
+        if not is_readable(path):
+            return None
         columns = ", ".join(quoted(name) for name in table.columns)
         relation = f"{quoted(node['schema_name'])}.{quoted(node['alias'])}"
         query = f"select {columns} from {relation} order by {columns} limit {table.max_rows + 1}"
         with open_read_only(path, self.wait) as database:
             try:
-                return database.execute(query).to_arrow_table()
+                frame = database.execute(query).to_arrow_table()
             except duckdb.Error as error:
                 raise _unreadable_table(error, node) from error
+        return _cast(frame, table)
 
-    def _from_warehouse(self, table: ObservedTable, node: Row) -> pa.Table:
-        """The columns of a table in any warehouse that SQLMesh can reach by a dbt profile."""
-        from sqlglot import exp
-
-        relation = exp.table_(node["alias"], db=node["schema_name"], catalog=node["database_name"], quoted=True)
-        columns = [exp.column(name, quoted=True) for name in table.columns]
-        query = exp.select(*columns).from_(relation).order_by(*columns).limit(table.max_rows + 1)
-        # Drivers raise many classes of errors; with any of them the last observation stays.
+    def _duckdb_file(self) -> Path | None:
+        """The file of a profile on DuckDB; None for any other database, and where the profile is not on this machine."""
         try:
-            with profile_adapter(self.invocation) as adapter:
-                frame = adapter.fetchdf(query)
-        except Exception as error:
-            raise _unreadable_table(error, node) from error
-        return pa.Table.from_pandas(frame, preserve_index=False)
+            connection = self.invocation.connection("type", "path")
+        except UsageError:
+            return None
+        path = str(connection.get("path") or "")
+        if (
+            connection.get("type") != "duckdb"
+            or path.startswith(("md:", "motherduck:", ":memory:", "ducklake:"))
+            or not path
+        ):
+            return None
+        return self.invocation.project_dir / path
+
+
+def _typed(rows: list[dict[str, str | None]], table: ObservedTable) -> pa.Table:
+    """Rows of texts with the types of the seed."""
+    return _cast(pa.table({name: pa.array([row[name] for row in rows], pa.string()) for name in table.columns}), table)
+
+
+def _cast(frame: pa.Table, table: ObservedTable) -> pa.Table:
+    wanted = arrow_schema(table.columns)
+    try:
+        cast = [_cast_column(frame[field.name].combine_chunks(), field.type) for field in wanted]
+    except pa.ArrowException as error:
+        raise UsageError(
+            f"a column has another type than seeds/observed_tables.csv: {first_line(error)}",
+            table.unique_id,
+            "offdag observe",
+        ) from error
+    return pa.table(cast, schema=wanted)
+
+
+def _cast_column(column: pa.Array, kind: pa.DataType) -> pa.Array:
+    """A column with another type. Texts are those of a warehouse: instants with or without a zone, whole numbers with decimals."""
+    if not pa.types.is_string(column.type) or pa.types.is_string(kind):
+        return pc.cast(column, kind, safe=False)
+    if pa.types.is_timestamp(kind):
+        return pa.array([_instant(text) for text in column.to_pylist()], kind)
+    if pa.types.is_date(kind):
+        return pc.cast(pc.utf8_slice_codeunits(column, 0, 10), kind)
+    if pa.types.is_integer(kind):
+        return pc.cast(pc.replace_substring_regex(column, r"\.0*$", ""), kind)
+    return pc.cast(column, kind)
+
+
+def _instant(text: str | None) -> datetime | None:
+    """An instant as naive UTC.
+
+    Raises:
+        pa.ArrowInvalid: It is none.
+    """
+    if text is None:
+        return None
+    # Python 3.10 reads neither Z, nor a zone without minutes, nor other than six digits.
+    found = _INSTANT.fullmatch(text.strip())
+    if found is None:
+        raise pa.ArrowInvalid(f"{text[:40]!r} is not an instant")
+    zone = found["zone"] or ""
+    digits = (found["digits"] or "")[:6].ljust(6, "0")
+    offset = "" if not zone else "+00:00" if zone == "Z" else zone if ":" in zone else f"{zone[:3]}:{zone[3:] or '00'}"
+    try:
+        instant = datetime.fromisoformat(f"{found['date']}T{found['time'] or '00:00:00'}.{digits}{offset}")
+    except ValueError as error:
+        raise pa.ArrowInvalid(f"{text[:40]!r} is not an instant") from error
+    return instant.astimezone(timezone.utc).replace(tzinfo=None) if instant.tzinfo else instant
 
 
 def log_observed(verdicts: list[Row], invocation: DbtInvocation) -> list[str]:

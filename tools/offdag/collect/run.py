@@ -29,7 +29,6 @@ from offdag.dbt.redaction import redacted, secret_values
 from offdag.dbt.signals import SignalRelay
 from offdag.environment import UNKNOWN, resolve_environment
 from offdag.errors import OffdagError, UsageError, error_text
-from offdag.extras import missing_extra
 from offdag.history.compaction import compact_in_passing
 from offdag.history.history import History
 from offdag.origin import Origin
@@ -278,17 +277,12 @@ def _observe(settings: Settings, history: History, start: RunStart, results: Col
     row = results.invocation or {}
     if not any(table.project == start.invocation.project_name for table in tables):
         return []
-    try:
-        from offdag.collect.observe import Observer, log_observed
-    except ModuleNotFoundError as error:
-        # The collector alone is installed: the build is collected, its tables are not.
-        known = missing_extra(error)
-        if known is None:
-            raise
-        _log.warning("the tables of observed_tables.csv were not observed\n%s", known)
-        return []
+    from offdag.collect.dbt_show import DbtShow
+    from offdag.collect.observe import Observer, log_observed
+
     invocation = start.invocation.confirmed_by(results.args)
-    observer = Observer(history, invocation, str(row["environment"]), settings.wait_as("observe"), start.job_id)
+    show = DbtShow(start.command, invocation.cwd, invocation.target_path, _environ(settings, start), _secrets(settings))
+    observer = Observer(history, invocation, str(row["environment"]), settings.wait_as("observe"), show, start.job_id)
     return log_observed(observer.observe(tables), invocation)
 
 

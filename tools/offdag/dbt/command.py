@@ -206,6 +206,34 @@ def freshness_command(command: Sequence[str]) -> list[str]:
     ]
 
 
+def show_command(command: Sequence[str], query: str, limit: int, folder: Path) -> list[str]:
+    """``dbt show`` of a query with the wrapper, target, profile and project of another dbt command.
+
+    Args:
+        command: Holds dbt; a script that hides it gives plain ``dbt``.
+        query: May hold Jinja.
+        limit: Most rows.
+        folder: Gets the artifacts and the log.
+    """
+    words, start = dbt_words(command), _program_at(command)
+    flags = [(name, flag_value(words, name, *(["-t"] if name == "--target" else []))) for name in _SHARED_FLAGS]
+    return [
+        *(command[: start + 1] if start is not None else ["dbt"]),
+        "show",
+        "--inline",
+        query,
+        "--output",
+        "json",
+        "--limit",
+        str(limit),
+        *(part for name, value in flags if value and not name.endswith("-path") for part in (name, value)),
+        "--target-path",
+        str(folder / "target"),
+        "--log-path",
+        str(folder),
+    ]
+
+
 def _runs_here(command: Sequence[str]) -> bool:
     """Whether dbt is called on this machine itself, and not in a container or on another host."""
     start = _program_at(command)
