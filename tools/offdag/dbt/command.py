@@ -198,8 +198,12 @@ def freshness_command(command: Sequence[str]) -> list[str]:
     if start is None:
         return []
     flags = [(name, flag_value(words, name, *(["-t"] if name == "--target" else []))) for name in _SHARED_FLAGS]
+    # What is before dbt's verb is meant for all of dbt, such as --quiet.
+    general = next((words[:number] for number, word in enumerate(words) if word in _VERBS), [])
+    given_twice = any(word.partition("=")[0] in _SHARED_FLAGS for word in general)
     return [
         *command[: start + 1],
+        *([] if given_twice else general),
         "source",
         "freshness",
         *(part for name, value in flags if value for part in (name, value)),
