@@ -63,12 +63,16 @@ schedule: ## Print the crontab lines for this checkout: nightly build with monit
 report: $(VENV)/.installed ## Render the report of the last monitor run
 	@$(OFFDAG) report
 
-docs: $(VENV)/.installed ## Write the monitor's dbt docs with lineage as one page: .offdag/docs/static_index.html
+docs: $(VENV)/.installed ## Build the documentation as a site in .offdag/site, with the monitor's dbt docs and their lineage
+	@$(BIN)/python tools/pages/configuration.py
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet --site-dir .offdag/site
 	@$(OFFDAG) monitor
-	@cd monitor_project && OFFDAG_HISTORY="$${OFFDAG_HISTORY:-$(CURDIR)/.offdag/history}" \
+	@cd .offdag/monitor_target/project && OFFDAG_HISTORY="$${OFFDAG_HISTORY:-$(CURDIR)/.offdag/history}" \
 	  OFFDAG_MONITOR_DATABASE="$${OFFDAG_MONITOR_DATABASE:-$(CURDIR)/.offdag/monitor.duckdb}" \
-	  ../$(BIN)/dbt --quiet docs generate --static --profiles-dir . --target-path "$(CURDIR)/.offdag/docs"
-	@echo "the page is .offdag/docs/static_index.html"
+	  OFFDAG_OBSERVED_TABLES="product_inventory_snapshot|f_product_weekly_funnel" \
+	  "$(CURDIR)/$(BIN)/dbt" --quiet docs generate --static --profiles-dir . --target-path "$(CURDIR)/.offdag/docs"
+	@mkdir -p .offdag/site/dbt && cp .offdag/docs/static_index.html .offdag/site/dbt/index.html
+	@echo "the site is .offdag/site/index.html, the monitor's dbt docs .offdag/site/dbt/index.html"
 
 lint: $(VENV)/.installed ## Run ruff, mypy, sqlfluff and yamllint, without database or network
 	@$(BIN)/ruff check tools tests

@@ -6,7 +6,7 @@
 
 {#- Documented in _macros.yml. -#}
 {% macro modelled_signal_kinds() -%}
-    {%- set kinds = var('signal_kinds') + var('own_signal_kinds') -%}
+    {%- set kinds = (var('signal_kinds') | list) + (var('own_signal_kinds') | list) -%}
     {%- set table_of_kind = var('business_signal_kinds') -%}
     {%- set observed_tables = env_var('OFFDAG_OBSERVED_TABLES', '').split('|') -%}
     {%- for kind in table_of_kind if table_of_kind[kind] in observed_tables -%}

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import sys
+from pathlib import Path
 
 import click
 import pytest
@@ -12,7 +14,8 @@ import yaml
 
 from bench.table import table
 from offdag.cli import cli
-from support.command import ROOT
+from pages import configuration
+from support.command import ROOT, environ, run
 
 README = (ROOT / "README.md").read_text()
 SOURCES = sorted((ROOT / "tools" / "offdag").rglob("*.py"))
@@ -48,6 +51,21 @@ def test_every_make_target_of_the_documents_exists() -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.M))
     for path in (ROOT / "README.md", *(ROOT / "docs").glob("*.md"), *(ROOT / ".github" / "workflows").glob("*.yml")):
         assert set(re.findall(r"`?make ([a-z-]+)", path.read_text())) - {"its", "the"} <= targets, path.name
+
+
+def test_the_page_of_the_configuration_is_that_of_the_code() -> None:
+    assert configuration.page() == (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8"), "run make docs"
+
+
+def test_the_site_is_built_without_a_warning(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path)]
+    built = run(command, {**environ(tmp_path), "NO_MKDOCS_2_WARNING": "1"})
+    assert built.code == 0, built
+    assert built.err == ""
+    page = (tmp_path / "get-started" / "index.html").read_text(encoding="utf-8")
+    assert "offdag init" in page
+    # A reader's browser asks no other host.
+    assert not re.findall(r"""(?:src|href)=["']https?://(?!squidfunk)[^"']*\.(?:js|css|woff2?)""", page)
 
 
 def test_make_lists_its_targets() -> None:
