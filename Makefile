@@ -16,7 +16,7 @@ RUN := $(OFFDAG) run --environment $(ENVIRONMENT) --project-dir inventory_projec
 MEASURED := MEASURED_BY="$(CURDIR)/pyproject.toml" COVERAGE_FILE="$(CURDIR)/.offdag/coverage/data" PYTHONPATH="$(CURDIR)/tests/support/measured"
 SQL := inventory_project/models inventory_project/analyses inventory_project/tests monitor_project/models monitor_project/tests
 
-.PHONY: oracle help demo test build load monitor build-then-monitor ci schedule report docs lint format bench sim fixtures golden clean
+.PHONY: oracle orchestrators help demo test build load monitor build-then-monitor ci schedule report docs lint format bench sim fixtures golden clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -95,6 +95,9 @@ sim: $(VENV)/.installed ## Kills, faults and damaged files from a seed, and the 
 
 oracle: $(VENV)/.installed ## Compare the marts of 1,900 generated builds with an independent calculation (about a minute)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" OFFDAG_TEST_PROJECTS=200 $(BIN)/python -m pytest tests/histories/test_oracle.py
+
+orchestrators: $(VENV)/.installed ## Run docs/examples with Airflow, Cosmos and Dagster in separate virtual environments (about 5 minutes)
+	@PATH="$(CURDIR)/$(BIN):$$PATH" OFFDAG_TEST_ORCHESTRATORS=1 $(BIN)/python -m pytest tests/integration/test_orchestrators.py
 
 fixtures: $(VENV)/.installed ## Record the artifacts of dbt 1.7 to 1.11 again, each version in a separate virtual environment (about 5 minutes)
 	@$(BIN)/python tests/fixtures/record.py

@@ -327,6 +327,23 @@ def seed_encoding(place: Place) -> CommandResult:
 
 
 @scenario
+def platform_token(place: Place) -> CommandResult:
+    return offdag(place.home, "collect", "-e", "prod", "dbt-platform://1/2")
+
+
+@scenario
+def platform_down(place: Place) -> CommandResult:
+    env = {"OFFDAG_DBT_PLATFORM_TOKEN": "dbtc_test", "OFFDAG_DBT_PLATFORM_URL": "http://127.0.0.1:9"}
+    return offdag(place.home, "collect", "-e", "prod", "dbt-platform://1/2", env=env)
+
+
+@scenario
+def demo_folder(place: Place) -> CommandResult:
+    (place.home / "thesis.tex").write_text("years of work")
+    return offdag(place.home, "demo", "--home", str(place.home))
+
+
+@scenario
 def config_folder(place: Place) -> CommandResult:
     return offdag(place.home, "monitor", "--config-dir", str(place.home / "nowhere"))
 

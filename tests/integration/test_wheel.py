@@ -15,7 +15,7 @@ from packaging.utils import canonicalize_name
 
 from offdag import __version__
 from support import artifacts
-from support.command import ROOT, environ, offdag
+from support.command import ROOT, environ
 
 
 @pytest.fixture(scope="module")
@@ -88,14 +88,6 @@ def test_the_demo_runs_from_the_wheel_in_an_empty_folder(wheel: Path, tmp_path: 
     assert "test unique on stg_greenery__orders.order_id fails" in done.stdout
     assert (empty / ".offdag" / "demo" / "report.html").is_file()
     assert [path.name for path in empty.iterdir()] == [".offdag"]
-
-
-def test_the_demo_removes_nothing_of_others(tmp_path: Path) -> None:
-    (tmp_path / "thesis.tex").write_text("years of work")
-    ended = offdag(tmp_path, "demo", "--home", str(tmp_path))
-    assert ended.code == 2, ended
-    assert "the folder holds something else than a demo" in ended.err
-    assert (tmp_path / "thesis.tex").is_file()
 
 
 def needed(name: str, found: dict[str, Distribution]) -> dict[str, Distribution]:

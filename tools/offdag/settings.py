@@ -53,6 +53,8 @@ class Settings:
         webhook: URL that gets each message as JSON; never shown.
         webhook_answer: Text that its answer must contain; None for any.
         heartbeat: URL that is called after each monitor run; never shown.
+        dbt_platform_url: Address of dbt platform's API.
+        dbt_platform_token: Its service token; never shown.
         github_summary: File that GitHub shows as the job's summary; None elsewhere.
         github_workspace: Folder of GitHub's checkout; None elsewhere.
         origin: Where the job runs: commit, branch, actor, link.
@@ -79,6 +81,8 @@ class Settings:
     webhook: str | None = field(repr=False)
     webhook_answer: str | None
     heartbeat: str | None = field(repr=False)
+    dbt_platform_url: str
+    dbt_platform_token: str | None = field(repr=False)
     github_summary: Path | None
     github_workspace: Path | None
     origin: Origin
@@ -126,7 +130,8 @@ class Settings:
     @property
     def secrets(self) -> tuple[str, ...]:
         """Texts that must never be written anywhere."""
-        return tuple(s for s in (self.slack_token, self.slack_webhook, self.webhook, self.heartbeat) if s)
+        given = (self.slack_token, self.slack_webhook, self.webhook, self.heartbeat, self.dbt_platform_token)
+        return tuple(secret for secret in given if secret)
 
     @classmethod
     def load(cls, flags: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
@@ -169,6 +174,8 @@ class Settings:
             webhook=_checked_url(environ, "OFFDAG_WEBHOOK_URL"),
             webhook_answer=environ.get("OFFDAG_WEBHOOK_ANSWER") or None,
             heartbeat=_checked_url(environ, "OFFDAG_HEARTBEAT_URL"),
+            dbt_platform_url=_checked_url(environ, "OFFDAG_DBT_PLATFORM_URL") or "https://cloud.getdbt.com",
+            dbt_platform_token=_checked_token(environ, "OFFDAG_DBT_PLATFORM_TOKEN"),
             github_summary=_path(environ, "GITHUB_STEP_SUMMARY"),
             github_workspace=_path(environ, "GITHUB_WORKSPACE"),
             origin=Origin.from_environ(environ),

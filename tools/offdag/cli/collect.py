@@ -72,7 +72,39 @@ def job(settings: Settings, project_dir: Path, no_freshness: bool, wait: float, 
 )
 @click.argument("paths", nargs=-1, required=True)
 def collect(settings: Settings, recursive: bool, processes: int | None, paths: tuple[str, ...]) -> int:
-    """Keep the artifacts at PATHS: target folders, files, or (with --recursive) trees and object-store prefixes of any layout."""
+    """Keep the artifacts at PATHS: target folders, files, or (with --recursive) trees and object-store prefixes of any layout.
+
+    A path dbt-platform://ACCOUNT/JOB reads the runs of a job of dbt platform that are not in the history yet.
+    """
+    from offdag.collect.dbt_platform import SCHEME
+
+    jobs = [path for path in paths if path.startswith(SCHEME)]
+    ended = [_collect_platform(settings, job) for job in jobs]
+    rest = tuple(path for path in paths if path not in jobs)
+    if rest:
+        ended.append(_collect_paths(settings, rest, recursive, processes))
+    return max(ended)
+
+
+def _collect_platform(settings: Settings, url: str) -> int:
+    """Collect the new runs of a job of dbt platform."""
+    from offdag.collect.platform_runs import collect_job
+    from offdag.collect.refusal import refusal_text
+    from offdag.history.compaction import compact_in_passing
+    from offdag.history.history import History
+
+    history = History(settings.history)
+    collection, runs = collect_job(history, settings, url)
+    compact_in_passing(history, collection.run_dates)
+    for verdict in collection.refused:
+        _log.warning("%s", refusal_text(verdict))
+    counts = ", ".join(f"{count} {verdict}" for verdict, count in sorted(collection.counts.items())) or "none"
+    _log.info("collected %d new runs of %s: artifacts: %s; into %s", runs, url, counts, settings.history)
+    return ExitCode.UNREADABLE if collection.refused else ExitCode.OK
+
+
+def _collect_paths(settings: Settings, paths: tuple[str, ...], recursive: bool, processes: int | None) -> int:
+    """Collect the artifacts at some paths."""
     from offdag.collect.collection import collect as collect_artifacts
     from offdag.collect.context import Context
     from offdag.collect.places import find_artifacts
