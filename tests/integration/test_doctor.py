@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import timedelta
+from importlib.metadata import version
 from pathlib import Path
 
 import duckdb
@@ -10,7 +12,7 @@ import duckdb
 from offdag.clock import utc_now
 from sim.slack import TOKEN, FakeSlack
 from support import artifacts
-from support.command import CommandResult, offdag
+from support.command import BIN, ROOT, CommandResult, environ, offdag, run
 
 
 def doctor(home: Path, slack: FakeSlack, *arguments: str) -> CommandResult:
@@ -108,3 +110,34 @@ def test_an_environment_without_a_build_for_a_week_is_bad(tmp_path: Path) -> Non
     monitored = offdag(tmp_path, "monitor")
     assert f"1 build, the newest {at:%Y-%m-%d %H:%M} UTC, in {tmp_path / 'history'}" in monitored.err
     assert "BAD  builds: 1 build" in offdag(tmp_path, "doctor").out
+
+
+def test_the_folder_and_both_dbts_are_named(failure: Path, tmp_path: Path) -> None:
+    ended = offdag(failure, "doctor")
+    assert f"ok   folder: {ROOT / 'offdag'} is laid over offdag's defaults" in ended.out
+    assert f"ok   dbt: offdag run -- dbt starts {BIN / 'dbt'}" in ended.out
+    assert f"ok   monitor's dbt: dbt-core {version('dbt-core')}, DuckDB {version('duckdb')}" in ended.out
+    own = tmp_path / "own"
+    (own / "models").mkdir(parents=True)
+    (own / "models" / "signal_orders_low.sql").write_text("select 1")
+    assert "with your signals orders_low" in offdag(failure, "doctor", "--config-dir", str(own)).out
+    (own / "dbt_project.yml").write_text("vars: {no_such_var: 1}\n")
+    ended = offdag(failure, "doctor", "--config-dir", str(own))
+    assert ended.code == 2, ended
+    assert "BAD  folder: there is no var no_such_var" in ended.out
+
+
+def test_without_dbt_and_folder_the_next_command_is_given(failure: Path, tmp_path: Path) -> None:
+    env = {k: v for k, v in environ(failure).items() if k != "OFFDAG_CONFIG_DIR"} | {"PATH": str(tmp_path)}
+    ended = run([sys.executable, "-m", "offdag", "doctor"], env, cwd=tmp_path)
+    assert ended.code == 0, ended
+    assert "ok   folder: there is no folder of yours" in ended.out
+    assert "next: offdag init" in ended.out
+    assert "ok   dbt: there is no dbt on PATH" in ended.out
+
+
+def test_commands_without_an_environment_are_named(tmp_path: Path) -> None:
+    target = artifacts.write(tmp_path / "target", run_results=artifacts.run_results([artifacts.result("model.p.m")]))
+    assert offdag(tmp_path, "collect", "--project", "p", str(target)).code == 0
+    offdag(tmp_path, "monitor")
+    assert "ok   environment: some commands were recorded without an environment" in offdag(tmp_path, "doctor").out

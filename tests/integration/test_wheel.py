@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -145,3 +146,26 @@ def test_without_extras_it_is_a_small_collector(wheel: Path, tmp_path: Path) -> 
         ended = run_offdag(verb)
         assert ended.returncode == 2, ended
         assert f'next:  pip install "offdag[{extra}]"' in ended.stderr
+
+
+def test_the_image_copies_all_that_the_wheel_is_built_from(wheel: Path, tmp_path: Path) -> None:
+    """No builder runs here, so the first stage is replayed: its files, and its build of the wheel."""
+    text = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+    for line in re.findall(r"^COPY (?!--from)(.*)$", text, re.M):
+        *sources, target = line.split()
+        for source in sources:
+            if (ROOT / source).is_dir():
+                shutil.copytree(
+                    ROOT / source, tmp_path / target, ignore=shutil.ignore_patterns("target", "logs", "data")
+                )
+            else:
+                shutil.copy(ROOT / source, tmp_path / target)
+    command = re.search(r"(-m hatchling build -t wheel) -d /wheel", text)
+    assert command
+    built = [sys.executable, *command[1].split(), "-d", str(tmp_path / "wheel")]
+    subprocess.run(built, cwd=tmp_path, check=True, capture_output=True)
+    [image_wheel] = (tmp_path / "wheel").glob("*.whl")
+    with zipfile.ZipFile(wheel) as expected, zipfile.ZipFile(image_wheel) as found:
+        assert sorted(found.namelist()) == sorted(expected.namelist())
+    [version] = set(re.findall(r"^FROM python:3\.(\d+)", text, re.M))
+    assert 10 <= int(version) <= 13

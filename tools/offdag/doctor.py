@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import shutil
 import uuid
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from offdag.clock import utc_now
 from offdag.collect.collector import REFUSED
 from offdag.config_folder import ConfigFolder, seed_lines
+from offdag.environment import UNKNOWN
 from offdag.errors import OffdagError, UsageError
+from offdag.extras import require
 from offdag.history.history import History
 from offdag.monitor.coverage import Coverage
 from offdag.monitor.marts import open_marts
@@ -50,6 +54,8 @@ class Check:
 
 def checks(settings: Settings, with_message: bool) -> Iterator[Check]:
     """All checks in order; a failed check of the history or the marts does not stop the others."""
+    yield _folder(settings.config)
+    yield from _dbt(settings)
     yield _history(settings)
     yield from _artifacts(settings)
     yield from _marts(settings)
@@ -67,6 +73,42 @@ def alerted_channels(routes: list[NodeRoute], owner: str | None, node: str | Non
     return sorted(
         (r for r in routes if owner in (None, r.owner) and node in (None, r.node_id, r.node_name)),
         key=lambda r: (r.project, r.environment, r.node_name, r.severity, r.channel),
+    )
+
+
+def _folder(config: ConfigFolder) -> Check:
+    """Whether the user's folder can be used; without one the defaults are in use."""
+    try:
+        if config.folder is None:
+            what = "there is no folder of yours: the default routes and thresholds are in use"
+            return Check("folder", True, what, "offdag init    # writes offdag/, which is yours")
+        project_vars(config)
+        signals = config.own_signal_kinds()
+    except UsageError as error:
+        return Check("folder", False, f"{error.what} ({error.where})", error.next_command)
+    own = f", with your signals {', '.join(signals)}" if signals else ""
+    return Check("folder", True, f"{config.folder} is laid over offdag's defaults{own}")
+
+
+def _dbt(settings: Settings) -> Iterator[Check]:
+    """The dbt that `offdag run -- dbt` would start, and that of the monitor."""
+    found = shutil.which("dbt", path=settings.environ.get("PATH"))
+    if found:
+        yield Check("dbt", True, f"offdag run -- dbt starts {found}")
+    else:
+        yield Check(
+            "dbt",
+            True,
+            "there is no dbt on PATH: name yours, or collect what it left",
+            "offdag run -- path/to/dbt build",
+        )
+    try:
+        require("dbt.cli", "dbt.adapters.duckdb")
+    except UsageError as error:
+        yield Check("monitor's dbt", False, error.what, error.next_command)
+        return
+    yield Check(
+        "monitor's dbt", True, f"dbt-core {version('dbt-core')}, DuckDB {version('duckdb')}, beside this offdag"
     )
 
 
@@ -110,6 +152,9 @@ def _marts(settings: Settings) -> Iterator[Check]:
     is_fresh = settings.now - as_of <= _FRESH
     yield Check("marts", is_fresh, f"as of {as_of:%Y-%m-%d %H:%M} UTC", "" if is_fresh else "offdag monitor")
     yield _builds(coverage)
+    if any(row.environment == UNKNOWN for row in coverage.environments):
+        what = "some commands were recorded without an environment, and nothing alerts of them"
+        yield Check("environment", True, what, "offdag run -e prod -- dbt build")
     # Before the first build nothing has any name.
     yield from (_seed(finding) for finding in findings if finding.is_error or coverage.environments)
     alerting = {(row.project, row.environment) for row in coverage.alerting}
