@@ -175,7 +175,7 @@ def _seed(finding: SeedFinding) -> Check:
 
 
 def _cadence(found: ProposedCadence, config: ConfigFolder) -> Check:
-    """Builds that come regularly and are not expected: nothing would tell that they stopped."""
+    """Builds that come regularly and are not expected: no alert would report that they stopped."""
     what = (
         f"{found.project} ({found.environment}) builds regularly ({found.evidence}), and no missing build would alert"
     )
