@@ -467,7 +467,7 @@ def test_the_error_matches_its_row(row: Row, tmp_path: Path, failure: Path, slac
 def test_exit_codes_are_the_readmes() -> None:
     from offdag.errors import ExitCode
 
-    table = dict(re.findall(r"^\| (\d+) \| ([^|]+) \|$", (ROOT / "README.md").read_text(), re.M))
+    table = dict(re.findall(r"^\| (\d+) \| ([^|]+) \|$", (ROOT / "docs" / "errors.md").read_text(), re.M))
     assert sorted(table) == sorted(str(int(code)) for code in ExitCode)
 
 

@@ -1,4 +1,4 @@
-"""docs/configuration.md from the code: verbs with their flags, environment variables, vars and seeds."""
+"""docs/configuration.md from the code: verbs with their flags, vars and seeds."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _INTERNAL = ("own_signal_kinds", "business_checks", "signal_kinds", "business_si
 
 def page() -> str:
     """The page as Markdown."""
-    return "\n".join([*_head(), *_verbs(), *_variables(), *_vars(), *_seeds()]).rstrip() + "\n"
+    return "\n".join([*_head(), *_verbs(), *_vars(), *_seeds()]).rstrip() + "\n"
 
 
 def _head() -> Iterator[str]:
     yield "# Configuration"
     yield ""
-    yield "Made from the code by `make docs`. A flag overrides its environment variable, which overrides the default."
+    yield "Made from the code by `make docs`. A flag overrides its [environment variable](environment.md), which overrides the default."
     yield ""
 
 
@@ -42,14 +42,6 @@ def _verbs() -> Iterator[str]:
                 shown = f" Default: `{default}`." if str(default) not in ("", "Sentinel.UNSET") else ""
                 yield f"| {', '.join(f'`{flag}`' for flag in option.opts)} | {_text(option.help or 'table or json.')}{shown} |"
     yield ""
-
-
-def _variables() -> Iterator[str]:
-    """The table of the README, which a test compares with the code."""
-    yield from ["## Environment variables", ""]
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    [table] = re.findall(r"(?ms)^(\| variable \| meaning \| default \|\n.*?)\n\n", readme)
-    yield from [table, ""]
 
 
 def _vars() -> Iterator[str]:
