@@ -7,6 +7,7 @@ from pathlib import Path
 
 from airflow.sdk import DAG
 from cosmos import DbtTaskGroup, ExecutionConfig, ProfileConfig, ProjectConfig
+from cosmos.constants import InvocationMode
 
 PROJECT = Path(os.environ.get("SHOP_PROJECT", "/srv/shop"))
 
@@ -20,7 +21,10 @@ with DAG("shop", schedule="15 4 * * *", start_date=datetime(2026, 1, 1), catchup
     DbtTaskGroup(
         project_config=ProjectConfig(PROJECT),
         profile_config=ProfileConfig("warehouse", "prod", profiles_yml_filepath=PROJECT / "profiles.yml"),
-        execution_config=ExecutionConfig(dbt_executable_path=os.environ.get("SHOP_DBT", "dbt")),
+        # Within Airflow's process dbt keeps the variables of its first command, and with them the job id.
+        execution_config=ExecutionConfig(
+            dbt_executable_path=os.environ.get("SHOP_DBT", "dbt"), invocation_mode=InvocationMode.SUBPROCESS
+        ),
         operator_args={
             "callback": collect,
             "env": {"DBT_ENV_CUSTOM_ENV_OFFDAG_JOB_ID": "{{ run_id }}"},
