@@ -415,3 +415,22 @@ def test_rows_of_pruned_dates_leave_the_marts(tmp_path: Path) -> None:
         assert offdag(tmp_path, "monitor", *as_of, *more).code == 0
         with duckdb.connect(str(tmp_path / "monitor.duckdb"), read_only=True) as connection:
             assert connection.execute("select count(*) from fct_invocations").fetchone() == (1,)
+
+
+def test_own_sql_that_cannot_be_built_stops_no_other_alert(tmp_path: Path) -> None:
+    """A condition fails on a value: everything else alerts, and the next run tries it again."""
+    config = config_folder(tmp_path)
+    (config / "models" / "signal_odd.sql").write_text("select cast('x' as int) as signal_key")
+    failed = build(tmp_path / "day0", 0, artifacts.result("model.p.a", "error", artifacts.NOW))
+    assert offdag(tmp_path, "collect", str(failed), "--environment", "prod").code == 0
+    where = ["--config-dir", str(config), "--as-of", (artifacts.NOW + timedelta(hours=1)).isoformat()]
+    ended = offdag(tmp_path, "monitor", *where)
+    assert ended.code == 0, ended
+    assert "your own signals and checks are left out, since dbt could not build them" in ended.err
+    assert "signal_odd" in ended.err
+    assert "incidents: 1 open" in ended.err
+    assert "model.p.a" in offdag(tmp_path, "incidents", "--format", "json").out
+    (config / "models" / "signal_odd.sql").unlink()
+    again = offdag(tmp_path, "monitor", *where)
+    assert again.code == 0, again
+    assert "left out" not in again.err

@@ -13,7 +13,9 @@ import yaml
 from support import artifacts
 from support.command import CommandResult, environ, offdag, run
 
-DAYS = 8
+DAYS = 10
+# The day after the last build.
+AS_OF = (artifacts.NOW + timedelta(days=DAYS)).isoformat()
 
 
 def owned(name: str, owner: str) -> dict[str, Any]:
@@ -41,7 +43,7 @@ def init(home: Path, *arguments: str) -> CommandResult:
     env = {
         k: v for k, v in environ(home).items() if k not in ("OFFDAG_CONFIG_DIR", "OFFDAG_HISTORY", "DBT_TARGET_PATH")
     }
-    return run(["offdag", "init", *arguments], env, cwd=home)
+    return run(["offdag", "init", *arguments], {**env, "OFFDAG_AS_OF": AS_OF}, cwd=home)
 
 
 def lines(home: Path, seed: str) -> list[dict[str, str]]:
@@ -61,7 +63,7 @@ def test_it_proposes_what_the_archive_shows(archive: Path, tmp_path: Path) -> No
     assert (first["owner"], first["channel"]) == ("#orders", "#orders")
     assert [row["priority"] for row in packaged] == ["90", "99"]
     settings = (tmp_path / "offdag" / "dbt_project.yml").read_text()
-    assert yaml.safe_load(settings)["vars"]["alerting_environments"] == ["live"]
+    assert yaml.safe_load(settings)["vars"]["alerting_environments"] == ["prod", "production", "live"]
     assert f"  # builds of live: {DAYS}, the last on" in settings
     assert "owners without a route: @ann (1 nodes)" in ended.out
     assert ended.out.endswith("next:  offdag job -e live -- dbt build\n")
@@ -103,14 +105,14 @@ def test_the_folder_is_what_the_monitor_then_uses(archive: Path, tmp_path: Path)
     assert "offdag init    # or the line p,live,,,24,3,,, in" in proposed.out
     kept = sorted((tmp_path / "history").rglob("*"))
     (tmp_path / "dbt_project.yml").write_text("name: p\n")
-    env = {"OFFDAG_CONFIG_DIR": str(tmp_path / "offdag")}
+    env = {"OFFDAG_CONFIG_DIR": str(tmp_path / "offdag"), "OFFDAG_AS_OF": as_of}
     (tmp_path / "offdag").mkdir()
     written = offdag(tmp_path, "init", "--project-dir", str(tmp_path), env=env)
     assert written.code == 0, written
     assert sorted((tmp_path / "history").rglob("*")) == kept
-    monitored = offdag(tmp_path, "monitor", "--as-of", as_of, env=env)
+    monitored = offdag(tmp_path, "monitor", env=env)
     assert "1 open" in monitored.err, monitored
-    checked = offdag(tmp_path, "doctor", "--no-message", env={**env, "OFFDAG_AS_OF": as_of})
+    checked = offdag(tmp_path, "doctor", "--no-message", env=env)
     assert "run_cadences.csv" not in checked.out
 
 
@@ -131,12 +133,17 @@ def test_it_needs_a_dbt_project(tmp_path: Path) -> None:
 
 def test_text_of_artifacts_stays_on_its_line(tmp_path: Path) -> None:
     node = owned("orders", '#a\nb,"c" \'; 90,x')
-    results = artifacts.run_results([artifacts.result("model.p.orders")])
-    folder = artifacts.write(tmp_path / "target", manifest=artifacts.manifest([node]), run_results=results)
+    for day in range(6):
+        at = artifacts.NOW + timedelta(days=day)
+        results = artifacts.run_results([artifacts.result("model.p.orders", at=at)], at)
+        folder = tmp_path / "builds" / str(day)
+        artifacts.write(folder, manifest=artifacts.manifest([node], at), run_results=results)
     hostile = "x]\n  slow_least_seconds: [0"
-    ended = init(tmp_path, "-e", hostile, str(folder))
+    ended = init(tmp_path, "-e", hostile, str(tmp_path / "builds"))
     assert ended.code == 0, ended
     assert yaml.safe_load((tmp_path / "offdag" / "dbt_project.yml").read_text())["vars"]["alerting_environments"] == [
-        hostile
+        "prod",
+        "production",
+        hostile,
     ]
     assert lines(tmp_path, "alert_routes")[0]["owner"] == '#a b,"c" \'; 90,x'

@@ -21,6 +21,7 @@ def incident(signal_key: str, node_id: str | None = None) -> Incident:
 
 INCIDENTS = [incident("abcdef11", "model.p.a"), incident("abcdef22"), incident("1234567890")]
 KINDS = {"model_slow"}
+COLUMNS = ["signal_key", "kind", "node_id", "muted_until", "reason"]
 TODAY = date(2026, 1, 31)
 
 
@@ -34,7 +35,7 @@ TODAY = date(2026, 1, 31)
     ],
 )
 def test_a_thing_a_node_or_a_kind(target: str, line: str) -> None:
-    assert mute(target, date(2026, 2, 1), "late,\n as ever", INCIDENTS, KINDS).line == line
+    assert mute(target, date(2026, 2, 1), "late,\n as ever", INCIDENTS, KINDS).line(COLUMNS) == line
 
 
 @pytest.mark.parametrize(
@@ -67,3 +68,10 @@ def test_a_first_mute_makes_the_users_seed_and_leaves_the_default(tmp_path: Path
     assert append_mute(own, default, "k,,,2026-02-01,r")
     assert own.read_text() == "signal_key,kind,node_id,muted_until,reason\nk,,,2026-02-01,r\n"
     assert default.read_text() == "signal_key,kind,node_id,muted_until,reason\n"
+
+
+def test_a_line_fits_the_columns_of_the_file() -> None:
+    found = mute("model_slow", last_day("2026-02-01", TODAY, "x"), "late", INCIDENTS, KINDS)
+    assert found.line(["reason", "kind", "muted_until"]) == "late,model_slow,2026-02-01"
+    with pytest.raises(UsageError, match="no column kind"):
+        found.line(["signal_key", "muted_until", "reason"])

@@ -70,9 +70,20 @@ class ConfigFolder:
                 if path.suffix in suffixes and path.is_file():
                     yield path.relative_to(own), path
 
+    @property
+    def name(self) -> str:
+        """The folder, for messages."""
+        return str(self.own or DEFAULT)
+
+    def has_own_sql(self) -> bool:
+        """Whether SQL of the user is a part of the monitor: models, macros, tests, or conditions of business checks."""
+        checks = self.own_seed("business_checks")
+        return any(self.own_files()) or (self.own is not None and checks.is_file() and bool(seed_lines(checks)))
+
     def own_signal_kinds(self) -> list[str]:
         """Kinds of the user's own signals: one for each file signal_<kind>.sql."""
-        return [path.stem.removeprefix("signal_") for path, _ in self.own_files() if path.match("signal_*.sql")]
+        models = [path for path, _ in self.own_files() if path.parts[0] == "models"]
+        return [path.stem.removeprefix("signal_") for path in models if path.match("signal_*.sql")]
 
 
 def seed_text(path: Path) -> str:
@@ -87,17 +98,33 @@ def seed_text(path: Path) -> str:
         raise UsageError(f"the seed cannot be read: {first_line(error)}", str(path), f"file {path}") from error
 
 
-def seed_lines(path: Path) -> list[dict[str, str]]:
-    """The lines of a seed by column; a cell that is not there is empty.
+def seed_header(path: Path) -> list[str]:
+    """The columns of a seed; none of an empty file.
+
+    Raises:
+        UsageError: It cannot be read.
+    """
+    try:
+        return next(csv.reader(io.StringIO(seed_text(path))), [])
+    except csv.Error as error:
+        raise UsageError(f"the seed cannot be read: {error}", str(path), f"file {path}") from error
+
+
+def seed_lines(path: Path) -> list[tuple[int, dict[str, str]]]:
+    """The lines of a seed: the number of the line in the file, and its cells by column; a cell that is not there is empty.
 
     Raises:
         UsageError: It cannot be read, or a line has more cells than the header.
     """
+    reader = csv.DictReader(io.StringIO(seed_text(path)), restval="", strict=True)
+    lines = []
     try:
-        lines = list(csv.DictReader(io.StringIO(seed_text(path)), restval="", strict=True))
+        for line in reader:
+            if None in line:
+                raise UsageError(
+                    "a line has more cells than the header", f"{path}, line {reader.line_num}", "offdag monitor"
+                )
+            lines.append((reader.line_num, line))
     except csv.Error as error:
         raise UsageError(f"the seed cannot be read: {error}", str(path), f"file {path}") from error
-    for number, line in enumerate(lines, start=2):
-        if None in line:
-            raise UsageError("a line has more cells than the header", f"{path}, line {number}", "offdag monitor")
     return lines

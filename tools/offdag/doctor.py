@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import shutil
+import tempfile
 import uuid
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from offdag.clock import utc_now
 from offdag.collect.collector import REFUSED
+from offdag.collect.observed_tables import read_observed_tables
 from offdag.config_folder import ConfigFolder, seed_lines
 from offdag.environment import UNKNOWN
 from offdag.errors import OffdagError, UsageError
@@ -20,7 +23,7 @@ from offdag.extras import require
 from offdag.history.history import History
 from offdag.monitor.coverage import Coverage
 from offdag.monitor.marts import open_marts
-from offdag.monitor.project import project_vars
+from offdag.monitor.project import assembled_project, project_vars
 from offdag.monitor.rows import NodeRoute, ProposedCadence, SeedFinding
 from offdag.notify.message import Message
 from offdag.notify.sinks import Refusal, UnknownOutcome
@@ -82,7 +85,8 @@ def _folder(config: ConfigFolder) -> Check:
         if config.folder is None:
             what = "there is no folder of yours: the default routes and thresholds are in use"
             return Check("folder", True, what, "offdag init    # writes offdag/, which is yours")
-        project_vars(config)
+        with tempfile.TemporaryDirectory(prefix="offdag-doctor-") as folder:
+            assembled_project(config, read_observed_tables(config), Path(folder) / "project")
         signals = config.own_signal_kinds()
     except UsageError as error:
         return Check("folder", False, f"{error.what} ({error.where})", error.next_command)
@@ -272,9 +276,6 @@ def _channels(config: ConfigFolder, default: str | None) -> list[str]:
     Raises:
         UsageError: A seed or dbt_project.yml cannot be read.
     """
-    named = {
-        line.get("channel", "")
-        for seed in ("alert_routes", "business_checks")
-        for line in seed_lines(config.seed(seed))
-    }
+    seeds = [config.seed(name) for name in ("alert_routes", "business_checks")]
+    named = {line.get("channel", "") for seed in seeds if seed.is_file() for _, line in seed_lines(seed)}
     return sorted({*named, default or str(project_vars(config)["default_channel"])} - {""})

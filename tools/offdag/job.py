@@ -52,7 +52,7 @@ def run_monitor(settings: Settings, options: RunOptions | None = None) -> int:
     try:
         history = History(settings.history)
         compact_in_passing(history)
-        as_of = build_monitor(settings, history, options or RunOptions())
+        built = build_monitor(settings, history, options or RunOptions())
         with open_marts(settings.monitor_database, settings.wait_as("monitor")) as marts:
             incidents, coverage = marts.rows(Incident), Coverage.of(marts)
     except OffdagError as error:
@@ -60,12 +60,10 @@ def run_monitor(settings: Settings, options: RunOptions | None = None) -> int:
         raise
     open_count = sum(incident.is_open for incident in incidents)
     ended_count = len(incidents) - open_count
-    line = (
-        f"monitored as of {as_of:%Y-%m-%d %H:%M:%S} UTC: incidents: {open_count} open, {ended_count} ended; {coverage}"
-    )
+    line = f"monitored as of {built.as_of:%Y-%m-%d %H:%M:%S} UTC: incidents: {open_count} open, {ended_count} ended; {coverage}"
     _log.info("%s, in %s", line, settings.history)
     if coverage.alerting:
-        call_heartbeat(settings, True, line)
+        call_heartbeat(settings, built.is_whole, line if built.is_whole else "the user's own signals are left out")
     else:
         _log.warning("%s", _not_alerted(coverage, settings.history))
     return open_count

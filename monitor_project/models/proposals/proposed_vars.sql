@@ -1,4 +1,4 @@
--- Vars whose defaults do not fit what was built so far.
+-- Vars whose defaults do not fit what was built so far, by the environments that alert, or that would by the first of the proposals.
 with
 
 environments as (
@@ -14,6 +14,7 @@ named as (
         environment,
         sum(build_count) as build_count,
         max(last_build_at) as last_build_at,
+        max(case when is_alerting then 1 else 0 end) as is_alerting,
         case when lower(environment) in ('prod', 'production', 'prd', 'live', 'main') then 1 else 0 end as is_production,
         count(*) over () as environment_count,
         sum(max(case when is_alerting then 1 else 0 end)) over () as alerting_count
@@ -22,48 +23,77 @@ named as (
 
 ),
 
--- Where no environment is alerted of: the ones with a usual name of production, else the only one.
-alerting as (
+-- Where no environment alerts: those with a usual name of production, else the only one, once it was built more than a few times.
+watched as (
 
     select
         environment,
         build_count,
-        last_build_at
+        last_build_at,
+        is_alerting
     from named
     where
-        alerting_count = 0
-        and (is_production = 1 or (environment_count = 1 and environment != 'unknown'))
+        is_alerting = 1
+        or (
+            alerting_count = 0
+            and (
+                is_production = 1
+                or (environment_count = 1 and environment != 'unknown' and build_count >= {{ var('baseline_least_runs') }})
+            )
+        )
 
 ),
 
 checks as (
 
     select
-        project,
-        environment,
-        node_id,
-        {{ seconds_between('lag(observed_at) over (partition by project, environment, node_id order by observed_at)', 'observed_at') }}
-        / 3600 as interval_hours
-    from {{ ref('fct_source_freshness') }}
+        freshness.project,
+        freshness.environment,
+        freshness.node_id,
+        {{ seconds_between(
+            'lag(freshness.observed_at) over (partition by freshness.project, freshness.environment, freshness.node_id order by freshness.observed_at)',
+            'freshness.observed_at'
+        ) }} / 3600 as interval_hours
+    from {{ ref('fct_source_freshness') }} as freshness
+    inner join watched
+        on freshness.environment = watched.environment
 
 ),
 
-slowest_check as (
+ordered_checks as (
 
     select
-        max(interval_hours) as longest_hours,
-        count(interval_hours) as interval_count
+        *,
+        row_number() over (
+            partition by project, environment, node_id
+            order by interval_hours
+        ) as interval_number,
+        count(*) over (partition by project, environment, node_id) as interval_count
     from checks
+    where interval_hours is not null
+
+),
+
+-- The source that is usually checked least often.
+slowest_check as (
+
+    select max(interval_hours) as longest_hours
+    from ordered_checks
+    where
+        interval_number = floor((interval_count + 1) / 2)
+        and interval_count >= {{ var('baseline_least_runs') }} - 1
 
 ),
 
 slowest_model as (
 
-    select max(p50_seconds) as longest_seconds
-    from {{ ref('fct_model_durations') }}
+    select max(durations.p50_seconds) as longest_seconds
+    from {{ ref('fct_model_durations') }} as durations
+    inner join watched
+        on durations.environment = watched.environment
     where
-        is_latest
-        and prior_run_count >= {{ var('baseline_least_runs') }}
+        durations.is_latest
+        and durations.prior_run_count >= {{ var('baseline_least_runs') }}
 
 ),
 
@@ -74,19 +104,19 @@ final as (
         environment as var_value,
         'builds of ' || environment || ': ' || cast(build_count as {{ dbt.type_string() }}) || ', the last on '
         || cast(cast(last_build_at as date) as {{ dbt.type_string() }}) as evidence
-    from alerting
+    from watched
+    where is_alerting = 0
 
     union all
 
     select
         'source_unchecked_hours' as var_name,
-        cast(cast(ceil(longest_hours * 1.1) as bigint) as {{ dbt.type_string() }}) as var_value,
-        'hours between freshness checks: at most ' || cast(cast(longest_hours as decimal(18, 1)) as {{ dbt.type_string() }})
-        || ' in ' || cast(interval_count as {{ dbt.type_string() }}) as evidence
+        cast(cast(ceil(longest_hours * 1.5) as bigint) as {{ dbt.type_string() }}) as var_value,
+        'usual hours between freshness checks of the source that is checked least often: '
+        || cast(cast(longest_hours as decimal(18, 1)) as {{ dbt.type_string() }}) as evidence
     from slowest_check
     where
-        interval_count >= {{ var('baseline_least_runs') }}
-        and longest_hours > {{ var('source_unchecked_hours') }}
+        longest_hours > {{ var('source_unchecked_hours') }}
         and longest_hours <= 24 * {{ var('longest_run_interval_days') }}
 
     union all
@@ -95,7 +125,7 @@ final as (
     select
         'slow_least_seconds' as var_name,
         cast(cast(ceil(greatest(longest_seconds * 5, 5)) as bigint) as {{ dbt.type_string() }}) as var_value,
-        'the slowest model usually takes ' || cast(cast(longest_seconds as decimal(18, 1)) as {{ dbt.type_string() }}) || ' seconds' as evidence
+        'usual seconds of the slowest model: ' || cast(cast(longest_seconds as decimal(18, 1)) as {{ dbt.type_string() }}) as evidence
     from slowest_model
     where longest_seconds * 10 < {{ var('slow_least_seconds') }}
 

@@ -46,6 +46,7 @@ def notify(settings: Settings, dry_run: bool, output: str) -> int:
 @click.argument("target")
 def mute(settings: Settings, until: str, reason: str, write: bool, target: str) -> int:
     """Send no alerts of TARGET for a while: a key that `offdag incidents` shows, a node's unique_id, or a kind such as model_slow."""
+    from offdag.config_folder import seed_header
     from offdag.monitor.marts import open_marts
     from offdag.monitor.mutes import append_mute, last_day
     from offdag.monitor.mutes import mute as mute_of
@@ -57,7 +58,7 @@ def mute(settings: Settings, until: str, reason: str, write: bool, target: str) 
     models = settings.monitor_project_dir / "models"
     kinds = {path.stem.removeprefix("signal_") for path in models.rglob("signal_*.sql")}
     kinds |= {*settings.config.own_signal_kinds(), *(incident.kind for incident in incidents)}
-    line = mute_of(target, day, reason, incidents, kinds).line
+    line = mute_of(target, day, reason, incidents, kinds).line(seed_header(settings.config.seed("alert_mutes")))
     click.echo(line)
     seed = settings.config.own_seed("alert_mutes")
     if not write:

@@ -102,8 +102,11 @@ class DbtPlatform:
         """
         for page in range(_PAGES):
             parameters = {"job_definition_id": job.job, "order_by": "-id", "limit": _PAGE, "offset": page * _PAGE}
-            rows = self._data(f"accounts/{job.account}/runs/", parameters)
-            yield [_run(row) for row in rows if row.get("is_complete")]
+            rows = self._data(f"accounts/{job.account}/runs/", parameters, list)
+            try:
+                yield [_run(row) for row in rows if row.get("is_complete")]
+            except (KeyError, TypeError, ValueError, AttributeError) as error:
+                raise self._error(_NOT_THE_API) from error
             if len(rows) < _PAGE:
                 return
 
@@ -114,7 +117,7 @@ class DbtPlatform:
             UsageError: They cannot be read or written.
         """
         path = f"accounts/{job.account}/runs/{run.id}/"
-        detail = self._data(path, {"include_related": '["run_steps"]'})
+        detail = self._data(path, {"include_related": '["run_steps"]'}, dict)
         files = []
         for step in detail.get("run_steps") or []:
             index = int(step.get("index") or 0)
@@ -122,23 +125,30 @@ class DbtPlatform:
                 target = folder / f"step-{index}" / name
                 target.parent.mkdir(parents=True, exist_ok=True)
                 with self._open(f"{path}artifacts/{quote(name)}", {"step": index}) as answer, target.open("wb") as file:
-                    shutil.copyfileobj(answer, file)
+                    try:
+                        shutil.copyfileobj(answer, file)
+                    except (HTTPException, OSError) as error:
+                        raise self._error("an artifact of dbt platform cannot be read or kept") from error
                 files.append(target)
         return files
 
     def _names(self, path: str, index: int) -> list[str]:
         """The artifacts of a step; none where it left none."""
         try:
-            return [str(name) for name in self._data(f"{path}artifacts/", {"step": index})]
+            return [str(name) for name in self._data(f"{path}artifacts/", {"step": index}, list)]
         except _NotFound:
             return []
 
-    def _data(self, path: str, parameters: Mapping[str, Any]) -> Any:
+    def _data(self, path: str, parameters: Mapping[str, Any], kind: type) -> Any:
+        """The data of an answer, which must be of a type."""
         with self._open(path, parameters) as answer:
             try:
-                return json.loads(answer.read())["data"]
-            except (ValueError, KeyError, TypeError) as error:
-                raise self._error("the answer is not one of dbt platform's API") from error
+                data = json.loads(answer.read())["data"]
+            except (HTTPException, OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+                raise self._error(_NOT_THE_API) from error
+        if not isinstance(data, kind):
+            raise self._error(_NOT_THE_API)
+        return data
 
     def _open(self, path: str, parameters: Mapping[str, Any]) -> Any:
         request = Request(f"{self._url}/api/v2/{path}?{urlencode(parameters)}")  # noqa: S310 # the settings checked the scheme
@@ -155,6 +165,7 @@ class DbtPlatform:
         return UsageError(what, self._url, _NEXT)
 
 
+_NOT_THE_API = "the answer is not one of dbt platform's API"
 _NEXT = "offdag collect -e prod dbt-platform://1234/5678    # after checking OFFDAG_DBT_PLATFORM_URL and ..._TOKEN"
 
 

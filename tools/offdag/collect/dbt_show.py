@@ -62,7 +62,8 @@ class DbtShow:
                 done = subprocess.run(
                     command,
                     cwd=self.cwd,
-                    env=dict(self.environ),
+                    # JSON log lines would hold the rows as a text.
+                    env={name: value for name, value in self.environ.items() if name != "DBT_LOG_FORMAT"},
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.PIPE,
                     stderr=subprocess.STDOUT,
@@ -88,10 +89,11 @@ class DbtShow:
 
 
 def _query(table: ObservedTable) -> str:
-    """The query, with the columns in order, so that what is cut is always the same."""
+    """The query, the largest values first: what is cut is always the same, and old where a day is the first column."""
     names = [_identifier(name, table) for name in table.columns]
-    columns = ", ".join(f"cast({name} as {{{{ dbt.type_string() }}}}) as {name}" for name in names)
-    order = ", ".join(str(number) for number in range(1, len(names) + 1))
+    # Other names than the table's, so that the order is by the columns themselves, and not by their texts.
+    columns = ", ".join(f"cast({name} as {{{{ dbt.type_string() }}}}) as offdag_{i}" for i, name in enumerate(names))
+    order = ", ".join(f"{name} desc" for name in names)
     return f"select {columns} from {_reference(table.unique_id)} order by {order}"
 
 
@@ -135,12 +137,11 @@ def _preview(output: str) -> list[dict[str, Any]] | None:
 
 
 def _by_column(row: Mapping[str, Any], table: ObservedTable) -> dict[str, str | None]:
-    """The row with the names of the seed: a warehouse may give its own case."""
+    """The row with the names of the seed; a warehouse may give names in its own case."""
     found = {name.lower(): value for name, value in row.items()}
-    missing = [name for name in table.columns if name.lower() not in found]
-    if missing:
-        raise UsageError(f"dbt show gave no column {', '.join(missing)}", table.unique_id, "offdag observe")
-    values = {name: found[name.lower()] for name in table.columns}
+    if any(f"offdag_{i}" not in found for i in range(len(table.columns))):
+        raise UsageError("dbt show gave other columns than were asked for", table.unique_id, "offdag observe")
+    values = {name: found[f"offdag_{i}"] for i, name in enumerate(table.columns)}
     return {name: None if value is None else str(value) for name, value in values.items()}
 
 

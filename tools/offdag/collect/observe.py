@@ -169,7 +169,9 @@ class Observer:
             return None
         columns = ", ".join(quoted(name) for name in table.columns)
         relation = f"{quoted(node['schema_name'])}.{quoted(node['alias'])}"
-        query = f"select {columns} from {relation} order by {columns} limit {table.max_rows + 1}"
+        # What is cut is old where a day comes first.
+        order = ", ".join(f"{quoted(name)} desc" for name in table.columns)
+        query = f"select {columns} from {relation} order by {order} limit {table.max_rows + 1}"
         with open_read_only(path, self.wait) as database:
             try:
                 frame = database.execute(query).to_arrow_table()
@@ -180,7 +182,7 @@ class Observer:
     def _duckdb_file(self) -> Path | None:
         """The file of a profile on DuckDB; None for any other database, and where the profile is not on this machine."""
         try:
-            connection = self.invocation.connection("type", "path")
+            connection = self.invocation.connection("type", "path", "attach")
         except UsageError:
             return None
         path = str(connection.get("path") or "")
@@ -188,6 +190,8 @@ class Observer:
             connection.get("type") != "duckdb"
             or path.startswith(("md:", "motherduck:", ":memory:", "ducklake:"))
             or not path
+            # The table may be in another file than this one.
+            or str(connection.get("attach") or "[]") != "[]"
         ):
             return None
         return self.invocation.project_dir / path

@@ -96,7 +96,7 @@ def _lines(path: Path) -> Iterator[ObservedTable | UsageError]:
     except UsageError as error:
         yield error
         return
-    for number, line in enumerate(lines, start=2):
+    for number, line in lines:
         try:
             columns = dict(pair.strip().split(":", 1) for pair in line["columns"].split("|"))
             unknown = set(columns.values()) - set(TYPE_WORDS)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import tempfile
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
+from offdag.clock import utc_now
 from offdag.collect.collection import Collection, collect
 from offdag.collect.context import Context
 from offdag.collect.dbt_platform import DbtPlatform, PlatformJob, PlatformRun
@@ -15,6 +18,7 @@ from offdag.history.history import History
 from offdag.settings import Settings
 
 _KIND = "platform_runs"
+_SAVED_WITHIN = timedelta(days=1)
 
 
 def collect_job(history: History, settings: Settings, url: str) -> tuple[Collection, int]:
@@ -44,8 +48,9 @@ def collect_job(history: History, settings: Settings, url: str) -> tuple[Collect
     secrets = secret_values(settings.environ, *settings.secrets)
     new: list[PlatformRun] = []
     for page in platform.runs(job):
-        unknown = [run for run in page if history.known(_KIND, f"{job.account}-{run.id}") is None]
-        new += unknown
+        noted = {run: history.known(_KIND, f"{job.account}-{run.id}") for run in page}
+        unknown = [run for run, facts in noted.items() if facts is None]
+        new += [run for run, facts in noted.items() if facts is None or _may_come(facts)]
         if page and not unknown:
             # What is older was collected before.
             break
@@ -61,8 +66,14 @@ def collect_job(history: History, settings: Settings, url: str) -> tuple[Collect
             origin=run.origin,
         )
         with tempfile.TemporaryDirectory(prefix="offdag-platform-") as folder:
-            platform.download(job, run, Path(folder))
+            found = platform.download(job, run, Path(folder))
             collection.add(collect(history, find_artifacts([folder], recursive=True), context))
         # After its rows: a run whose collection was cut short is collected again, which changes nothing.
-        history.note(_KIND, f"{job.account}-{run.id}", {"job": job.job})
+        facts = history.known(_KIND, f"{job.account}-{run.id}") or {"asked_at": utc_now().isoformat()}
+        history.note(_KIND, f"{job.account}-{run.id}", facts | {"job": job.job, "artifacts": len(found)})
     return collection, len(new)
+
+
+def _may_come(facts: dict[str, Any]) -> bool:
+    """Whether artifacts of a run that had none may still come: dbt platform saves them after the run."""
+    return not facts["artifacts"] and utc_now() - datetime.fromisoformat(facts["asked_at"]) < _SAVED_WITHIN

@@ -16,7 +16,7 @@ from offdag.errors import MonitorError, UsageError
 # The shop's project and its folder for offdag: in the package, or in the checkout of an editable install.
 _PACKAGED = Path(__file__).parent / "shop"
 _SHOP = _PACKAGED if _PACKAGED.is_dir() else Path(__file__).parents[3]
-# Only a folder that holds this file, or that is in .offdag, is removed.
+# Only a folder that holds this file is removed.
 _MARK = ".offdag-demo"
 
 
@@ -103,11 +103,13 @@ def run_demo(home: Path, inherited: Mapping[str, str]) -> None:
 
 def _prepare(home: Path) -> None:
     """Copy the shop's project and its folder for offdag."""
-    is_ours = home.parent.name == ".offdag" or (home / _MARK).is_file()
-    if home.exists() and any(home.iterdir()) and not is_ours:
-        raise UsageError("the folder holds something else than a demo", str(home), "offdag demo --home .offdag/demo")
+    if home.exists() and any(home.iterdir()) and not (home / _MARK).is_file():
+        raise UsageError(
+            "the folder holds something else than a demo of this offdag", str(home), f"offdag demo --home {home}-2"
+        )
     try:
-        shutil.rmtree(home, ignore_errors=True)
+        if home.exists():
+            shutil.rmtree(home)
         home.mkdir(parents=True)
         (home / _MARK).touch()
         for name in ("inventory_project", "offdag"):

@@ -5,16 +5,18 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import yaml
 
-from offdag.config_folder import seed_text
+from offdag.config_folder import ConfigFolder, seed_text
 from offdag.errors import UsageError
 from offdag.init.proposals import Proposals
+from offdag.monitor.project import project_vars
 
 # The priority of the first proposed route: before the packaged ones.
 _FIRST_PRIORITY = 20
@@ -88,7 +90,7 @@ def init_files(folder: Path, packaged: Path, found: Proposals) -> list[InitFile]
         UsageError: A file that is there already cannot be read.
     """
     lines = {"run_cadences": _cadences(found), "alert_routes": _routes(found)}
-    files = [_file(folder / "README.md", _README), _project(folder / "dbt_project.yml", found)]
+    files = [_file(folder / "README.md", _README), _project(folder / "dbt_project.yml", packaged, found)]
     for seed in sorted((packaged / "seeds").glob("*.csv")):
         proposed = lines.get(seed.stem, [])
         text = seed_text(seed)
@@ -123,19 +125,25 @@ def _file(path: Path, text: str, proposed: Sequence[str] = ()) -> InitFile:
     return InitFile(path, text, proposed, path.exists())
 
 
-def _project(path: Path, found: Proposals) -> InitFile:
-    text = "".join(_vars(found)) or _NO_VARS
+def _project(path: Path, packaged: Path, found: Proposals) -> InitFile:
+    text = "".join(_vars(found, project_vars(ConfigFolder(None, packaged)))) or _NO_VARS
     return _file(
         path, _PROJECT + text, [line.strip() for line in text.splitlines() if not line.lstrip().startswith("#")]
     )
 
 
-def _vars(found: Proposals) -> Iterator[str]:
+def _vars(found: Proposals, defaults: Mapping[str, Any]) -> Iterator[str]:
     for name, rows in groupby(found.settings, key=lambda row: row.var_name):
         proposed = list(rows)
         evidence = "; ".join(_line(row.evidence) for row in proposed)
         values = [row.var_value for row in proposed]
-        value = yaml.safe_dump(values, default_flow_style=True, width=1000).strip() if name in _LISTS else values[0]
+        # A list replaces the default, whose elements stay.
+        listed = (
+            yaml.safe_dump([*defaults.get(name, []), *values], default_flow_style=True, width=1000)
+            if name in _LISTS
+            else ""
+        )
+        value = listed.strip() or values[0]
         yield f"  # {evidence}\n  {name}: {value}\n"
 
 

@@ -12,6 +12,7 @@ from offdag.collect.collection import collect
 from offdag.collect.context import Context
 from offdag.collect.places import find_artifacts
 from offdag.dbt.redaction import secret_values
+from offdag.errors import error_text
 from offdag.history.copy import copy_history
 from offdag.history.history import History
 from offdag.monitor.build import RunOptions, build_monitor
@@ -54,6 +55,11 @@ def proposals(settings: Settings, paths: Sequence[str]) -> Proposals:
     with tempfile.TemporaryDirectory(prefix="offdag-init-") as folder:
         home = Path(folder)
         has_history = copy_history(settings.history, home / "history")
+        if "://" in settings.history:
+            what = "the history on an object store is not read, and only artifacts at the given paths are"
+            _log.warning(
+                "%s", error_text(what, settings.history, "offdag doctor    # proposes cadences from the marts")
+            )
         if not files and not has_history:
             return Proposals()
         history = History(str(home / "history"))

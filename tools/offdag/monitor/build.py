@@ -20,7 +20,7 @@ from offdag import __version__
 from offdag.clock import utc_now
 from offdag.collect.observed_tables import declare_observed_tables
 from offdag.duckdb_files import LockWait, is_lock_message, open_for_writing, wait_until_free
-from offdag.errors import DatabaseLocked, MonitorError, UsageError
+from offdag.errors import DatabaseLocked, MonitorError, UsageError, error_text
 from offdag.extras import require
 from offdag.history.history import History
 from offdag.monitor.last_run import Inputs, LastRun
@@ -58,7 +58,20 @@ class RunOptions:
     by_dbt: bool = False
 
 
-def build_monitor(settings: Settings, history: History, options: RunOptions) -> datetime:
+@dataclass(frozen=True)
+class MonitorBuild:
+    """What a run of the monitor gave.
+
+    Attributes:
+        as_of: Naive UTC.
+        is_whole: Whether the user's own signals and checks are in it; without them everything else is.
+    """
+
+    as_of: datetime
+    is_whole: bool
+
+
+def build_monitor(settings: Settings, history: History, options: RunOptions) -> MonitorBuild:
     """Bring the monitor's database up to date, and record the run.
 
     Args:
@@ -66,11 +79,8 @@ def build_monitor(settings: Settings, history: History, options: RunOptions) -> 
         history: Gets a ``monitor_runs`` row.
         options: How to run.
 
-    Returns:
-        ``as_of``, naive UTC.
-
     Raises:
-        UsageError: There is no monitor project.
+        UsageError: There is no monitor project, or a file of the user's folder cannot be used.
         DatabaseLocked: The database stayed locked.
         MonitorError: dbt failed; the error carries the end of its output.
     """
@@ -95,6 +105,12 @@ def build_monitor(settings: Settings, history: History, options: RunOptions) -> 
     exit_code, output = (
         (0, "") if by_plan is not None else _run_by_dbt(settings, project, given, options, last_run.has_rules(inputs))
     )
+    own_error = ""
+    if exit_code and not options.all_tests and settings.config.has_own_sql():
+        # A mistake in the user's own SQL, or a value that it does not expect, must not stop the alerts of everything else.
+        own_error = output
+        project = assembled_project(settings.config, observed, work / "project", has_own_sql=False)
+        exit_code, output = _run_by_dbt(settings, project, given, options, has_rules=False)
     history.put(
         "monitor_runs",
         started_at.date(),
@@ -112,16 +128,23 @@ def build_monitor(settings: Settings, history: History, options: RunOptions) -> 
         ],
     )
     if exit_code != 0:
-        shown = "\n".join(output.strip().splitlines()[-_SHOWN_LINES:])
         raise MonitorError(
-            f"dbt could not build the monitor (exit code {exit_code}):\n{shown}",
+            f"dbt could not build the monitor (exit code {exit_code}):\n{_end_of(output)}",
             str(project),
             f"tail -n 50 {work / 'logs' / 'dbt.log'}",
         )
-    last_run.write(inputs, by_plan or {})
+    if own_error:
+        what = f"your own signals and checks are left out, since dbt could not build them:\n{_end_of(own_error)}"
+        _log.error("%s", error_text(what, settings.config.name, "offdag monitor    # after correcting them"))
+    else:
+        last_run.write(inputs, by_plan or {})
     if output.strip():
         _log.info("%s", output.strip())
-    return settings.now
+    return MonitorBuild(settings.now, not own_error)
+
+
+def _end_of(output: str) -> str:
+    return "\n".join(output.strip().splitlines()[-_SHOWN_LINES:])
 
 
 def _work_folder(database: Path) -> Path:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Set
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -35,12 +35,25 @@ class Mute:
     kind: str = ""
     node_id: str = ""
 
-    @property
-    def line(self) -> str:
-        """The line of the CSV file, without its end."""
+    def line(self, columns: Sequence[str]) -> str:
+        """The line of a seed with these columns, without its end.
+
+        Raises:
+            UsageError: The seed lacks a column that the mute needs.
+        """
+        cells = {
+            "signal_key": self.signal_key,
+            "kind": self.kind,
+            "node_id": self.node_id,
+            "muted_until": self.until.isoformat(),
+            "reason": " ".join(self.reason.split()),
+        }
+        missing = [name for name, cell in cells.items() if cell and name not in columns]
+        if missing:
+            what = f"the seed has no column {', '.join(missing)}"
+            raise UsageError(what, "alert_mutes.csv", "offdag mute    # after adding it to the first line of the file")
         text = io.StringIO()
-        columns = [self.signal_key, self.kind, self.node_id, self.until.isoformat(), " ".join(self.reason.split())]
-        csv.writer(text, lineterminator="").writerow(columns)
+        csv.writer(text, lineterminator="").writerow([cells.get(name, "") for name in columns])
         return text.getvalue()
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from offdag.collect.observed_tables import ObservedTable
-from offdag.config_folder import ConfigFolder, seed_lines, seed_text
+from offdag.config_folder import ConfigFolder, seed_header, seed_lines, seed_text
 from offdag.errors import UsageError, first_line
 
 _CODE = ("macros", "models", "seeds", "tests")
@@ -25,13 +25,16 @@ _KIND = re.compile(r"[a-z][a-z0-9_]*")
 _SEVERITIES = ("error", "warning")
 
 
-def assembled_project(config: ConfigFolder, observed: Sequence[ObservedTable], into: Path) -> Path:
+def assembled_project(
+    config: ConfigFolder, observed: Sequence[ObservedTable], into: Path, has_own_sql: bool = True
+) -> Path:
     """Lay the user's folder over the packaged project.
 
     Args:
         config: The user's folder and the packaged project.
         observed: Tables that the history has copies of: each becomes a source.
         into: Folder to write; files that did not change are not written again, and others are removed.
+        has_own_sql: With the user's models, macros, tests and business checks; without them only seeds and vars are the user's.
 
     Returns:
         The packaged project itself where there is no folder of the user's.
@@ -50,13 +53,14 @@ def assembled_project(config: ConfigFolder, observed: Sequence[ObservedTable], i
     for path in sorted((config.folder / "seeds").glob("*.csv")):
         place = Path("seeds") / path.name
         files[place] = _completed(path, packaged / place).encode()
-    own_code = dict(config.own_files())
+    own_code = dict(config.own_files()) if has_own_sql else {}
     for place, path in own_code.items():
         files[Path(place.parts[0], "own", *place.parts[1:])] = path.read_bytes()
-    kinds = _checked_kinds(config, own_code)
-    files[Path("dbt_project.yml")] = _project_file(config, kinds, observed).encode()
-    known = {name for path, text in files.items() if path.suffix == ".yml" for name in _source_tables(text)}
-    files[Path("models/own/_observed__sources.yml")] = _sources(observed, known).encode()
+    kinds = _checked_kinds(config, own_code) if has_own_sql else []
+    has_models = any(place.parts[0] == "models" and place.suffix == ".sql" for place in own_code)
+    checks = business_checks(config, observed, kinds) if has_own_sql else []
+    files[Path("dbt_project.yml")] = _project_file(config, kinds, checks, has_models).encode()
+    files[Path("models/own/_observed__sources.yml")] = _sources(observed, _source_tables(packaged)).encode()
     _write(files, into)
     return into.absolute()
 
@@ -76,8 +80,8 @@ def _completed(path: Path, default: Path) -> str:
     """A seed with the columns that the packaged one has: those added by a newer offdag are empty."""
     if not default.is_file():
         return seed_text(path)
-    columns = next(csv.reader(io.StringIO(seed_text(default))))
-    header = next(csv.reader(io.StringIO(seed_text(path))), [])
+    columns = seed_header(default)
+    header = seed_header(path)
     unknown = [name for name in header if name not in columns]
     if unknown:
         raise UsageError(
@@ -88,7 +92,7 @@ def _completed(path: Path, default: Path) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, restval="", lineterminator="\n")
     writer.writeheader()
-    writer.writerows(seed_lines(path))
+    writer.writerows(line for _, line in seed_lines(path))
     return text.getvalue()
 
 
@@ -97,25 +101,25 @@ def _checked_kinds(config: ConfigFolder, own_code: dict[Path, Path]) -> list[str
     packaged = {path.stem for path in (config.packaged / "models").rglob("*.sql")}
     for place, path in own_code.items():
         if place.suffix == ".sql" and place.parts[0] == "models" and place.stem in packaged:
-            raise UsageError(f"offdag has a model {place.stem} already", str(path), f"mv {path} {path.parent}/...")
+            what = f"offdag has a model {place.stem} already"
+            raise UsageError(what, str(path), f"mv {path} {path.with_stem(f'own_{place.stem}')}")
     kinds = config.own_signal_kinds()
     for kind in kinds:
         if not _KIND.fullmatch(kind):
             raise UsageError(
-                f"the kind {kind} of a signal is not a plain name", str(config.folder), "mv ... signal_orders_low.sql"
+                f"the kind {kind} of a signal is not a plain name in lower case",
+                f"{config.folder}/models/signal_{kind}.sql",
+                f"find {config.folder}/models -name 'signal_*'    # then rename it, such as to signal_orders_low.sql",
             )
     return kinds
 
 
-def _project_file(config: ConfigFolder, own_kinds: list[str], observed: Sequence[ObservedTable]) -> str:
+def _project_file(config: ConfigFolder, own_kinds: list[str], checks: list[dict[str, Any]], has_models: bool) -> str:
     """dbt_project.yml with the user's vars."""
     project = _yaml(config.packaged / "dbt_project.yml")
-    project["vars"] = project_vars(config)
-    if any(place.parts[0] == "models" and place.suffix == ".sql" for place, _ in config.own_files()):
+    project["vars"] = project_vars(config) | {"own_signal_kinds": own_kinds, "business_checks": checks}
+    if has_models:
         project["models"]["monitor"]["own"] = {"+materialized": "table"}
-    project["vars"]["own_signal_kinds"] = own_kinds
-    taken = {*project["vars"]["signal_kinds"], *project["vars"]["business_signal_kinds"], *own_kinds, "business_check"}
-    project["vars"]["business_checks"] = _business_checks(config, observed, taken)
     return yaml.safe_dump(project, sort_keys=False, allow_unicode=True)
 
 
@@ -148,18 +152,36 @@ def _own_vars(config: ConfigFolder, defaults: dict[str, Any]) -> dict[str, Any]:
     unknown = [name for name in given if name not in defaults and str(name) not in code]
     if unknown:
         raise UsageError(f"there is no var {', '.join(map(str, unknown))}", str(path), "offdag monitor")
+    for name in given.keys() & defaults.keys():
+        if _shape(given[name]) != _shape(defaults[name]):
+            what = f"the var {name} is {given[name]!r}, and its default {defaults[name]!r} is of another type"
+            raise UsageError(what, str(path), "offdag monitor")
     return given
 
 
-def _business_checks(config: ConfigFolder, observed: Sequence[ObservedTable], taken: set[str]) -> list[dict[str, Any]]:
-    """The lines of business_checks.csv, with the node that each is about."""
+def _shape(value: Any) -> str:
+    """The type of a var, where whole and other numbers are one."""
+    return "number" if isinstance(value, (int, float)) and not isinstance(value, bool) else type(value).__name__
+
+
+def business_checks(
+    config: ConfigFolder, observed: Sequence[ObservedTable], own_kinds: Sequence[str]
+) -> list[dict[str, Any]]:
+    """The lines of business_checks.csv, with the node that each is about.
+
+    Raises:
+        UsageError: A line cannot be used.
+    """
+    variables = project_vars(config)
+    taken = {*variables["signal_kinds"], *variables["business_signal_kinds"], *own_kinds, "business_check"}
     seed = config.seed("business_checks")
     if not seed.is_file():
         return []
-    lines = csv.DictReader(io.StringIO(_completed(seed, config.packaged / "seeds" / seed.name)))
+    columns = seed_header(config.packaged / "seeds" / seed.name)
     tables = {table.name: table for table in observed}
     checks: list[dict[str, Any]] = []
-    for number, line in enumerate(lines, start=2):
+    for number, found in seed_lines(seed):
+        line = {name: found.get(name, "") for name in columns}
         table = tables.get(line["observed_table"])
         keys = [key.strip() for key in line["key_columns"].split("|") if key.strip()]
         unknown = [key for key in keys if table and key not in table.columns]
@@ -195,11 +217,11 @@ def _business_checks(config: ConfigFolder, observed: Sequence[ObservedTable], ta
     return checks
 
 
-def _source_tables(text: bytes) -> list[str]:
-    if b"\nsources:" not in text:
-        return []
-    document = yaml.safe_load(text)
-    return [table["name"] for source in document["sources"] for table in source.get("tables", [])]
+def _source_tables(packaged: Path) -> set[str]:
+    """The sources that the packaged project describes."""
+    documents = [_yaml(path) for path in (packaged / "models").rglob("*sources.yml")]
+    sources = [source for document in documents for source in document.get("sources") or []]
+    return {table["name"] for source in sources for table in source.get("tables") or []}
 
 
 def _sources(observed: Sequence[ObservedTable], known: set[str]) -> str:
@@ -225,6 +247,7 @@ def _sources(observed: Sequence[ObservedTable], known: set[str]) -> str:
 def _yaml(path: Path) -> dict[str, Any]:
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    # A date that does not exist is a ValueError, and so is text that is not UTF-8.
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise UsageError(f"the file cannot be read: {first_line(error)}", str(path), f"file {path}") from error
     return document if isinstance(document, dict) else {}
