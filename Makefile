@@ -21,7 +21,7 @@ SQL := inventory_project/models inventory_project/analyses inventory_project/tes
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: $(VENV)/.installed ## Four weeks of the shop: builds, failures, Slack messages, the report (about 3 minutes)
+demo: $(VENV)/.installed ## Four weeks of the shop: builds, failures, Slack messages, the report (about a minute)
 	@$(OFFDAG) demo
 
 test: $(VENV)/.installed ## All tests of both dbt projects and of offdag; COVERAGE=1 also holds the floor of pyproject.toml
