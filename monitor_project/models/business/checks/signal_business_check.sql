@@ -141,7 +141,7 @@ seen as (
 
 ),
 
--- A condition that is null says nothing. Before a key is first in the table, and after it has left it, nothing is observed.
+-- A condition that is null is not an observation. Before a key is first in the table, and after it has left it, nothing is observed.
 judged as (
 
     select
