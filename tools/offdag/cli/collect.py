@@ -5,12 +5,17 @@ from __future__ import annotations
 import logging
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from offdag.cli.verb import PROJECT_DIR, TARGET, verb
 from offdag.errors import ExitCode, UsageError
 from offdag.settings import Settings
+
+if TYPE_CHECKING:
+    from offdag.collect.collection import Collection
+    from offdag.history.history import History
 
 _log = logging.getLogger(__name__)
 
@@ -89,16 +94,11 @@ def collect(settings: Settings, recursive: bool, processes: int | None, paths: t
 def _collect_platform(settings: Settings, url: str) -> int:
     """Collect the new runs of a job of dbt platform."""
     from offdag.collect.platform_runs import collect_job
-    from offdag.collect.refusal import refusal_text
-    from offdag.history.compaction import compact_in_passing
     from offdag.history.history import History
 
     history = History(settings.history)
     collection, runs = collect_job(history, settings, url)
-    compact_in_passing(history, collection.run_dates)
-    for verdict in collection.refused:
-        _log.warning("%s", refusal_text(verdict))
-    counts = ", ".join(f"{count} {verdict}" for verdict, count in sorted(collection.counts.items())) or "none"
+    counts = _concluded(history, collection) or "none"
     _log.info("collected %d new runs of %s: artifacts: %s; into %s", runs, url, counts, settings.history)
     return ExitCode.UNREADABLE if collection.refused else ExitCode.OK
 
@@ -108,10 +108,7 @@ def _collect_paths(settings: Settings, paths: tuple[str, ...], recursive: bool, 
     from offdag.collect.collection import collect as collect_artifacts
     from offdag.collect.context import Context
     from offdag.collect.places import find_artifacts
-    from offdag.collect.refusal import refusal_text
-    from offdag.collect.run import NO_ENVIRONMENT
     from offdag.dbt.redaction import secret_values
-    from offdag.history.compaction import compact_in_passing
     from offdag.history.history import History
 
     files = find_artifacts(paths, recursive)
@@ -125,14 +122,22 @@ def _collect_paths(settings: Settings, paths: tuple[str, ...], recursive: bool, 
     )
     with click.progressbar(length=len(files), label="collecting", file=sys.stderr, hidden=len(files) < 5) as bar:
         collection = collect_artifacts(history, files, context, bar.update, processes)
+    _log.info("collected %d artifacts (%s) into %s", len(files), _concluded(history, collection), settings.history)
+    return ExitCode.UNREADABLE if collection.refused else ExitCode.OK
+
+
+def _concluded(history: History, collection: Collection) -> str:
+    """Merge small files, warn of what is wrong, and count the verdicts."""
+    from offdag.collect.refusal import refusal_text
+    from offdag.collect.run import NO_ENVIRONMENT
+    from offdag.history.compaction import compact_in_passing
+
     compact_in_passing(history, collection.run_dates)
     for verdict in collection.refused:
         _log.warning("%s", refusal_text(verdict))
     if collection.lacks_environment:
         _log.warning(NO_ENVIRONMENT)
-    counts = ", ".join(f"{count} {verdict}" for verdict, count in sorted(collection.counts.items()))
-    _log.info("collected %d artifacts (%s) into %s", len(files), counts, settings.history)
-    return ExitCode.UNREADABLE if collection.refused else ExitCode.OK
+    return ", ".join(f"{count} {verdict}" for verdict, count in sorted(collection.counts.items()))
 
 
 @verb(

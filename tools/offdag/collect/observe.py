@@ -232,7 +232,7 @@ def _instant(text: str | None) -> datetime | None:
     """An instant as naive UTC.
 
     Raises:
-        pa.ArrowInvalid: It is none.
+        pa.ArrowInvalid: It is not an instant.
     """
     if text is None:
         return None

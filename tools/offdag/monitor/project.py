@@ -60,7 +60,7 @@ def assembled_project(
     has_models = any(place.parts[0] == "models" and place.suffix == ".sql" for place in own_code)
     checks = business_checks(config, observed, kinds) if has_own_sql else []
     files[Path("dbt_project.yml")] = _project_file(config, kinds, checks, has_models).encode()
-    files[Path("models/own/_observed__sources.yml")] = _sources(observed, _source_tables(packaged)).encode()
+    files[Path("models/own/_observed__sources.yml")] = _sources(observed, packaged).encode()
     _write(files, into)
     return into.absolute()
 
@@ -217,24 +217,17 @@ def business_checks(
     return checks
 
 
-def _source_tables(packaged: Path) -> set[str]:
-    """The sources that the packaged project describes."""
+def _sources(observed: Sequence[ObservedTable], packaged: Path) -> str:
+    """Sources of the observed tables that the packaged project does not describe, with the settings of its own ones."""
     documents = [_yaml(path) for path in (packaged / "models").rglob("*sources.yml")]
-    sources = [source for document in documents for source in document.get("sources") or []]
-    return {table["name"] for source in sources for table in source.get("tables") or []}
-
-
-def _sources(observed: Sequence[ObservedTable], known: set[str]) -> str:
-    """Sources of the observed tables that the packaged project does not describe."""
-    location = (
-        'read_parquet(\'{{ env_var("OFFDAG_HISTORY", ".offdag/history") }}/tables/{name}/*/*.parquet\','
-        " hive_partitioning = true, union_by_name = true)"
-    )
+    described = [source for document in documents for source in document.get("sources") or []]
+    known = {table["name"] for source in described for table in source.get("tables") or []}
+    config: dict[str, Any] = next((source["config"] for source in described if source["name"] == "history"), {})
     tables = [
         {
             "name": table.history_table,
             "description": f"One row per row of {table.unique_id} in each observed content.",
-            "config": {"meta": {"external_location": location}},
+            "config": config,
             "columns": [{"name": name} for name in table.schema.names],
         }
         for table in observed
