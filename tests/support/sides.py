@@ -12,8 +12,10 @@ import duckdb
 from bench.postgres import Postgres
 from offdag.artifacts.compiled import CompiledNode
 from offdag.duckdb_files import LockWait
-from offdag.review.comparison import Comparison, compare
-from offdag.review.databases import both_sides
+from offdag.review.comparison import compare
+from offdag.review.databases import Databases, both_sides
+from offdag.review.details import detailed
+from offdag.review.figures import Comparison, Precision
 from support.projects import invocation
 
 NODE = CompiledNode(
@@ -78,13 +80,14 @@ class Sides:
         self, table: str = "t", key: tuple[str, ...] = ("id",), decimals: int = 6, samples: int = 3
     ) -> Comparison:
         with self.open() as databases:
-            return compare(databases, *self.nodes(table, key), decimals, samples)
+            found, pair = compare(databases, *self.nodes(table, key), Precision(decimals, samples))
+            return detailed(pair, found) if pair else found
 
     @contextmanager
-    def open(self) -> Iterator[object]:
+    def open(self, duckdb_target: str = "{type: duckdb, path: ci.duckdb}") -> Iterator[Databases]:
         (self.folder / "dbt_project.yml").write_text("name: p\nprofile: p\n")
-        if self.server:
-            (self.folder / "profiles.yml").write_text(f"p: {{target: ci, outputs: {{ci: {self.server.profile()}}}}}\n")
+        target = self.server.profile() if self.server else duckdb_target
+        (self.folder / "profiles.yml").write_text(f"p: {{target: ci, outputs: {{ci: {target}}}}}\n")
         files = None if self.server else (self.folder / "prod.duckdb", self.folder / "ci.duckdb")
         with both_sides(invocation(self.folder, "ci"), files, LockWait("diff", 5.0)) as databases:
             yield databases

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,15 @@ import pytest
 import xmlschema
 
 from offdag.review.annotations import workflow_commands
+from offdag.review.base import Base
 from offdag.review.build import Build
-from offdag.review.comparison import Comparison, SampleRow
+from offdag.review.explanation import Cause, Explanation
+from offdag.review.figures import ColumnDetail, Comparison, Profile, SampleRow
 from offdag.review.impact import Impact
 from offdag.review.junit import write_junit
-from offdag.review.review import Review
+from offdag.review.page import page
+from offdag.review.past import Past, Usual
+from offdag.review.review import Made, Review
 from offdag.review.summary import summary
 from support import artifacts
 from support.golden import check
@@ -26,6 +31,9 @@ def node(name: str, kind: str = "model", *parents: str, **more: Any) -> dict[str
     return artifacts.node(f"{kind}.p.{name}", parents, relation_name=name, **more)
 
 
+PROFILE = Profile(1, 1, 1, HOSTILE, HOSTILE, HOSTILE)
+
+
 def build(folder: Path, *results: dict[str, Any], nodes: tuple[dict[str, Any], ...] = ()) -> Build:
     nodes_with_tests = [
         node("orders"),
@@ -33,7 +41,16 @@ def build(folder: Path, *results: dict[str, Any], nodes: tuple[dict[str, Any], .
         node("revenue"),
         node("not_null_orders_id", "test", "model.p.orders", attached_node="model.p.orders", column_name="id"),
         node("orders_add_up", "unit_test", "model.p.orders"),
-        artifacts.node("exposure.p.board", ("model.p.revenue",), label="Weekly board"),
+        artifacts.node(
+            "exposure.p.board",
+            ("model.p.revenue",),
+            label="Weekly board",
+            owner={"name": "Finance"},
+            url="https://bi.example.com/1",
+        ),
+        node("by_chance"),
+        node("same"),
+        node("fresh", description="One row for each order of today."),
         *nodes,
     ]
     artifacts.write(
@@ -74,10 +91,43 @@ def review(tmp_path: Path) -> Review:
                     SampleRow("changed", {"id": "7"}, {"amount": ("1.50", "2.50")}),
                     SampleRow("removed", {"id": "9"}),
                 ),
-                remarks=("values of columns of another type are not compared: note",),
+                details={
+                    "amount": ColumnDetail(
+                        kinds={"was rounded": 1499, "became null": 1},
+                        before=Profile(1000000, 0, 900, "0.01", "999.99", "50.5"),
+                        after=Profile(1000001, 1, 800, "0", "1000", "50.1"),
+                        mapping=(("1.49", "1.5", 1400), ("1.51", "1.5", 100)),
+                        query="SELECT 1",
+                    )
+                },
+                remarks=("of another type, and compared as text: note",),
+            ),
+            Comparison("model.p.same", key=("id",), before=5, after=5, added=0, removed=0, changed=0),
+            Comparison(
+                "model.p.by_chance", key=("id",), before=5, after=5, added=0, removed=0, changed=2, columns={"n": 2}
             ),
             Comparison("model.p.customers", problem="permission denied for table customers"),
         ),
+        base=Base(
+            "0123456789abcdef",
+            "fedcba9876543210",
+            "aaaa",
+            frozenset({"models/orders.sql"}),
+            frozenset({"models/x.sql"}),
+        ),
+        explanations={
+            "model.p.orders": Explanation(Cause.CODE, "models/orders.sql", 12),
+            "model.p.by_chance": Explanation(Cause.CHANCE, "same code and equal inputs, yet other rows"),
+        },
+        made={"model.p.fresh": Made(7, 3)},
+        failing_rows={"test.p.not_null_orders_id": [("id", "amount"), ("null", "3.5")]},
+        past=Past(
+            {
+                "model.p.orders": Usual(20, 3.0, (990000, 995000, 1000000, 999000, 1000000), None, 0, 0),
+                "test.p.not_null_orders_id": Usual(20, 0.1, (), None, 4, 6),
+            }
+        ),
+        cloned=frozenset({"model.p.orders"}),
         unchanged=("model.p.x",),
         not_compared={"model.p.revenue": "was not built: skipped"},
         removed={"model.p.gone": "is no longer in the project"},
@@ -100,6 +150,8 @@ def test_without_results_the_summary_shows_it() -> None:
     assert "FAILED (exit code 2)" in text
     assert "dbt left no results" in text
     assert "there is no state of production yet" in text
+    named = summary("shop", 2, None, why_not="Compilation Error\n  depends on a node named 'x' which was not found")
+    assert "It did not start:\n\n```text\nCompilation Error\n  depends on" in named
 
 
 def test_without_production_the_summary_shows_it(tmp_path: Path) -> None:
@@ -129,19 +181,45 @@ def test_text_from_data_cannot_break_out(tmp_path: Path) -> None:
         columns={HOSTILE: 1},
         added_columns={HOSTILE: HOSTILE},
         samples=(SampleRow("changed", {HOSTILE: HOSTILE}, {HOSTILE: (HOSTILE, HOSTILE)}),),
+        details={
+            HOSTILE: ColumnDetail(
+                {"was null": 1}, PROFILE, PROFILE, ((HOSTILE, HOSTILE, 1),), f"select '{HOSTILE}\n```'"
+            )
+        },
+        unknown_columns={HOSTILE: HOSTILE},
+        renamed_columns={HOSTILE: HOSTILE},
         remarks=(HOSTILE,),
     )
     impact = {"model.p.evil": Impact(columns={HOSTILE: HOSTILE}, rows=HOSTILE)}
-    text = summary(HOSTILE, 1, Review(found, found, (comparison,), impact=impact, remarks=(HOSTILE,)))
-    # Everything outside of code spans that is not escaped.
-    bare = re.sub(r"\\.", "", re.sub(r"`[^`\n]*`|<code>[^<\n]*</code>", "", text))
+    reviewed = Review(
+        found,
+        found,
+        Base(HOSTILE, HOSTILE, problem=HOSTILE),
+        (comparison,),
+        explanations={"model.p.evil": Explanation(Cause.CODE, HOSTILE)},
+        made={"model.p.evil": Made(1, 1)},
+        removed={"model.p.gone": HOSTILE},
+        impact=impact,
+        failing_rows={"model.p.evil": [(HOSTILE,), (HOSTILE,)]},
+        remarks=(HOSTILE,),
+    )
+    text = summary(HOSTILE, 1, reviewed, why_not=HOSTILE)
+    # Everything outside of code that is not escaped.
+    unfenced = re.sub(r"(?ms)^```.*?^```$", "", text)
+    bare = re.sub(r"\\.", "", re.sub(r"`[^`\n]*`|<code>[^<\n]*</code>", "", unfenced))
     assert "@here" not in bare
     assert "](http" not in bare
     assert "<b>" not in bare
     tables = [re.sub(r"\\\|", "", line) for line in text.splitlines() if line.startswith("| ")]
-    assert {line.count("|") for line in tables} <= {4, 7}
+    assert {line.count("|") for line in tables} <= {2, 3, 4, 5, 6, 8}
+    # The page holds no element of the data's making, and runs no script.
+    html = page(text)
+    assert "<b>" not in html
+    assert 'href="http://x' not in html
+    assert "default-src 'none'; style-src 'sha256-" in html
+    assert "```" not in re.sub(r"(?m)^```(sql|text|mermaid)?$", "", text)
     assert "\x1b" not in text
-    [line] = workflow_commands(found, tmp_path / "project", tmp_path)
+    [line] = workflow_commands(found, Base(), tmp_path / "project", tmp_path)
     assert line.startswith("::error title=")
     assert "\n" not in line
     assert line.count("::") == 2 + line.partition("title=")[2].partition("::")[2].count("::")
@@ -157,21 +235,49 @@ def test_long_reviews_are_cut_visibly(tmp_path: Path) -> None:
         nodes=tuple(node(name) for name in names),
     )
     samples = tuple(SampleRow("added", {"id": "y" * 60}) for _ in range(100))
+    detail = ColumnDetail({"was null": 1}, PROFILE, PROFILE, (), "select " + "x" * 200)
     comparisons = tuple(
-        Comparison(f"model.p.{name}", before=1, after=2, added=1, removed=0, samples=samples) for name in names
+        Comparison(
+            f"model.p.{name}",
+            before=1,
+            after=2,
+            added=1,
+            removed=0,
+            columns={"n": 1},
+            details={"n": detail},
+            samples=samples,
+        )
+        for name in names
     )
-    text = summary("shop", 1, Review(found, found, comparisons))
+    text = summary("shop", 1, Review(found, found, comparisons=comparisons))
     assert len(text) < 65_536
     assert "and 160 more" in text
-    assert "Left out: the summary would be too long" in text
+    assert "Left out, since the summary would be too long for a comment: sample rows" in text
+    assert "Left out, since the summary would be too long for a comment: columns in detail" in text
 
 
-def test_annotations_are_at_the_file_of_the_tested_model(review: Review, tmp_path: Path) -> None:
-    lines = list(workflow_commands(review.build, tmp_path / "shop", tmp_path))
+def test_annotations_are_at_the_file_that_the_branch_changed(review: Review, tmp_path: Path) -> None:
+    project = tmp_path / "shop"
+    lines = list(workflow_commands(review.build, review.base, project, tmp_path))
     assert lines == [
         "::error file=shop/models/orders.sql,title=not_null_orders_id%3A fail::Got 3 results, configured to fail if != 0",
-        "::error file=shop/models/orders.sql,title=orders_add_up%3A error::actual differs from expected:",
+        "::error file=shop/models/orders.sql,title=orders_add_up%3A error::actual differs from expected",
     ]
+    (project / "models").mkdir(parents=True)
+    (project / "models" / "not_null_orders_id.yml").write_text(
+        "models:\n  - name: other\n    columns: [{name: id}]\n  - name: orders\n    columns:\n      - name: id\n"
+    )
+    only_tests = Base(here=frozenset({"models/not_null_orders_id.yml"}))
+    [line] = [
+        line for line in workflow_commands(with_yml(review.build), only_tests, project, tmp_path) if "not_null" in line
+    ]
+    assert line.startswith("::error file=shop/models/not_null_orders_id.yml,line=6,title=")
+
+
+def with_yml(found: Build) -> Build:
+    """The same with the generic test in a .yml file, where dbt has it."""
+    test = found.nodes["test.p.not_null_orders_id"]
+    return replace(found, nodes={**found.nodes, test.unique_id: replace(test, path="models/not_null_orders_id.yml")})
 
 
 def test_junit_is_valid_and_counts_every_status(review: Review, tmp_path: Path) -> None:

@@ -86,7 +86,15 @@ class HistoryError(OffdagError):
 
 
 class NoBuild(HistoryError):
-    """The history has no build of an environment."""
+    """The history has no build of an environment.
+
+    Attributes:
+        others: Environments of which it has builds.
+    """
+
+    def __init__(self, what: str, where: str, next_command: str, others: frozenset[str] = frozenset()) -> None:
+        super().__init__(what, where, next_command)
+        self.others = others
 
 
 class DeliveryError(OffdagError):

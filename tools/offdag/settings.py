@@ -55,6 +55,8 @@ class Settings:
         heartbeat: URL that is called after each monitor run; never shown.
         dbt_platform_url: Address of dbt platform's API.
         dbt_platform_token: Its service token; never shown.
+        review_schema: Schema of a review; None for one by the number of the pull request.
+        gitlab_token: Writes the comment of a review on GitLab; never shown.
         github_summary: File that GitHub shows as the job's summary; None elsewhere.
         github_workspace: Folder of GitHub's checkout; None elsewhere.
         origin: Where the job runs: commit, branch, actor, link.
@@ -83,6 +85,8 @@ class Settings:
     heartbeat: str | None = field(repr=False)
     dbt_platform_url: str
     dbt_platform_token: str | None = field(repr=False)
+    review_schema: str | None
+    gitlab_token: str | None = field(repr=False)
     github_summary: Path | None
     github_workspace: Path | None
     origin: Origin
@@ -130,7 +134,14 @@ class Settings:
     @property
     def secrets(self) -> tuple[str, ...]:
         """Texts that must never be written anywhere."""
-        given = (self.slack_token, self.slack_webhook, self.webhook, self.heartbeat, self.dbt_platform_token)
+        given = (
+            self.slack_token,
+            self.slack_webhook,
+            self.webhook,
+            self.heartbeat,
+            self.dbt_platform_token,
+            self.gitlab_token,
+        )
         return tuple(secret for secret in given if secret)
 
     @classmethod
@@ -176,6 +187,8 @@ class Settings:
             heartbeat=_checked_url(environ, "OFFDAG_HEARTBEAT_URL"),
             dbt_platform_url=_checked_url(environ, "OFFDAG_DBT_PLATFORM_URL") or "https://cloud.getdbt.com",
             dbt_platform_token=_checked_token(environ, "OFFDAG_DBT_PLATFORM_TOKEN"),
+            review_schema=environ.get("OFFDAG_REVIEW_SCHEMA") or None,
+            gitlab_token=_checked_token(environ, "OFFDAG_GITLAB_TOKEN"),
             github_summary=_path(environ, "GITHUB_STEP_SUMMARY"),
             github_workspace=_path(environ, "GITHUB_WORKSPACE"),
             origin=Origin.from_environ(environ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -33,7 +34,7 @@ class CompiledNode:
         schema: Of its relation.
         alias: Name of its relation.
         relation_name: As written in compiled code; None for nodes without a relation, such as ephemeral models.
-        code: Compiled code; None where dbt did not compile the node.
+        code: Compiled code, of a macro its text; None where dbt did not compile the node.
         checksum: Checksum of its file; None where dbt did not read it, as for large seeds.
         config: Configuration as JSON, without settings that do not change the data.
         columns: Names of the documented columns.
@@ -42,6 +43,15 @@ class CompiledNode:
         key_origin: Where the key was found, such as ``unique test``.
         attached_node: unique_id of the node that a test checks.
         column_name: Column that a test checks.
+        macros: unique_ids of the macros that it calls itself.
+        patch_path: Path of the .yml file that describes it, relative to its project; None where none does.
+        private_columns: Columns that ``meta.pii`` marks, in lower case.
+        data_types: Types that a contract promises, by column; empty without an enforced contract.
+        access: Who may refer to it, such as public; None where it has none.
+        description: Empty where it has none.
+        owner: Who owns an exposure: a name, else an address; None where it has none.
+        url: Page of an exposure; None where it has none.
+        measures: Of a semantic model its measures with the SQL of each; of a metric the measures that it uses, with empty SQL.
     """
 
     unique_id: str
@@ -62,6 +72,15 @@ class CompiledNode:
     key_origin: str | None
     attached_node: str | None
     column_name: str | None
+    macros: tuple[str, ...] = ()
+    patch_path: str | None = None
+    private_columns: frozenset[str] = frozenset()
+    data_types: tuple[tuple[str, str], ...] = ()
+    access: str | None = None
+    description: str = ""
+    owner: str | None = None
+    url: str | None = None
+    measures: tuple[tuple[str, str], ...] = ()
 
 
 class _Node(msgspec.Struct):
@@ -89,6 +108,15 @@ class _Node(msgspec.Struct):
     test_metadata: Any = None
     attached_node: Any = None
     column_name: Any = None
+    patch_path: Any = None
+    access: Any = None
+    description: Any = None
+    owner: Any = None
+    url: Any = None
+    entities: Any = None
+    measures: Any = None
+    type_params: Any = None
+    macro_sql: Any = None
 
 
 _node_decoder = msgspec.json.Decoder(_Node)
@@ -109,14 +137,17 @@ def read_compiled(document: Document) -> dict[str, CompiledNode]:
                     nodes[unique_id] = _node_decoder.decode(content)
                 except NOT_JSON:
                     continue
-    tested = _tested_keys(nodes)
-    return {unique_id: _compiled(unique_id, node, tested.get(unique_id, ())) for unique_id, node in nodes.items()}
+    tested, entities = _tested_keys(nodes), _entity_keys(nodes.values())
+    return {
+        unique_id: _compiled(unique_id, node, tested.get(unique_id, ()), entities.get(unique_id, ()))
+        for unique_id, node in nodes.items()
+    }
 
 
-def _compiled(unique_id: str, node: _Node, tested_key: tuple[str, ...]) -> CompiledNode:
+def _compiled(unique_id: str, node: _Node, tested_key: tuple[str, ...], entity_key: tuple[str, ...]) -> CompiledNode:
     config = mapping(node.config)
     materialization = text(config.get("materialized"))
-    key, origin = _key(node, config, tested_key)
+    key, origin = _key(node, config, tested_key, entity_key)
     checksum = mapping(node.checksum)
     name = text(node.label) or text(node.name) or unique_id.rsplit(".", 1)[-1]
     return CompiledNode(
@@ -129,7 +160,7 @@ def _compiled(unique_id: str, node: _Node, tested_key: tuple[str, ...]) -> Compi
         schema=text(node.schema),
         alias=text(node.alias) or text(node.identifier),
         relation_name=None if materialization == "ephemeral" else text(node.relation_name),
-        code=text(node.compiled_code) or text(node.compiled_sql),
+        code=text(node.compiled_code) or text(node.compiled_sql) or text(node.macro_sql),
         checksum=text(checksum.get("checksum")) if checksum.get("name") not in ("path", "none") else None,
         config=json.dumps({k: v for k, v in config.items() if k not in _NO_DATA}, sort_keys=True, default=str),
         columns=tuple(map(str, mapping(node.columns))),
@@ -138,17 +169,50 @@ def _compiled(unique_id: str, node: _Node, tested_key: tuple[str, ...]) -> Compi
         key_origin=origin,
         attached_node=_attached(unique_id, node),
         column_name=text(node.column_name) or text(_kwargs(node).get("column_name")),
+        macros=_texts(mapping(node.depends_on).get("macros")),
+        # It begins with the package's name: project://models/schema.yml.
+        patch_path=(text(node.patch_path) or "").partition("://")[2] or None,
+        private_columns=frozenset(str(name).lower() for name, c in mapping(node.columns).items() if _is_private(c)),
+        data_types=_promised_types(node, config),
+        access=text(node.access) or text(config.get("access")),
+        description=text(node.description) or "",
+        owner=text(mapping(node.owner).get("name")) or text(mapping(node.owner).get("email")),
+        url=text(node.url),
+        measures=_measures(node),
     )
 
 
-def _key(node: _Node, config: Row, tested_key: tuple[str, ...]) -> tuple[tuple[str, ...], str | None]:
-    """The first key found: the project's meta for reviews, the primary key, the key that dbt merges by, a unique test."""
+def _is_private(column: object) -> bool:
+    """Whether ``meta: {pii: true}`` stands at a column, since dbt 1.10 below its config."""
+    found = mapping(column)
+    return bool({**mapping(found.get("meta")), **mapping(mapping(found.get("config")).get("meta"))}.get("pii"))
+
+
+def _measures(node: _Node) -> tuple[tuple[str, str], ...]:
+    own = (
+        (text(m.get("name")), text(m.get("expr")) or text(m.get("name"))) for m in map(mapping, items(node.measures))
+    )
+    used = ((text(mapping(m).get("name")), "") for m in items(mapping(node.type_params).get("input_measures")))
+    return tuple((name, sql or "") for name, sql in (*own, *used) if name)
+
+
+def _promised_types(node: _Node, config: Row) -> tuple[tuple[str, str], ...]:
+    if not mapping(config.get("contract")).get("enforced"):
+        return ()
+    return tuple((str(n), str(mapping(c).get("data_type") or "")) for n, c in mapping(node.columns).items())
+
+
+def _key(
+    node: _Node, config: Row, tested_key: tuple[str, ...], entity_key: tuple[str, ...]
+) -> tuple[tuple[str, ...], str | None]:
+    """The first key found: the project's meta for reviews, the primary key, the key that dbt merges by, a unique test, an entity."""
     meta = {**mapping(node.meta), **mapping(config.get("meta"))}
     found = {
         "meta.diff_key": _texts(meta.get("diff_key")),
         "primary key": _primary_key(node),
         "unique_key": _texts(config.get("unique_key")),
         "unique test": tested_key,
+        "primary entity": entity_key,
     }
     return next(((key, origin) for origin, key in found.items() if key), ((), None))
 
@@ -181,6 +245,18 @@ def _tested_keys(nodes: dict[str, _Node]) -> dict[str, tuple[str, ...]]:
         if columns and attached and not mapping(node.config).get("where"):
             found.setdefault(attached, []).append(columns)
     return {attached: min(keys, key=lambda key: (len(key), key)) for attached, keys in found.items()}
+
+
+def _entity_keys(nodes: Iterable[_Node]) -> dict[str, tuple[str, ...]]:
+    """Columns of the primary entities of semantic models, by the model that they describe."""
+    found: dict[str, tuple[str, ...]] = {}
+    for node in nodes:
+        for entity in map(mapping, items(node.entities)):
+            column = text(entity.get("expr")) or text(entity.get("name"))
+            # An expression is no column.
+            if entity.get("type") == "primary" and column and column.isidentifier():
+                found |= dict.fromkeys(_texts(mapping(node.depends_on).get("nodes"))[:1], (column,))
+    return found
 
 
 def _attached(unique_id: str, node: _Node) -> str | None:

@@ -17,7 +17,7 @@ from offdag.errors import ExitCode
 from offdag.settings import Settings
 
 if TYPE_CHECKING:
-    from offdag.review.comparison import Comparison
+    from offdag.review.figures import Comparison
 
 _log = logging.getLogger(__name__)
 
@@ -55,9 +55,19 @@ def _review_options(function: _Decorated) -> _Decorated:
             click.option(
                 "--samples",
                 type=click.IntRange(0, 100),
-                default=3,
+                default=0,
                 show_default=True,
-                help="Most sample rows of a kind; 0 keeps data out of the output.",
+                help="Most sample rows of a kind, and values that were mapped; 0 keeps values of rows out of the output.",
+            ),
+            click.option(
+                "--hide",
+                multiple=True,
+                metavar="COLUMN",
+                help="Never show values of this column, as of those with meta: {pii: true}. May be repeated.",
+            ),
+            click.option(
+                "--base",
+                help="Branch that the change will be merged into. Default: what the CI system names, else the main branch.",
             ),
         )
     ):
@@ -90,7 +100,7 @@ def state(settings: Settings, project_dir: Path, target: str | None, out: Path) 
 @_review_options
 @click.option(
     "--fail-on",
-    type=click.Choice(["schema", "rows", "none"]),
+    type=click.Choice(["breaking", "schema", "rows", "none"]),
     default="none",
     show_default=True,
     help="Exit with 1 where columns differ, or also where rows do.",
@@ -134,8 +144,31 @@ def diff(settings: Settings, output: str, **options: Any) -> int:
 @_review_options
 @click.option("--full", is_flag=True, help="Build everything, also where production's state is known.")
 @click.option(
+    "--full-refresh",
+    is_flag=True,
+    help="Build incremental models and snapshots from nothing. Default: on a copy of production's table, as production will.",
+)
+@click.option(
+    "--allow-shared",
+    multiple=True,
+    metavar="RELATION",
+    help="The build may write this relation of production, such as raw.rates or raw.*. May be repeated.",
+)
+@click.option(
+    "--comment", is_flag=True, help="Write the summary as one comment of the pull request, and keep it up to date."
+)
+@click.option(
+    "--failing-rows",
+    type=click.IntRange(0, 50),
+    default=0,
+    show_default=True,
+    help="Most rows to show of each failed test, without hidden columns.",
+)
+@click.option("--drop", is_flag=True, help="Only remove the schemas of the pull request, when it is closed.")
+@click.option("--read-only", is_flag=True, help="Write nothing into the history: for forks, whose code is not trusted.")
+@click.option(
     "--fail-on",
-    type=click.Choice(["tests", "schema", "rows", "none"]),
+    type=click.Choice(["tests", "breaking", "schema", "rows", "none"]),
     default="tests",
     show_default=True,
     help="End with an error where the build fails; also where columns differ from production; also where rows do; never.",
@@ -146,22 +179,26 @@ def diff(settings: Settings, output: str, **options: Any) -> int:
     type=click.Path(path_type=Path),
     default=Path(".offdag/ci"),
     show_default=True,
-    help="Folder for summary.md and junit.xml.",
+    help="Folder for summary.md, summary.html, review.json and junit.xml.",
 )
 @click.argument("command", nargs=-1)
-def ci(settings: Settings, **options: Any) -> int:
+def ci(settings: Settings, drop: bool, **options: Any) -> int:
     """Build what changed in a separate database, compare it with production, and write one summary for reviewers.
 
     COMMAND is the build; `dbt build --target ci` where none is given. Where production's state is known, and its tables can be
     deferred to, `--select state:modified+ --defer` is added to it.
     """
-    from offdag.review.pipeline import ReviewOptions, review_change
+    from offdag.review.pipeline import ReviewOptions, drop_review, review_change
 
     chosen = ReviewOptions(**options)
+    if drop:
+        removed = drop_review(settings, chosen)
+        _log.info("removed %d schemas: %s", len(removed), ", ".join(removed))
+        return ExitCode.OK
     result = review_change(settings, chosen, click.echo)
     _log.info(
         "reviewed the build: dbt ended with %d, %d tables compared; %s/summary.md",
-        result.outcome.exit_code,
+        result.dbt_exit_code,
         len(result.review.comparisons) if result.review else 0,
         chosen.out,
     )

@@ -29,6 +29,12 @@ _VERBS = BUILD_COMMANDS | {
     "source", "freshness", "compile", "docs", "ls", "list", "parse", "show", "run-operation", "deps", "debug", "clean", "init",
 }  # fmt: skip
 _SELECTION = ("--select", "-s", "--models", "--model", "-m", "--selector", "--exclude")
+# Other flags of ``dbt build`` that decide what is selected: with values, and without.
+_CHOICES = (
+    "--resource-type", "--resource-types", "--exclude-resource-type", "--exclude-resource-types", "--state", "--defer-state",
+    "--indirect-selection",
+)  # fmt: skip
+_SWITCHES = ("--defer", "--no-defer", "--favor-state", "--no-favor-state")
 # Flags that also mean something to `dbt source freshness`.
 _SHARED_FLAGS = ("--target", "--target-path", "--log-path", "--profiles-dir", "--profile", "--project-dir", "--vars")
 
@@ -156,6 +162,11 @@ class DbtInvocation:
         return {key: rendered(output[key], self.environ, path) for key in keys if key in output}
 
 
+def has_flag(command: Sequence[str], *names: str) -> bool:
+    """Whether a dbt command has a flag, under any of its names."""
+    return any(word.partition("=")[0] in names for word in dbt_words(command))
+
+
 def dbt_words(command: Sequence[str]) -> list[str]:
     """The words after ``dbt`` in a command line, up to a shell operator; none where it holds no dbt.
 
@@ -186,7 +197,7 @@ def flag_value(words: Sequence[str], *names: str) -> str | None:
 
 def selects(command: Sequence[str]) -> bool:
     """Whether a dbt command chooses nodes itself."""
-    return any(word.partition("=")[0] in _SELECTION for word in dbt_words(command))
+    return has_flag(command, *_SELECTION)
 
 
 def freshness_command(command: Sequence[str]) -> list[str]:
@@ -236,6 +247,64 @@ def show_command(command: Sequence[str], query: str, limit: int, folder: Path) -
         "--log-path",
         str(folder),
     ]
+
+
+def list_command(command: Sequence[str], resource_types: Sequence[str], keys: Sequence[str], folder: Path) -> list[str]:
+    """``dbt ls`` of what a dbt command selects, one JSON document per node, with its wrapper, target, profile and project.
+
+    Args:
+        command: Holds dbt; a script that hides it gives plain ``dbt`` without a selection.
+        resource_types: Kinds of nodes that the command builds; none for all.
+        keys: Fields of a node.
+        folder: Gets the artifacts and the log.
+    """
+    words, start = dbt_words(command), _program_at(command)
+    program = list(command[: start + 1]) if start is not None else ["dbt"]
+    flags = [(name, flag_value(words, name, *(["-t"] if name == "--target" else []))) for name in _SHARED_FLAGS]
+    kinds = [part for kind in resource_types for part in ("--resource-type", kind)]
+    return [
+        *program,
+        "--quiet",
+        "ls",
+        "--output",
+        "json",
+        "--output-keys",
+        *keys,
+        *_selection_flags(words),
+        *kinds,
+        *(part for name, value in flags if value and not name.endswith("-path") for part in (name, value)),
+        "--target-path",
+        str(folder / "target"),
+        "--log-path",
+        str(folder),
+    ]
+
+
+def plain_command(command: Sequence[str], *arguments: str) -> list[str]:
+    """Another dbt command with the wrapper, target, profile and folders of a dbt command."""
+    words, start = dbt_words(command), _program_at(command)
+    program = list(command[: start + 1]) if start is not None else ["dbt"]
+    flags = [(name, flag_value(words, name, *(["-t"] if name == "--target" else []))) for name in _SHARED_FLAGS]
+    return [*program, *arguments, *(part for name, value in flags if value for part in (name, value))]
+
+
+def runs_here(command: Sequence[str]) -> bool:
+    """Whether a command line calls dbt on this machine itself, and not in a script, in a container or on another host."""
+    return _runs_here(command) and bool(dbt_words(command))
+
+
+def _selection_flags(words: Sequence[str]) -> list[str]:
+    """The flags by which a command chooses nodes, with all their values."""
+    found: list[str] = []
+    is_open = False
+    for word in words:
+        if word.startswith("-"):
+            name = word.partition("=")[0]
+            is_open = name in (*_SELECTION, *_CHOICES)
+            found += [word] if is_open or name in _SWITCHES else []
+        elif is_open:
+            found.append(word)
+    return found
 
 
 def _runs_here(command: Sequence[str]) -> bool:

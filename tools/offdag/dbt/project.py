@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -115,11 +116,17 @@ def _outputs(path: Path, profile: str | None) -> tuple[dict[str, Any], Any]:
 
 
 def rendered(value: Any, environ: Mapping[str, str], path: Path) -> Any:
-    """A value of a YAML file with ``env_var`` rendered; dbt's type filters leave it as text.
+    """A value of a YAML file with ``env_var`` rendered, and what lists and mappings hold too.
+
+    ``as_native`` gives the list or mapping that the text shows; dbt's other type filters leave it as text.
 
     Raises:
         UsageError: It cannot be rendered, or a variable without a default is not set.
     """
+    if isinstance(value, list):
+        return [rendered(item, environ, path) for item in value]
+    if isinstance(value, dict):
+        return {key: rendered(item, environ, path) for key, item in value.items()}
     if not isinstance(value, str) or "{{" not in value:
         return value
     from jinja2 import TemplateError
@@ -134,9 +141,15 @@ def rendered(value: Any, environ: Mapping[str, str], path: Path) -> Any:
     try:
         environment = SandboxedEnvironment()
         environment.filters.update(dict.fromkeys(("as_text", "as_bool", "as_native", "as_number"), lambda text: text))
-        return environment.from_string(value).render(env_var=env_var)
+        text = environment.from_string(value).render(env_var=env_var)
     except TemplateError as error:
         raise UsageError(f"a value cannot be rendered: {error}", str(path), "dbt debug") from error
+    if "as_native" not in value:
+        return text
+    try:
+        return ast.literal_eval(text.strip())
+    except (ValueError, SyntaxError):
+        return text
 
 
 def _yaml(path: Path) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""One POST to a webhook or heartbeat, without redirects: whether it was sent is the class of the error."""
+"""One HTTP request, such as a POST to a webhook, without redirects: whether it was sent is the class of the error."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 _CONNECT_SECONDS, _READ_SECONDS = 5, 15
 _MOST_BYTES = 64 * 1024
+# Of what is read, and not only acknowledged.
+_MOST_BYTES_READ = 8 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -15,7 +17,7 @@ class Answer:
 
     Attributes:
         status: HTTP status; redirects are not followed.
-        body: The first 64 KiB, as text.
+        body: The first part of it, as text.
     """
 
     status: int
@@ -31,18 +33,32 @@ class AnswerLost(Exception):
 
 
 def post(url: str, body: bytes, headers: Mapping[str, str], proxy: str | None = None) -> Answer:
-    """Post once.
+    """Post once; see :func:`request`. Of the answer 64 KiB are read."""
+    return _request("POST", url, body, headers, proxy, _MOST_BYTES)
+
+
+def request(
+    method: str, url: str, headers: Mapping[str, str], body: bytes | None = None, proxy: str | None = None
+) -> Answer:
+    """Make one request.
 
     Args:
+        method: Such as GET.
         url: http or https, as the settings have checked; never in a message.
-        body: What is posted.
         headers: By name.
+        body: What is sent; None for nothing.
         proxy: URL of a proxy; None to connect directly.
 
     Raises:
         NotSent: No connection could be made.
         AnswerLost: There was a connection, and no answer.
     """
+    return _request(method, url, body, headers, proxy, _MOST_BYTES_READ)
+
+
+def _request(
+    method: str, url: str, body: bytes | None, headers: Mapping[str, str], proxy: str | None, most_bytes: int
+) -> Answer:
     import urllib3
     from urllib3.exceptions import ConnectTimeoutError, HTTPError, NewConnectionError, ProxyError, SSLError
 
@@ -50,7 +66,7 @@ def post(url: str, body: bytes, headers: Mapping[str, str], proxy: str | None = 
     timeout = urllib3.Timeout(connect=_CONNECT_SECONDS, read=_READ_SECONDS)
     try:
         response = pool.request(
-            "POST",
+            method,
             url,
             body=body,
             headers=dict(headers),
@@ -60,7 +76,7 @@ def post(url: str, body: bytes, headers: Mapping[str, str], proxy: str | None = 
             preload_content=False,
         )
         try:
-            return Answer(response.status, response.read(_MOST_BYTES).decode("utf-8", "replace"))
+            return Answer(response.status, response.read(most_bytes).decode("utf-8", "replace"))
         finally:
             response.release_conn()
     # NameResolutionError is a NewConnectionError.

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -43,10 +44,12 @@ class Result:
 
     @property
     def brief(self) -> str:
-        """The message on one line, cut; of a unit test only the first line, since the rest holds rows."""
+        """The message on one line, cut; of a unit test without the rows that differ."""
         text = (self.message or "no message").strip()
         if self.unique_id.startswith("unit_test."):
-            text = text.partition("\n")[0]
+            # In colour where dbt writes to a terminal.
+            text = re.sub(r"\x1b\[[0-9;]*m", "", text).partition("actual differs from expected")[0].strip()
+            text = text or "actual differs from expected"
         text = redacted(" ".join(text.split()))
         return text if len(text) <= _LONGEST_MESSAGE else f"{text[: _LONGEST_MESSAGE - 3]}..."
 
@@ -102,6 +105,23 @@ class Build:
             generated_at=run_results.generated_at,
             elapsed_seconds=found.invocation["elapsed_seconds"],
         )
+
+    def kind_of(self, unique_id: str) -> str:
+        """A node's resource type."""
+        node = self.nodes.get(unique_id)
+        return node.resource_type if node else unique_id.partition(".")[0]
+
+    def with_results(self, other: Build) -> Build:
+        """The same with the results of a later command of the same project."""
+        return replace(self, results={**self.results, **other.results})
+
+    def ordered(self, unique_ids: Iterable[str]) -> list[str]:
+        """Nodes of the project, parents before children, else by name."""
+        from graphlib import TopologicalSorter
+
+        wanted = set(unique_ids)
+        graph = {i: sorted(p for p in self.nodes[i].parents if p in self.nodes) for i in sorted(self.nodes)}
+        return [unique_id for unique_id in TopologicalSorter(graph).static_order() if unique_id in wanted]
 
     @cached_property
     def children(self) -> dict[str, list[str]]:

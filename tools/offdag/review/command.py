@@ -8,6 +8,9 @@ from offdag.dbt.command import DbtInvocation, dbt_words, flag_value, selects
 from offdag.errors import UsageError
 from offdag.review.state import State, duckdb_path
 
+# What changed, and everything downstream.
+STATE_MODIFIED = "state:modified+"
+
 
 def build_command(command: Sequence[str], target: str) -> list[str]:
     """The build with an explicit target: the profile's default, or DBT_TARGET, may be production.
@@ -47,4 +50,4 @@ def slim_flags(
     if path is not None and state.database is None and path != duckdb_path(production):
         return [], f"there is no copy of {production.target}'s database to defer to"
     defer = ["--defer", "--favor-state", "--state", str(state.folder.resolve())]
-    return (defer if selects(command) else ["--select", "state:modified+", *defer]), None
+    return (defer if selects(command) else ["--select", STATE_MODIFIED, *defer]), None

@@ -1,390 +1,363 @@
-"""One table against production's, by SQLMesh's TableDiff, with the preparation that makes its result correct.
+"""One table against production's: rows matched by key, differences counted by column, in one query over both tables.
 
-TableDiff leaves out columns whose type changed, multiplies rows of a repeated key, drops rows of an empty one, takes keys of several
-columns for equal where their texts run together, rounds exact numbers, and fails on NaN and on upper-case keys. So it gets
-views with only the shared columns, under plain names, one column for the key, and as text the values that it cannot compare; a key
-with nulls or repeats is not used.
+SQLMesh compares the columns and their types; its TableDiff of rows leaves out columns whose type changed, rounds exact numbers, and
+writes a wide temporary table, so that rows are counted here (docs/decisions.md).
 """
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from offdag.artifacts.compiled import CompiledNode
 from offdag.errors import first_line
+from offdag.review.columns import SharedColumn, shared_columns
 from offdag.review.databases import Databases
+from offdag.review.figures import Comparison, Precision, SampleRow, shown_value
 
 if TYPE_CHECKING:
-    import pandas as pd
     from sqlglot import exp
 
-# The column that holds a key of several columns.
-_KEY = "k"
+# Names of columns that differ only by case are the same there.
+_CASELESS = ("duckdb", "bigquery", "databricks", "spark")
+# Columns without a key are compared one by one.
+_MOST_WITHOUT_KEY = 60
 
 
 @dataclass(frozen=True)
-class SampleRow:
-    """One row that differs.
+class Pair:
+    """Both tables, and how their rows are matched.
 
     Attributes:
-        change: added, removed or changed.
-        key: Values of the key by column; of all shared columns where there is no key.
-        values: For a changed row, the value before and after of each column that differs.
+        databases: The connection that reads both.
+        before: Production's table, or a query in its place.
+        after: The review's.
+        columns: The shared columns that can be compared.
+        key: Those of them that identify a row; empty where none do.
+        where: Rows that are compared on both sides; None for all.
+        precision: How exactly.
     """
 
-    change: str
-    key: dict[str, str]
-    values: dict[str, tuple[str, str]] = field(default_factory=dict)
+    databases: Databases
+    before: exp.Table
+    after: exp.Table
+    columns: tuple[SharedColumn, ...]
+    key: tuple[SharedColumn, ...]
+    where: exp.Expr | None
+    precision: Precision
 
+    def side(self, table: exp.Table) -> exp.Select:
+        """The shared columns of one table under their aliases."""
+        from sqlglot import exp
 
-@dataclass(frozen=True)
-class Comparison:
-    """What differs between production's table and the review's.
+        query = exp.select(*(column.value().as_(column.alias) for column in self.columns)).from_(table)
+        return query.where(self.where) if self.where is not None else query
 
-    Attributes:
-        unique_id: The node.
-        key: Columns by which rows were matched; empty where whole rows were counted.
-        before: Rows in production; None where they could not be counted.
-        after: Rows in the review.
-        added: Rows that production does not have.
-        removed: Rows that the review does not have.
-        changed: Rows whose key is in both; None where there is no key: a changed row is then one added and one removed.
-        columns: Rows that differ, by column, of those whose key is in both.
-        added_columns: Names and types.
-        removed_columns: Names and types.
-        retyped_columns: Type before and after, by name; their values are not compared.
-        samples: Some of the rows that differ.
-        remarks: What a reader has to know to read the figures.
-        problem: Why there are no figures; None where there are.
-    """
+    def joined(self, kind: str, *selected: exp.Expr) -> exp.Select:
+        """A query over the rows of both sides, ``a`` and ``b``, matched by key."""
+        from sqlglot import exp
 
-    unique_id: str
-    key: tuple[str, ...] = ()
-    before: int | None = None
-    after: int | None = None
-    added: int | None = None
-    removed: int | None = None
-    changed: int | None = None
-    columns: dict[str, int] = field(default_factory=dict)
-    added_columns: dict[str, str] = field(default_factory=dict)
-    removed_columns: dict[str, str] = field(default_factory=dict)
-    retyped_columns: dict[str, tuple[str, str]] = field(default_factory=dict)
-    samples: tuple[SampleRow, ...] = ()
-    remarks: tuple[str, ...] = ()
-    problem: str | None = None
+        on = exp.and_(*(exp.column(c.alias, table="a").eq(exp.column(c.alias, table="b")) for c in self.key))
+        before, after = (self.side(table) for table in (self.before, self.after))
+        return exp.select(*selected).from_(before.subquery("a")).join(after.subquery("b"), on=on, join_type=kind)
 
-    @property
-    def has_schema_changes(self) -> bool:
-        return bool(self.added_columns or self.removed_columns or self.retyped_columns)
+    def present(self, side: str) -> exp.Expr:
+        """Whether a joined row has one side: a key is never null."""
+        from sqlglot import exp
 
-    @property
-    def has_row_changes(self) -> bool:
-        return bool(self.added or self.removed or self.changed)
+        return exp.Not(this=exp.column(self.key[0].alias, table=side).is_(exp.null()))
+
+    @cached_property
+    def differs(self) -> dict[str, exp.Expr]:
+        """For each column besides the key, whether the values of two matched rows differ."""
+        keys = {column.alias for column in self.key}
+        decimals = self.precision.decimals
+        return {column.alias: column.differs(decimals) for column in self.columns if column.alias not in keys}
+
+    def named(self, alias: str) -> SharedColumn:
+        return next(column for column in self.columns if column.alias == alias)
 
 
 def compare(
-    databases: Databases, production: CompiledNode, review: CompiledNode, decimals: int, samples: int
-) -> Comparison:
+    databases: Databases, production: CompiledNode, review: CompiledNode, precision: Precision
+) -> tuple[Comparison, Pair | None]:
     """Compare one node's table with production's.
 
     Args:
         databases: The connection that reads both.
         production: The node in production's manifest.
         review: The same node in the review's, with the key.
-        decimals: Decimal places to which floating-point numbers have to agree; other types have to be equal.
-        samples: At most so many rows of each kind of change.
+        precision: How exactly, and what may be shown.
 
     Returns:
-        The figures, or the problem that kept them from being found: one table's trouble never hides the others.
+        The figures, or the problem that kept them from being found: one table's trouble never hides the others. The pair is for
+        those who look closer; None where rows were not compared.
     """
+    theirs, ours = (databases.table(node) for node in (production, review))
+    if theirs == ours:
+        return Comparison(review.unique_id, problem="production's table and the review's are the same one"), None
+    return compare_relations(databases, (theirs, ours), review, precision)
+
+
+def compare_relations(
+    databases: Databases, tables: tuple[exp.Table, exp.Table], node: CompiledNode, precision: Precision
+) -> tuple[Comparison, Pair | None]:
+    """Compare two relations as one node's; see :func:`compare`."""
     # Drivers, SQLMesh and sqlglot raise many classes of errors.
     try:
-        return _compared(databases, production, review, decimals, samples)
+        return _compared(databases, tables, node, precision)
     except Exception as error:
-        return Comparison(review.unique_id, problem=first_line(error))
-
-
-@dataclass(frozen=True)
-class _Pair:
-    """Both tables in the form that TableDiff gets.
-
-    Attributes:
-        before: View of production's table.
-        after: View of the review's.
-        columns: The shared columns: name by alias.
-        types: Type by name.
-        key: Aliases of the key's columns; empty where there is no key that can be used.
-    """
-
-    databases: Databases
-    before: exp.Table
-    after: exp.Table
-    columns: dict[str, str]
-    types: dict[str, exp.DataType]
-    key: tuple[str, ...]
-    decimals: int
-    samples: int
-
-    @property
-    def key_column(self) -> str:
-        """The one column that TableDiff joins by."""
-        return self.key[0] if len(self.key) == 1 else _KEY
-
-    def text(self, alias: str, value: Any) -> str:
-        """A value as text."""
-        import pandas as pd
-        from sqlglot import exp
-
-        if pd.api.types.is_scalar(value) and pd.isna(value):
-            return "null"
-        # pandas turns whole numbers into floats where one is missing, and those beyond 2^53 are not what they were.
-        if isinstance(value, float) and self.types[self.columns[alias]].is_type(*exp.DataType.INTEGER_TYPES):
-            return str(int(value)) if abs(value) < 2**53 else f"about {value:g}"
-        return str(value)
-
-
-def _shown(text: str) -> str:
-    return text if len(text) <= 60 else f"{text[:57]}..."
+        return Comparison(node.unique_id, problem=first_line(error)), None
 
 
 def _compared(
-    databases: Databases, production: CompiledNode, review: CompiledNode, decimals: int, samples: int
-) -> Comparison:
+    databases: Databases, tables: tuple[exp.Table, exp.Table], node: CompiledNode, precision: Precision
+) -> tuple[Comparison, Pair | None]:
     from sqlmesh.core.table_diff import TableDiff
 
-    dialect = databases.adapter.dialect
-    theirs, ours = (databases.table(node) for node in (production, review))
-    if theirs == ours:
-        return Comparison(review.unique_id, problem="production's table and the review's are the same one")
-    whole = TableDiff(databases.adapter, theirs.sql(dialect), ours.sql(dialect), on=list(review.key)).schema_diff()
-    types = {name: kind for name, kind in whole.source_schema.items() if whole.target_schema.get(name) == kind}
+    dialect = databases.dialect
+    before, after = (table.sql(dialect) for table in tables)
+    is_caseless = dialect in _CASELESS
+    differ = TableDiff(databases.adapter, before, after, on=list(node.key), schema_diff_ignore_case=is_caseless)
+    schemas = differ.schema_diff()
+    theirs, ours = schemas.source_schema, schemas.target_schema
+    if is_caseless:
+        names = {name.lower(): name for name in ours}
+        theirs = {names.get(name.lower(), name): kind for name, kind in theirs.items()}
+    where, unread = _snapshot_rows(node)
+    columns, unknown = shared_columns(
+        *({name: kind for name, kind in schema.items() if name.lower() not in unread} for schema in (theirs, ours))
+    )
     found = Comparison(
-        review.unique_id,
-        added_columns={name: kind.sql(dialect) for name, kind in whole.added},
-        removed_columns={name: kind.sql(dialect) for name, kind in whole.removed},
-        retyped_columns={name: (a.sql(dialect), b.sql(dialect)) for name, (a, b) in whole.modified.items()},
+        node.unique_id,
+        unknown_columns=unknown,
+        added_columns={name: kind.sql(dialect) for name, kind in schemas.added},
+        removed_columns={name: kind.sql(dialect) for name, kind in schemas.removed},
+        retyped_columns={name: (a.sql(dialect), b.sql(dialect)) for name, (a, b) in schemas.modified.items()},
+        remarks=_cast_remarks(columns),
     )
-    if found.retyped_columns:
-        names = ", ".join(found.retyped_columns)
-        found = replace(found, remarks=(f"values of columns of another type are not compared: {names}",))
-    if not types:
-        remarks = (*found.remarks, "no column is the same on both sides: rows are only counted")
-        return replace(found, before=_count(databases, theirs), after=_count(databases, ours), remarks=remarks)
-    pair = _pair(databases, (theirs, ours), types, review.key, decimals, samples)
-    remark = _why_not(pair, review)
-    if remark:
-        if pair.key:
-            pair = _pair(databases, (theirs, ours), types, (), decimals, samples)
-        return _by_rows(pair, replace(found, remarks=(*found.remarks, remark)))
-    return _by_key(pair, replace(found, key=tuple(pair.columns[alias] for alias in pair.key)))
+    precision = replace(precision, hidden=precision.hidden | node.private_columns)
+    pair = Pair(databases, *tables, tuple(columns), _key_columns(columns, node.key), where, precision)
+    if not columns:
+        counts = [int(databases.row(exp_count(table))[0]) for table in tables]
+        remark = "no column is comparable on both sides: rows are only counted"
+        return replace(found, before=counts[0], after=counts[1], remarks=(*found.remarks, remark)), None
+    pair, found = _comparable(pair, found)
+    why_not = _why_not(pair, node)
+    if why_not:
+        return _by_rows(replace(pair, key=()), replace(found, remarks=(*found.remarks, why_not))), None
+    found = _by_key(pair, replace(found, key=tuple(column.name for column in pair.key)))
+    return replace(found, renamed_columns=_renamed(pair, found, (theirs, ours))), pair
 
 
-def _pair(
-    databases: Databases,
-    tables: tuple[exp.Table, exp.Table],
-    types: dict[str, exp.DataType],
-    key: tuple[str, ...],
-    decimals: int,
-    samples: int,
-) -> _Pair:
-    """Make the two views; the key is empty where one of its columns is not shared."""
-    columns = {f"c{number}": name for number, name in enumerate(types)}
-    aliases = _aliases(columns, key)
-    before, after = (databases.work_table(name) for name in ("before", "after"))
-    pair = _Pair(
-        databases, before, after, columns, types, aliases if len(aliases) == len(key) else (), decimals, samples
-    )
-    texts = {name for name, kind in types.items() if _needs_text(kind, decimals)}
-    # TableDiff rounds floats; whole rows are counted without it.
-    texts |= _odd_floats(pair, tables) if pair.key else set(_floats(types))
-    for table, view in zip(tables, (before, after), strict=True):
-        databases.adapter.drop_view(view, ignore_if_not_exists=True)
-        databases.adapter.create_view(view, _plain(pair, table, texts))
-    return pair
-
-
-def _aliases(columns: dict[str, str], key: tuple[str, ...]) -> tuple[str, ...]:
-    """Those of a key's columns that are shared; a name in another case counts only where it is unambiguous."""
-    exact = {name: alias for alias, name in columns.items()}
-    folded: dict[str, list[str]] = {}
-    for alias, name in columns.items():
-        folded.setdefault(name.lower(), []).append(alias)
-    found = (exact.get(name) or (c[0] if len(c := folded.get(name.lower(), [])) == 1 else None) for name in key)
-    return tuple(alias for alias in found if alias)
-
-
-def _floats(types: dict[str, exp.DataType]) -> list[str]:
+def exp_count(source: exp.Expr) -> exp.Select:
+    """A query for the number of rows."""
     from sqlglot import exp
 
-    return [name for name, kind in types.items() if kind.is_type(*exp.DataType.FLOAT_TYPES)]
+    return exp.select(exp.Count(this=exp.Star())).from_(source)
 
 
-def _plain(pair: _Pair, table: exp.Table, texts: set[str]) -> exp.Select:
-    """A query for the shared columns under their aliases, and for a key of several columns as one."""
+def _snapshot_rows(node: CompiledNode) -> tuple[exp.Expr | None, set[str]]:
+    """Which rows of a snapshot are compared, and which columns are not: its current rows, without dbt's own columns."""
+    import json
+
     from sqlglot import exp
 
-    dialect = pair.databases.adapter.dialect
-
-    def plain(name: str) -> exp.Expr:
-        column = exp.column(name, quoted=True)
-        if name in texts and pair.types[name].is_type(*exp.DataType.FLOAT_TYPES):
-            # Not every server has a function that rounds floats; the largest ones have no decimal places.
-            scale = 10**pair.decimals
-            rounded = exp.func("floor", column * scale + exp.Literal.number("0.5")) / scale
-            return exp.cast(exp.case().when(_too_large(column), column).else_(rounded), "text")
-        if name in texts and pair.types[name].is_type(*exp.DataType.REAL_TYPES) and dialect == "postgres":
-            # A numeric without a precision keeps the zeros that it was written with.
-            return exp.cast(exp.func("trim_scale", column), "text")
-        return exp.cast(column, "text") if name in texts else column
-
-    selected = {alias: plain(name) for alias, name in pair.columns.items()}
-    if len(pair.key) > 1:
-        parts = [exp.cast(selected[alias], "text") for alias in pair.key]
-        # The length before each part keeps parts from running together.
-        pieces = [piece for part in parts for piece in (exp.func("length", part), exp.Literal.string(":"), part)]
-        selected[_KEY] = exp.func("concat", *pieces)
-    return exp.select(*(expression.as_(alias) for alias, expression in selected.items())).from_(table)
+    if node.resource_type != "snapshot":
+        return None, set()
+    config = json.loads(node.config)
+    renamed = config.get("snapshot_meta_column_names") or {}
+    own = ("dbt_valid_from", "dbt_valid_to", "dbt_scd_id", "dbt_updated_at", "dbt_is_deleted")
+    valid_to = exp.column(renamed.get("dbt_valid_to") or "dbt_valid_to")
+    current: exp.Expr = valid_to.is_(exp.null())
+    if config.get("dbt_valid_to_current"):
+        current = exp.or_(current, valid_to.copy().eq(exp.maybe_parse(str(config["dbt_valid_to_current"]))))
+    return current, {str(renamed.get(name) or name).lower() for name in own}
 
 
-def _needs_text(kind: exp.DataType, decimals: int) -> bool:
-    """Whether TableDiff would round or refuse values of a type: decimals are exact, and nested ones have no equality everywhere."""
+def _cast_remarks(columns: list[SharedColumn]) -> tuple[str, ...]:
+    named = ", ".join(column.name for column in columns if column.is_retyped and column.cast == "text")
+    return (f"of another type, and compared as text: {named}",) if named else ()
+
+
+def _key_columns(columns: list[SharedColumn], key: tuple[str, ...]) -> tuple[SharedColumn, ...]:
+    """The key's columns, where all are shared; a name in another case counts only where it is unambiguous."""
+    exact = {column.name: column for column in columns}
+    folded: dict[str, list[SharedColumn]] = {}
+    for column in columns:
+        folded.setdefault(column.name.lower(), []).append(column)
+    found = [exact.get(name) or (c[0] if len(c := folded.get(name.lower(), [])) == 1 else None) for name in key]
+    return tuple(column for column in found if column) if all(found) else ()
+
+
+def _comparable(pair: Pair, found: Comparison) -> tuple[Pair, Comparison]:
+    """Without the columns that the warehouse itself cannot compare: they are unknown, and the others are not."""
     from sqlglot import exp
 
-    if kind.is_type(*exp.DataType.FLOAT_TYPES):
-        return False
-    if kind.is_type(*exp.DataType.REAL_TYPES):
-        size = [int(param.name) for param in kind.expressions]
-        # TableDiff casts to 38 digits, with ``decimals`` of them after the point.
-        return len(size) != 2 or size[1] > decimals or size[0] - size[1] + decimals > 38
-    return kind.is_type(*exp.DataType.NESTED_TYPES, "json", "jsonb", "xml")
+    def planned(columns: tuple[SharedColumn, ...]) -> str | None:
+        """The warehouse's error for a comparison of no rows."""
+        tried = replace(pair, columns=columns, key=())
+        sides = [tried.side(table).limit(0).subquery(name) for table, name in ((pair.before, "a"), (pair.after, "b"))]
+        conditions = [column.differs(pair.precision.decimals) for column in columns]
+        counted = [exp.Count(this=exp.case().when(condition, exp.Literal.number(1))) for condition in conditions]
+        try:
+            pair.databases.row(exp.select(*counted).from_(sides[0]).join(sides[1], join_type="cross"))
+        except Exception as error:
+            return first_line(error)
+        return None
+
+    if planned(pair.columns) is None:
+        return pair, found
+    problems = {column.name: problem for column in pair.columns if (problem := planned((column,)))}
+    columns = tuple(column for column in pair.columns if column.name not in problems)
+    key = pair.key if all(column in columns for column in pair.key) else ()
+    return replace(pair, columns=columns, key=key), replace(found, unknown_columns=found.unknown_columns | problems)
 
 
-def _odd_floats(pair: _Pair, tables: Iterable[exp.Table]) -> set[str]:
-    """Floating-point columns with values that no decimal holds: NaN, which is larger than all numbers, infinity, or too large."""
-    from sqlglot import exp
-
-    floats = _floats(pair.types)
-    odd: set[str] = set()
-    for table in tables if floats else ():
-        too_large = (_too_large(exp.column(name, quoted=True)) for name in floats)
-        counts = (exp.Count(this=exp.case().when(large, exp.Literal.number(1))) for large in too_large)
-        row = pair.databases.adapter.fetchone(exp.select(*counts).from_(table))
-        assert row is not None
-        odd |= {name for name, count in zip(floats, row, strict=True) if count}
-    return odd
-
-
-def _too_large(column: exp.Column) -> exp.Expr:
-    from sqlglot import exp
-
-    return exp.func("abs", column) >= exp.Literal.number("1e22")
-
-
-def _why_not(pair: _Pair, review: CompiledNode) -> str | None:
+def _why_not(pair: Pair, node: CompiledNode) -> str | None:
     """Why rows cannot be matched by key; None where they can."""
     from sqlglot import exp
 
-    if not review.key:
+    if not node.key:
         return "the project names no key: whole rows are counted, and a changed row is one removed and one added"
-    named = f"the key ({', '.join(review.key)}; {review.key_origin})"
+    named = f"the key ({', '.join(node.key)}; {node.key_origin})"
     if not pair.key:
-        return f"{named} is not on both sides with one type: whole rows are counted"
-    for view, side in ((pair.before, "production"), (pair.after, "the review")):
-        empty = exp.or_(*(exp.column(alias).is_(exp.null()) for alias in pair.key))
-        distinct = exp.select(pair.key_column).distinct().from_(view).subquery("keys")
-        nulls = _count(pair.databases, exp.select("*").from_(view).where(empty).subquery("empty"))
-        repeated = _count(pair.databases, view) - _count(pair.databases, distinct)
-        if nulls or repeated:
-            return f"{named} has {nulls:,} nulls and {repeated:,} repeats in {side}: whole rows are counted"
+        return f"{named} is not comparable on both sides: whole rows are counted"
+    keys = replace(pair, columns=pair.key)
+    for table, side in ((pair.before, "production"), (pair.after, "the review")):
+        rows = keys.side(table)
+        empty = exp.or_(*(exp.column(column.alias).is_(exp.null()) for column in pair.key))
+        nulls = exp.Sum(this=exp.case().when(empty, exp.Literal.number(1)).else_(exp.Literal.number(0)))
+        total, without = pair.databases.row(exp.select(exp.Count(this=exp.Star()), nulls).from_(rows.subquery("keys")))
+        distinct = rows.copy().distinct().subquery("keys")
+        different = int(pair.databases.row(exp_count(distinct).where(exp.Not(this=exp.paren(empty.copy()))))[0])
+        without = int(without or 0)
+        repeated = int(total) - without - different
+        if without or repeated:
+            return f"{named} has {without:,} nulls and {repeated:,} repeats in {side}: whole rows are counted"
     return None
 
 
-def _by_key(pair: _Pair, found: Comparison) -> Comparison:
-    from sqlmesh.core.table_diff import TableDiff
-
-    adapter = pair.databases.adapter
-    table_diff = TableDiff(
-        adapter,
-        pair.before.sql(adapter.dialect),
-        pair.after.sql(adapter.dialect),
-        on=[pair.key_column],
-        # At least one row, since a limit of 0 is no limit.
-        limit=max(pair.samples, 1),
-        decimals=pair.decimals,
-    )
-    with warnings.catch_warnings():
-        # SQLMesh uses what pandas 3 removes.
-        warnings.simplefilter("ignore", FutureWarning)
-        diff = table_diff.row_diff(temp_schema=pair.databases.work_schema, skip_grain_check=True)
-    # Where no row is on both sides there are no shares.
-    shares = diff.column_stats["pct_match"].items() if diff.join_count else ()
-    return replace(
-        found,
-        before=diff.source_count,
-        after=diff.target_count,
-        added=diff.t_only_count,
-        removed=diff.s_only_count,
-        changed=diff.partial_match_count,
-        columns={pair.columns[str(a)]: round(diff.join_count * (100 - float(p)) / 100) for a, p in shares if p < 100},
-        samples=_sample_rows(pair, diff.sample),
-    )
-
-
-def _by_rows(pair: _Pair, found: Comparison) -> Comparison:
-    """As multisets: how often each whole row occurs on either side."""
+def _by_key(pair: Pair, found: Comparison) -> Comparison:
     from sqlglot import exp
 
-    def only_in(one: exp.Table, other: exp.Table) -> exp.Subquery:
-        rows = [exp.select(*pair.columns).from_(view) for view in (one, other)]
-        return exp.except_(*rows, distinct=False).subquery("differing")
+    def counted(condition: exp.Expr) -> exp.Expr:
+        return exp.Sum(this=exp.case().when(condition, exp.Literal.number(1)).else_(exp.Literal.number(0)))
 
-    differing = {"added": only_in(pair.after, pair.before), "removed": only_in(pair.before, pair.after)}
-    samples = [
-        SampleRow(
-            change,
-            {name: _shown(pair.text(alias, v)) for (alias, name), v in zip(pair.columns.items(), row, strict=True)},
-        )
-        for change, query in differing.items()
-        for row in pair.databases.adapter.fetchall(exp.select(*pair.columns).from_(query).limit(max(pair.samples, 1)))
-    ]
+    inner = pair.joined(
+        "full",
+        exp.Not(this=pair.present("a")).as_("is_added"),
+        exp.Not(this=pair.present("b")).as_("is_removed"),
+        *(
+            exp.and_(pair.present("a"), pair.present("b"), differs).as_(alias)
+            for alias, differs in pair.differs.items()
+        ),
+    )
+    flags = [exp.column(alias) for alias in pair.differs]
+    total = exp.Count(this=exp.Star())
+    query = exp.select(
+        total,
+        counted(exp.column("is_added")),
+        counted(exp.column("is_removed")),
+        counted(exp.or_(*flags)) if flags else exp.Literal.number(0),
+        *(counted(flag.copy()) for flag in flags),
+    ).from_(inner.subquery("rows_of_both"))
+    rows, added, removed, changed, *by_column = (int(value or 0) for value in pair.databases.row(query))
     return replace(
         found,
-        before=_count(pair.databases, pair.before),
-        after=_count(pair.databases, pair.after),
-        added=_count(pair.databases, differing["added"]),
-        removed=_count(pair.databases, differing["removed"]),
-        samples=tuple(samples) if pair.samples else (),
+        before=rows - added,
+        after=rows - removed,
+        added=added,
+        removed=removed,
+        changed=changed,
+        columns={pair.named(a).name: n for a, n in zip(pair.differs, by_column, strict=True) if n},
     )
 
 
-def _count(databases: Databases, source: exp.Expr) -> int:
+def _by_rows(pair: Pair, found: Comparison) -> Comparison:
+    """As multisets: how often each whole row, and each value of a column, occurs on either side."""
     from sqlglot import exp
 
-    row = databases.adapter.fetchone(exp.select(exp.Count(this=exp.Star())).from_(source))
-    assert row is not None
-    return int(row[0])
+    def more_often(columns: tuple[SharedColumn, ...]) -> exp.Subquery:
+        """Each combination of values with how much more often the review has it."""
+        names = [column.alias for column in columns]
+        sides = [
+            exp.select(
+                *(column.rounded(pair.precision.decimals).as_(column.alias) for column in columns),
+                exp.Literal.number(sign).as_("weight"),
+            ).from_(table)
+            for table, sign in ((pair.before, -1), (pair.after, 1))
+        ]
+        if pair.where is not None:
+            sides = [side.where(pair.where) for side in sides]
+        both = exp.union(*sides, distinct=False).subquery("rows_of_both")
+        surplus = exp.Sum(this=exp.column("weight")).as_("surplus")
+        return exp.select(*names, surplus).from_(both).group_by(*names).subquery("surpluses")
+
+    def sums(columns: tuple[SharedColumn, ...]) -> tuple[int, int]:
+        surplus = exp.column("surplus")
+        positive = [
+            exp.Sum(this=exp.case().when(condition, value).else_(exp.Literal.number(0)))
+            for condition, value in ((surplus > 0, surplus), (surplus < 0, exp.Neg(this=surplus)))
+        ]
+        added, removed = pair.databases.row(exp.select(*positive).from_(more_often(columns)))
+        return int(added or 0), int(removed or 0)
+
+    added, removed = sums(pair.columns)
+    by_column = {
+        column.name: max(sums((column,))) for column in (pair.columns[:_MOST_WITHOUT_KEY] if added or removed else ())
+    }
+    counts = []
+    for table in (pair.before, pair.after):
+        query = exp_count(table)
+        counts.append(int(pair.databases.row(query.where(pair.where) if pair.where is not None else query)[0]))
+    samples: list[SampleRow] = []
+    if pair.precision.samples and (added or removed):
+        shown = [column for column in pair.columns if pair.precision.shows(column.name)]
+        for change, condition in (("added", exp.column("surplus") > 0), ("removed", exp.column("surplus") < 0)):
+            query = exp.select(*(c.alias for c in shown)).from_(more_often(pair.columns)).where(condition)
+            query = query.order_by(*(column.alias for column in shown)).limit(pair.precision.samples)
+            samples += [
+                SampleRow(change, {c.name: shown_value(v) for c, v in zip(shown, row, strict=True)})
+                for row in pair.databases.rows(query)
+            ]
+    return replace(
+        found,
+        before=counts[0],
+        after=counts[1],
+        added=added,
+        removed=removed,
+        columns={name: count for name, count in by_column.items() if count},
+        samples=tuple(samples),
+    )
 
 
-def _sample_rows(pair: _Pair, sample: pd.DataFrame) -> tuple[SampleRow, ...]:
-    """Of each kind of change the first rows of TableDiff's sample, which has the columns of both sides, empty where a side has no row."""
-    import pandas as pd
+def _renamed(
+    pair: Pair, found: Comparison, schemas: tuple[dict[str, exp.DataType], dict[str, exp.DataType]]
+) -> dict[str, str]:
+    """Removed columns whose values are in an added one: on every matched row, and not all null."""
+    from sqlglot import exp
 
-    found: dict[str, list[SampleRow]] = {"changed": [], "added": [], "removed": []}
-    for row in sample.to_dict("records"):
-        values = {alias: tuple(pair.text(alias, row[f"{side}__{alias}"]) for side in "st") for alias in pair.columns}
-        # A key is never null.
-        before, after = (not pd.isna(row[f"{side}__{pair.key[0]}"]) for side in "st")
-        change = "changed" if before and after else "added" if after else "removed"
-        found[change].append(
-            SampleRow(
-                change,
-                {pair.columns[alias]: _shown(values[alias][0 if before else 1]) for alias in pair.key},
-                {pair.columns[a]: (_shown(s), _shown(t)) for a, (s, t) in values.items() if s != t}
-                if change == "changed"
-                else {},
+    renamed: dict[str, str] = {}
+    for old in found.removed_columns:
+        for new in (name for name in found.added_columns if name not in renamed.values()):
+            shared, _ = shared_columns({"x": schemas[0][old]}, {"x": schemas[1][new]})
+            if not shared or (shared[0].is_retyped and not shared[0].is_number):
+                continue
+            one = replace(shared[0], alias="renamed")
+            before, after = (
+                exp.select(
+                    *(c.value().as_(c.alias) for c in pair.key), replace(one, name=name).value().as_("renamed")
+                ).from_(t)
+                for t, name in ((pair.before, old), (pair.after, new))
             )
-        )
-    return tuple(row for rows in found.values() for row in rows[: pair.samples])
+            on = exp.and_(*(exp.column(c.alias, table="a").eq(exp.column(c.alias, table="b")) for c in pair.key))
+            different = exp.Count(this=exp.case().when(one.differs(pair.precision.decimals), exp.Literal.number(1)))
+            filled = exp.Count(this=exp.column("renamed", table="a"))
+            query = exp.select(different, filled).from_(before.subquery("a")).join(after.subquery("b"), on=on)
+            count, values = pair.databases.row(query)
+            if not count and values:
+                renamed[old] = new
+                break
+    return renamed

@@ -1,4 +1,4 @@
-"""Both sides of a diff in one connection: two DuckDB files read-only, or two schemas of one server."""
+"""Both sides of a review in one connection that only reads: two DuckDB files, or two schemas of one server."""
 
 from __future__ import annotations
 
@@ -6,19 +6,20 @@ import logging
 import signal
 import sys
 import tempfile
-import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 
 from offdag.artifacts.compiled import CompiledNode
+from offdag.artifacts.values import items, mapping
 from offdag.dbt.command import DbtInvocation
 from offdag.dbt.profile_adapter import profile_adapter
-from offdag.duckdb_files import LockWait, open_read_only, quoted
+from offdag.duckdb_files import LockWait, open_for_writing, open_read_only, quoted
 from offdag.errors import OffdagError, UsageError, first_line
 
 if TYPE_CHECKING:
@@ -27,21 +28,15 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-# Catalog of the file that the diff works in.
-_WORK = "offdag_diff"
+# A runner of CI is small; the profile's settings may give more. What does not fit is written to a temporary folder.
+_MEMORY_LIMIT = "700MB"
 
 
 @dataclass(frozen=True)
 class Databases:
-    """One connection that reads both sides, and its own schema for views.
-
-    Attributes:
-        adapter: The connection.
-        work_schema: Removed before the connection is closed.
-    """
+    """One connection that reads both sides. What it makes are temporary tables, which end with it."""
 
     adapter: EngineAdapter
-    work_schema: str
 
     def table(self, node: CompiledNode) -> exp.Table:
         """The relation of a node, each part quoted."""
@@ -56,51 +51,69 @@ class Databases:
         except Exception:
             return []
 
-    def work_table(self, name: str) -> exp.Table:
-        """A relation of the work schema."""
+    def temporary(self, code: str) -> exp.Table | None:
+        """A temporary table with the rows of a query as dbt compiled it; None where it cannot be run here."""
         from sqlglot import exp
 
-        return exp.table_(name, db=self.work_schema, quoted=True)
+        table = exp.table_("offdag_again")
+        try:
+            self.adapter.execute(f"drop table if exists {table}")
+            # The text itself: sqlglot does not read all that a warehouse does.
+            self.adapter.execute(f"create temporary table {table} as {code.strip().rstrip(';')}")
+        except Exception as error:
+            _log.info("a model could not be run a second time: %s", first_line(error))
+            return None
+        return table
+
+    def row(self, query: exp.Expr) -> tuple[Any, ...]:
+        """The first row of a query that has one."""
+        found = self.adapter.fetchone(query)
+        assert found is not None
+        return tuple(found)
+
+    def rows(self, query: exp.Expr) -> list[tuple[Any, ...]]:
+        """All rows of a query."""
+        return [tuple(row) for row in self.adapter.fetchall(query)]
+
+    @cached_property
+    def dialect(self) -> str:
+        """Sqlglot's name of the warehouse's SQL."""
+        return self.adapter.dialect
 
 
 @contextmanager
-def both_sides(review: DbtInvocation, files: tuple[Path, Path] | None, wait: LockWait) -> Iterator[Databases]:
+def both_sides(
+    review: DbtInvocation, files: tuple[Path, Path] | None, wait: LockWait, for_writing: bool = False
+) -> Iterator[Databases]:
     """Open production and the review side by side.
 
     Args:
-        review: With its target, whose user creates the work schema.
+        review: With its target, whose user reads both, and whose settings DuckDB gets.
         files: Production's DuckDB file, or its copy, and the review's; None for a server.
         wait: How long to wait for a locked file.
+        for_writing: Whether the review's DuckDB file is written to, and created where it is missing; production's never is.
 
     Raises:
         UsageError: The databases cannot be opened side by side.
     """
-    schema = f"offdag_{uuid.uuid4().hex[:12]}"
     with ExitStack() as stack:
         stack.enter_context(_stops_raise())
         # Drivers and SQLMesh raise many classes of errors.
         try:
-            opened = _duckdb(files, wait) if files else profile_adapter(review)
+            opened = _duckdb(review, files, wait, for_writing) if files else profile_adapter(review)
             adapter = stack.enter_context(opened)
-            adapter.create_schema(schema, warn_on_error=False)
         except OffdagError:
             raise
         except Exception as error:
             raise UsageError(
                 f"the databases cannot be opened: {first_line(error)}", str(review.target), "dbt debug"
             ) from error
-        try:
-            yield Databases(adapter, schema)
-        finally:
-            try:
-                adapter.drop_schema(schema, ignore_if_not_exists=True, cascade=True)
-            except Exception as error:
-                _log.warning("the schema %s could not be removed: %s", schema, first_line(error))
+        yield Databases(adapter)
 
 
 @contextmanager
 def _stops_raise() -> Iterator[None]:
-    """A cancelled job ends by a signal: it becomes an exception, so that the work schema is removed."""
+    """A cancelled job ends by a signal: it becomes an exception, so that temporary files are removed."""
 
     def stop(number: int, _frame: object) -> None:
         sys.exit(128 + number)
@@ -114,7 +127,9 @@ def _stops_raise() -> Iterator[None]:
 
 
 @contextmanager
-def _duckdb(files: tuple[Path, Path], wait: LockWait) -> Iterator[EngineAdapter]:
+def _duckdb(
+    review: DbtInvocation, files: tuple[Path, Path], wait: LockWait, for_writing: bool
+) -> Iterator[EngineAdapter]:
     catalogs: dict[str, Path] = {}
     for file in (path.resolve() for path in files):
         if catalogs.setdefault(file.stem, file) != file:
@@ -123,6 +138,10 @@ def _duckdb(files: tuple[Path, Path], wait: LockWait) -> Iterator[EngineAdapter]
                 f"{catalogs[file.stem]} and {file}",
                 "dbt debug    # after giving the files of the two targets different names in profiles.yml",
             )
+        if for_writing and file == files[1].resolve():
+            file.parent.mkdir(parents=True, exist_ok=True)
+            open_for_writing(file, wait).close()
+            continue
         if not file.is_file():
             raise UsageError("there is no database", str(file), "dbt build --target ci")
         # Waits for a lock and names its holder; otherwise the attachment would fail at once.
@@ -131,12 +150,57 @@ def _duckdb(files: tuple[Path, Path], wait: LockWait) -> Iterator[EngineAdapter]
 
     with tempfile.TemporaryDirectory(prefix="offdag-diff-") as folder:
         # Otherwise DuckDB searches Python's variables for an unknown table.
-        connection = duckdb.connect(str(Path(folder) / f"{_WORK}.duckdb"), config={"python_enable_replacements": False})
+        connection = duckdb.connect(
+            config={"python_enable_replacements": False, "temp_directory": folder, "memory_limit": _MEMORY_LIMIT}
+        )
         try:
             for name, file in catalogs.items():
-                path = str(file).replace("'", "''")
-                connection.execute(f"attach '{path}' as {quoted(name)} (read_only)")
+                is_written = for_writing and file == files[1].resolve()
+                connection.execute(
+                    f"attach {_literal(str(file))} as {quoted(name)}{'' if is_written else ' (read_only)'}"
+                )
             # SQLMesh's own configuration would hand out one adapter for all that open the same file.
-            yield create_engine_adapter(lambda: connection, "duckdb")
+            adapter = create_engine_adapter(lambda: connection, "duckdb")
+            # Some settings belong to a cursor.
+            _settings_of_the_profile(adapter.cursor, review, catalogs)
+            yield adapter
         finally:
             connection.close()
+
+
+def _settings_of_the_profile(
+    cursor: duckdb.DuckDBPyConnection, review: DbtInvocation, attached: dict[str, Path]
+) -> None:
+    """Give DuckDB what the profile gives it: views may read other files, over extensions, with secrets.
+
+    Raises:
+        UsageError: A variable that the profile needs is not set.
+        duckdb.Error: An extension is not installed, or a setting is unknown.
+    """
+    profile = review.connection("extensions", "settings", "secrets", "attach")
+    # Relative paths are relative to the folder in which dbt runs.
+    cursor.execute(f"set file_search_path = {_literal(str(review.cwd.resolve()))}")
+    for extension in items(profile.get("extensions")):
+        cursor.execute(f"load {quoted(str(mapping(extension).get('name') or extension))}")
+    for name, value in mapping(profile.get("settings")).items():
+        cursor.execute(f"set {quoted(name)} = {_literal(value)}")
+    if profile.get("secrets"):
+        from dbt.adapters.duckdb.secrets import Secret
+
+        for secret in map(dict, map(mapping, items(profile["secrets"]))):
+            kind = str(secret.pop("type", ""))
+            # A persistent one would stay on this machine.
+            cursor.execute(Secret.create(kind, **{**secret, "persistent": False}).to_sql())
+    for other in map(mapping, items(profile.get("attach"))):
+        path, kind = str(other.get("path", "")), str(other.get("type", ""))
+        file = (review.cwd / path).resolve()
+        # Others are URLs and connection strings.
+        place = str(file) if file.is_file() else path
+        alias = str(other.get("alias") or file.stem)
+        if path and alias not in attached and file not in attached.values():
+            kind = f", type {kind}" if kind.isidentifier() else ""
+            cursor.execute(f"attach {_literal(place)} as {quoted(alias)} (read_only{kind})")
+
+
+def _literal(value: object) -> str:
+    return "'" + str(value).replace("'", "''") + "'"

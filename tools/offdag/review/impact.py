@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import re
+from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from offdag.artifacts.compiled import CompiledNode
 from offdag.review.build import Build
-from offdag.review.lineage import ColumnOf, NoLineage, QueryLineage, Table, query_lineage
+from offdag.review.lineage import ColumnOf, NoLineage, QueryLineage, Table, query_lineage, sqlglot_dialect
 
-# sqlglot's name where it is not the adapter's.
-_DIALECTS = {"sqlserver": "tsql", "synapse": "tsql", "glue": "spark"}
 # They name what they use, and have no query.
-_USING = ("exposure", "metric", "semantic_model", "saved_query")
-_NOT_FOLLOWED = ("test", "unit_test", "analysis")
+_USING = ("exposure", "saved_query")
+# A semantic model is no data: its metrics are followed.
+_NOT_FOLLOWED = ("test", "unit_test", "analysis", "semantic_model")
 
 
 @dataclass
@@ -40,6 +40,7 @@ def trace_impact(
     production: Build | None,
     starts: Mapping[str, Impact],
     columns_of: Callable[[str], list[str]],
+    measured: Container[str] = (),
 ) -> dict[str, Impact]:
     """Follow touched columns through the code of what is downstream.
 
@@ -48,12 +49,13 @@ def trace_impact(
         production: Has the relations in deferred code, and the code of nodes that the review did not compile; None where unknown.
         starts: What changed or failed, by unique_id.
         columns_of: Names of a node's columns as the warehouse has them; empty where it has no such relation.
+        measured: Nodes whose data was compared with production's: what differs in them is among the starts, and nothing else does.
 
     Returns:
         The starts and what they touch, by unique_id, parents before children. Exposures, and nodes whose code cannot be
         read column by column, are touched as a whole, with the reason.
     """
-    return _Tracer(review, production, dict(starts), columns_of).trace()
+    return _Tracer(review, production, dict(starts), columns_of).trace(measured)
 
 
 class _Tracer:
@@ -68,20 +70,26 @@ class _Tracer:
         self._touched = touched
         self._columns_of = columns_of
         self._builds = [build for build in (production, review) if build]
-        self._dialect = _DIALECTS.get(review.adapter_type or "", review.adapter_type)
+        self._dialect = sqlglot_dialect(review.adapter_type)
         nodes = [node for build in self._builds for node in build.nodes.values() if node.relation_name]
         self._ids = {_table(node): node.unique_id for node in nodes}
         self._columns: dict[str, list[str]] = {}
         # Of the queries that were traced: for relations that the warehouse does not have.
         self._outputs: dict[str, list[str]] = {}
 
-    def trace(self) -> dict[str, Impact]:
+    def trace(self, measured: Container[str]) -> dict[str, Impact]:
         for unique_id in self._review.downstream(self._touched):
             node = self._review.nodes[unique_id]
-            parents = [p for p in node.parents if p in self._touched]
-            if not parents or node.resource_type in _NOT_FOLLOWED:
+            if unique_id in measured or node.resource_type in _NOT_FOLLOWED:
                 continue
             effect = self._touched.get(unique_id, Impact())
+            if node.resource_type == "metric":
+                effect.whole = self._measured_from(node)
+                self._touched |= {unique_id: effect} if effect.is_any else {}
+                continue
+            parents = [p for p in node.parents if p in self._touched]
+            if not parents:
+                continue
             names = ", ".join(sorted(self._review.nodes[p].name for p in parents))
             if node.resource_type in _USING:
                 effect.whole = f"uses {names}"
@@ -93,6 +101,36 @@ class _Tracer:
             if effect.is_any:
                 self._touched[unique_id] = effect
         return self._touched
+
+    def _measured_from(self, metric: CompiledNode) -> str | None:
+        """Which touched columns or rows a metric measures; None where it measures none."""
+        names = {name for name, _ in metric.measures}
+        found: set[str] = set()
+        pending, seen = list(metric.parents), set(metric.parents)
+        while pending:
+            node = self._review.nodes.get(pending.pop())
+            if node is None:
+                continue
+            if node.resource_type == "metric":
+                new = set(node.parents) - seen
+                seen |= new
+                pending += new
+            elif node.resource_type == "semantic_model":
+                if not node.measures:
+                    # Of another dbt: what it measures is unknown.
+                    found |= {self._review.nodes[p].name for p in node.parents if p in self._touched}
+                sql = " ".join(expression for name, expression in node.measures if name in names or not names)
+                found |= {text for parent in node.parents for text in self._uses(parent, sql.lower())}
+        return f"measures {', '.join(sorted(found))}" if found else None
+
+    def _uses(self, unique_id: str, sql: str) -> Iterator[str]:
+        touched, model = self._touched.get(unique_id), self._review.nodes.get(unique_id)
+        if touched is None or model is None:
+            return
+        if touched.rows or touched.whole:
+            yield f"rows of {model.name}"
+        words = set(re.findall(r"[a-z_][a-z0-9_]*", sql))
+        yield from (f"{model.name}.{column}" for column in touched.columns if column in words)
 
     def _lineage(self, node: CompiledNode) -> QueryLineage:
         nodes = (build.nodes.get(node.unique_id) for build in reversed(self._builds))

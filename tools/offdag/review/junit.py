@@ -13,26 +13,27 @@ if TYPE_CHECKING:
 
 # XML 1.0 has no way to write them.
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-_NOTHING = Result(
-    "dbt.build", "error", "dbt left no results: it could not start, or could not read the project", None, None
-)
+_NO_RESULTS = "dbt left no results: it could not start, or could not read the project"
 _PASSED = ("success", "pass", "no-op", "reused", "warn")
 
 
-def write_junit(project: str, build: Build | None, path: Path) -> None:
+def write_junit(project: str, build: Build | None, path: Path, why_not: str | None = None) -> None:
     """Write one test case for every node and test of a build.
 
     Args:
         project: Name of the dbt project.
         build: Its results; None where dbt left none, which is one error.
         path: File to write.
+        why_not: Why dbt left no results; None where it is unknown.
     """
     from junitparser import JUnitXml, TestSuite
 
     suite = TestSuite(_plain(f"dbt.{project}"))
     if build:
         suite.timestamp = build.generated_at.strftime("%Y-%m-%dT%H:%M:%S")
-    for result in build.results.values() if build else [_NOTHING]:
+    for result in (
+        build.results.values() if build else [Result("dbt.build", "error", why_not or _NO_RESULTS, None, None)]
+    ):
         suite.add_testcase(_case(project, result))
     document = JUnitXml()
     document.add_testsuite(suite)

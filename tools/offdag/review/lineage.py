@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 Table = tuple[str, str, str]
 ColumnOf = tuple[Table, str]
 
+# sqlglot's name where it is not the adapter's.
+_DIALECTS = {"sqlserver": "tsql", "synapse": "tsql", "glue": "spark"}
 # Parts of a query that decide which rows there are; windows are listed apart from the columns that use them.
 _DECIDING = ("where", "joins", "laterals", "group", "having", "qualify", "windows")
 
@@ -38,6 +40,11 @@ class QueryLineage:
     columns: dict[str, set[ColumnOf]]
     rows: set[ColumnOf]
     tables: set[Table]
+
+
+def sqlglot_dialect(adapter_type: str | None) -> str | None:
+    """Sqlglot's name of the SQL of an adapter; None for none in particular."""
+    return _DIALECTS.get(adapter_type or "", adapter_type)
 
 
 def query_lineage(code: str, dialect: str | None, columns: Mapping[Table, list[str]]) -> QueryLineage:
@@ -74,7 +81,7 @@ def query_lineage(code: str, dialect: str | None, columns: Mapping[Table, list[s
         _check_resolved(qualified, scopes)
         outputs = lineage(None, qualified, dialect=dialect, scope=scopes[-1], trim_selects=False, copy=False)
         found = {name: set(_leaves(node)) for name, node in outputs.items()}
-        rows = {leaf for scope in scopes for leaf in _deciding(scope, dialect)}
+        rows = {leaf for scope in scopes for leaf in _deciding(scope, scopes, dialect)}
         tables = {_name(table) for scope in scopes for table in _tables(scope)}
     except (SqlglotError, ValueError, KeyError, RecursionError) as error:
         raise NoLineage(first_line(error)) from error
@@ -108,10 +115,16 @@ def _check_resolved(query: exp.Expr, scopes: list[Scope]) -> None:
                 raise NoLineage(f"it is unknown which table has the column {column.name}")
 
 
-def _deciding(scope: Scope, dialect: str | None) -> Iterator[ColumnOf]:
+def _deciding(scope: Scope, scopes: list[Scope], dialect: str | None) -> Iterator[ColumnOf]:
     """Columns of tables that decide which rows a part of a query gives."""
+    # A recursive part refers to a copy of its first part, which lacks that part's tables.
+    whole = {id(other.expression): other for other in scopes}
     for column in _deciding_columns(scope):
-        yield from _sources_of(column, scope, dialect)
+        source = scope.sources.get(column.table)
+        known = (
+            whole.get(id(source.expression), source) if source is not None and hasattr(source, "expression") else source
+        )
+        yield from _sources_of(column, scope, known, dialect)
 
 
 def _deciding_columns(scope: Scope) -> Iterator[exp.Column]:
@@ -138,12 +151,16 @@ def _deciding_columns(scope: Scope) -> Iterator[exp.Column]:
                 yield from expression.find_all(exp.Column)
 
 
-def _sources_of(column: exp.Column, scope: Scope, dialect: str | None) -> Iterator[ColumnOf]:
+def _sources_of(
+    column: exp.Column, scope: Scope, source: exp.Table | Scope | None, dialect: str | None
+) -> Iterator[ColumnOf]:
     from sqlglot import exp
     from sqlglot.lineage import lineage
 
-    source = scope.sources.get(column.table)
-    if isinstance(source, exp.Table):
+    if not column.table and isinstance(scope.expression, exp.Query) and column.name in scope.expression.named_selects:
+        # The name of an output, as in `order by total limit 3`.
+        yield from _leaves(lineage(column.name, scope.expression, dialect=dialect, scope=scope, trim_selects=False))
+    elif isinstance(source, exp.Table):
         yield _name(source), column.name.lower()
     elif source is not None and isinstance(source.expression, exp.Query):
         query = source.expression

@@ -8,24 +8,33 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from offdag.collect.run import RunOutcome, run_and_collect
 from offdag.dbt.command import DbtInvocation, selects
 from offdag.dbt.project import checked_project
-from offdag.dbt.signals import SignalRelay
 from offdag.environment import UNKNOWN
-from offdag.errors import ExitCode, NoBuild, OffdagError, UsageError
+from offdag.errors import DeliveryError, ExitCode, NoBuild, OffdagError, UsageError
 from offdag.history.history import History
 from offdag.review.annotations import workflow_commands
+from offdag.review.base import Base, base_of
 from offdag.review.build import Build
-from offdag.review.command import build_command, slim_flags
+from offdag.review.building import Builder
+from offdag.review.command import STATE_MODIFIED, build_command, slim_flags
+from offdag.review.comment import write_comment
+from offdag.review.document import document
+from offdag.review.figures import Precision
 from offdag.review.junit import write_junit
+from offdag.review.page import page
+from offdag.review.past import Past
 from offdag.review.review import Request, Review, review, review_alone
+from offdag.review.schemas import drop_schemas
+from offdag.review.selection import Dbt
 from offdag.review.state import State, with_database, write_state
-from offdag.review.summary import summary
+from offdag.review.summary import MARK, summary
 from offdag.settings import Settings
 
 _log = logging.getLogger(__name__)
 
+# Names the review's schema, for profiles.
+_SCHEMA = "OFFDAG_REVIEW_SCHEMA"
 _EXAMPLE = "offdag ci --project-dir inventory_project"
 
 
@@ -40,9 +49,16 @@ class ReviewOptions:
         state_folder: What `offdag state` wrote; None to write it from the history.
         decimals: Places up to which floating-point numbers have to agree.
         samples: Most sample rows of a kind.
-        fail_on: tests, schema, rows or none.
+        hide: Columns whose values are never shown.
+        base: Branch that the change will be merged into; None for what the CI system or git names.
+        fail_on: tests, breaking, schema, rows or none.
         full: Build everything, also where production's state is known.
-        out: Folder for summary.md and junit.xml.
+        full_refresh: Build incremental models and snapshots from nothing.
+        allow_shared: Patterns of production's relations that the build may write.
+        read_only: Write nothing into the history.
+        comment: Write the summary as a comment of the pull request.
+        failing_rows: Most rows that are shown of a failed test.
+        out: Folder for summary.md, summary.html, review.json and junit.xml.
         command: The build; empty for `dbt build` with the target.
     """
 
@@ -52,8 +68,15 @@ class ReviewOptions:
     state_folder: Path | None
     decimals: int
     samples: int
+    hide: tuple[str, ...]
+    base: str | None
     fail_on: str
     full: bool = False
+    full_refresh: bool = False
+    allow_shared: tuple[str, ...] = ()
+    read_only: bool = False
+    comment: bool = False
+    failing_rows: int = 0
     out: Path = Path(".offdag/ci")
     command: tuple[str, ...] = ()
 
@@ -63,13 +86,13 @@ class ReviewResult:
     """The result of a reviewed build.
 
     Attributes:
-        outcome: How dbt ended.
+        dbt_exit_code: dbt's own.
         review: What was found; None where dbt left no results.
         is_refused: ``fail_on`` does not allow what differs, or what could not be compared.
         exit_code: dbt's own; or what ``fail_on`` makes of it.
     """
 
-    outcome: RunOutcome
+    dbt_exit_code: int
     review: Review | None
     is_refused: bool
     exit_code: int
@@ -125,7 +148,7 @@ def compare_last_build(settings: Settings, options: ReviewOptions) -> Review:
             project = _project_name(settings, request.review)
             state = write_state(_history(settings), project, options.production, Path(folder))
             state = _with_database(state, request)
-        return review(request, build, state)
+        return review(request, build, state, _base(settings, options, state))
 
 
 def review_change(settings: Settings, options: ReviewOptions, show: Callable[[str], None]) -> ReviewResult:
@@ -145,50 +168,142 @@ def review_change(settings: Settings, options: ReviewOptions, show: Callable[[st
             f"--from {options.production} --to {options.target}",
             "offdag ci --to ci",
         )
+    settings = _for_pull_request(replace(settings, environment=options.target))
     request = _request(settings, options)
     command = build_command(options.command, options.target)
     options.out.mkdir(parents=True, exist_ok=True)
     # Files of an earlier review must not be mistaken for this one's.
-    for name in ("summary.md", "junit.xml"):
+    for name in ("summary.md", "summary.html", "review.json", "junit.xml"):
         (options.out / name).unlink(missing_ok=True)
     known = _known_state(settings, request, options)
     command, narrowing = _narrowed(request, known.state, command, options.full)
-    remarks = [*known.remarks, *narrowing]
-    for remark in remarks:
+    known = replace(known, remarks=(*known.remarks, *narrowing))
+    for remark in known.remarks:
         _log.info("%s", remark)
-    settings = replace(settings, environment=options.target)
     if known.state and known.state.database:
         # For the profile, which attaches the copy under production's name.
         database = {"OFFDAG_STATE_DATABASE": str(known.state.database.resolve())}
         settings = replace(settings, environ={**settings.environ, **database})
-    project = request.review.project_name or "dbt"
-    found = None
+        request = _request(settings, options)
     try:
-        with SignalRelay() as relay:
-            outcome = run_and_collect(settings, options.project_dir, command, relay, observes=False)
-        build = Build.read(outcome.start.invocation.target_path) if outcome.left_results else None
-        # Before the comparison, which can fail: the results of the build are known.
-        write_junit(project, build, options.out / "junit.xml")
-        if build and settings.github_workspace:
-            for line in workflow_commands(build, request.review.project_dir, settings.github_workspace):
-                show(line)
-        if build and not relay.stopped_by:
-            found = review(request, build, known.state) if known.state else review_alone(build, known.is_blind)
+        return _reviewed(settings, options, request, known, command, show)
     finally:
         if known.state and not options.state_folder:
             known.state.drop_database()
+
+
+def _reviewed(
+    settings: Settings,
+    options: ReviewOptions,
+    request: Request,
+    known: _KnownState,
+    command: list[str],
+    show: Callable[[str], None],
+) -> ReviewResult:
+    """Build, compare, and write the files."""
+    project = request.review.project_name or "dbt"
+    try:
+        built = Builder(
+            settings=settings,
+            request=request,
+            command=command,
+            state=known.state,
+            allow_shared=options.allow_shared,
+            full_refresh=options.full_refresh,
+            collects=not options.read_only,
+        ).run()
+    except OffdagError as problem:
+        why_not = problem.what
+        _write_summary(settings, options, summary(project, problem.exit_code, None, known.remarks, why_not=why_not))
+        write_junit(project, None, options.out / "junit.xml", why_not)
+        raise
+    # Before the comparison, which can fail: the results of the build are known.
+    write_junit(project, built.build, options.out / "junit.xml", built.why_not)
+    found = None
+    base = _base(settings, options, known.state)
+    if built.build and settings.github_workspace:
+        for line in workflow_commands(built.build, base, request.review.project_dir, settings.github_workspace):
+            show(line)
+    if built.build and not built.was_stopped:
+        if known.state:
+            past = _past(settings, request, options, built.build)
+            found = review(request, built.build, known.state, base, built.cloned, past)
+        else:
+            found = review_alone(built.build, known.is_blind)
     is_refused = bool(found and is_refused_by(found, options.fail_on))
-    text = summary(project, outcome.exit_code, found, remarks, is_refused)
+    remarks = (*known.remarks, *built.remarks, *_unseen(base, command))
+    text = summary(project, built.exit_code, found, remarks, is_refused, why_not=built.why_not)
+    _write_summary(settings, options, text)
+    facts = document(project, built.exit_code, found, is_refused)
+    (options.out / "review.json").write_text(facts, encoding="utf-8")
+    if options.comment:
+        try:
+            _log.info("the comment of the pull request was %s", write_comment(settings, text, MARK))
+        except DeliveryError as problem:
+            # A fork's token has no right to write; the summary is there without it.
+            _log.warning("%s", problem)
+    exit_code = _exit_code(built.exit_code, is_refused, options.fail_on)
+    return ReviewResult(built.exit_code, found, is_refused, exit_code)
+
+
+def _unseen(base: Base, command: list[str]) -> list[str]:
+    """What ``state:modified`` does not select."""
+    changed = sorted({"dbt_project.yml", "packages.yml"} & (base.here or frozenset()))
+    if not changed or STATE_MODIFIED not in command:
+        return []
+    return [
+        f"{' and '.join(changed)} changed: dbt does not select what uses another variable or another version of a package. "
+        "With --full everything is built."
+    ]
+
+
+def _past(settings: Settings, request: Request, options: ReviewOptions, build: Build) -> Past:
+    """Production's last builds; without a history, as for a state from another machine, nothing is known of them."""
+    try:
+        history = _history(settings)
+        return Past.read(history, _project_name(settings, request.review), options.production, build.results)
+    except OffdagError as problem:
+        _log.info("production's last builds are unknown: %s", problem.what)
+        return Past()
+
+
+def _write_summary(settings: Settings, options: ReviewOptions, text: str) -> None:
     (options.out / "summary.md").write_text(text, encoding="utf-8")
+    (options.out / "summary.html").write_text(page(text), encoding="utf-8")
     if settings.github_summary:
         with settings.github_summary.open("a", encoding="utf-8") as file:
             file.write(text)
-    return ReviewResult(outcome, found, is_refused, _exit_code(outcome.exit_code, is_refused, options.fail_on))
+
+
+def _for_pull_request(settings: Settings) -> Settings:
+    """The settings with a schema of the pull request's own, for profiles that use it."""
+    number = settings.origin.pull_request
+    own = settings.review_schema or (f"pr_{number}" if number else None)
+    return replace(settings, review_schema=own, environ={**settings.environ, **({_SCHEMA: own} if own else {})})
+
+
+def _base(settings: Settings, options: ReviewOptions, state: State | None) -> Base:
+    return base_of(options.project_dir, state.git_sha if state else None, options.base, settings.environ)
+
+
+def drop_review(settings: Settings, options: ReviewOptions) -> list[str]:
+    """Remove the schemas that the builds of a pull request made; see :func:`offdag.review.schemas.drop_schemas`.
+
+    Raises:
+        UsageError: There is no pull request, or its schemas cannot be removed.
+    """
+    settings = _for_pull_request(settings)
+    if not settings.review_schema:
+        raise UsageError("this is no pull request, so it has no schema of its own", _SCHEMA, f"export {_SCHEMA}=pr_7")
+    request = _request(settings, options)
+    command = build_command(options.command, options.target)
+    return drop_schemas(Dbt(command, request.review, settings.environ), request, settings.review_schema)
 
 
 def is_refused_by(found: Review, fail_on: str) -> bool:
     """Whether ``--fail-on`` refuses a review; what could not be compared may differ."""
     by_level = {
+        "breaking": bool(found.breaking) or found.has_problems,
         "schema": found.has_schema_changes or found.has_problems,
         "rows": found.has_schema_changes or found.has_row_changes or found.has_problems,
     }
@@ -208,7 +323,14 @@ def _known_state(settings: Settings, request: Request, options: ReviewOptions) -
     project = _project_name(settings, request.review)
     try:
         state = write_state(History(settings.history), project, options.production, options.out / "state")
-    except NoBuild:
+    except NoBuild as problem:
+        # Production may never have been built; a name of which there is nothing, beside others, is mistyped.
+        if problem.others - {options.target}:
+            raise UsageError(
+                f"the history has no build of {project} in {options.production}",
+                f"--from {options.production}; its environments are {', '.join(sorted(problem.others))}",
+                f"offdag ci --from {min(problem.others - {options.target})} --to {options.target}",
+            ) from problem
         return _KnownState(None)
     except OffdagError as problem:
         remark = f"Production's state could not be read: {problem.what} ({problem.where})."
@@ -246,9 +368,9 @@ def _request(settings: Settings, options: ReviewOptions) -> Request:
     return Request(
         production=_invocation(settings, options.project_dir, options.production),
         review=_invocation(settings, options.project_dir, options.target),
-        decimals=options.decimals,
-        samples=options.samples,
+        precision=Precision(options.decimals, options.samples, frozenset(name.lower() for name in options.hide)),
         wait=settings.wait_as("diff"),
+        failing_rows=options.failing_rows,
     )
 
 

@@ -7,9 +7,9 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from offdag.artifacts.document import Kind
+from offdag.artifacts.values import Row, mapping, text
 from offdag.dbt.command import DbtInvocation
 from offdag.duckdb_files import LockWait, copy_database
 from offdag.errors import NoBuild, UsageError
@@ -18,11 +18,11 @@ from offdag.history.raw import InvocationFolder, RawArtifact, kept_artifact, kep
 
 _log = logging.getLogger(__name__)
 
-Row = dict[str, Any]
-
 # Commands whose manifest holds the code that made the tables.
 _MAKES_TABLES = ("build", "run")
 _FILES = tuple(f"{kind.value}.json" for kind in (Kind.MANIFEST, Kind.RUN_RESULTS, Kind.SOURCES))
+# Enough to find environments that are built now.
+_DATES_SEARCHED = 30
 # Marks a folder that offdag filled, and names the database in it.
 _MARKER = "state.json"
 
@@ -33,10 +33,12 @@ class State:
 
     Attributes:
         database: Copy of production's DuckDB file; None where there is none.
+        git_sha: Commit of production's build; None where it is unknown.
     """
 
     folder: Path
     database: Path | None
+    git_sha: str | None = None
 
     @classmethod
     def of(cls, folder: Path) -> State:
@@ -48,15 +50,16 @@ class State:
         for name in _FILES[:2]:
             if not (folder / name).is_file():
                 raise UsageError(f"the state has no {name}", str(folder), f"offdag state -e prod -o {folder}")
-        database = _marked_database(folder)
-        return cls(folder, folder / database if database else None)
+        marks = _marks(folder)
+        database = _marked_database(marks)
+        return cls(folder, folder / database if database else None, text(marks.get("git_sha")))
 
     def drop_database(self) -> None:
         """Remove the copy, which is as large as production."""
         if self.database:
             for path in (self.database, _log_of(self.database)):
                 path.unlink(missing_ok=True)
-            _mark(self.folder, None)
+            _mark(self.folder, None, self.git_sha)
 
 
 def write_state(history: History, project: str, environment: str, folder: Path) -> State:
@@ -78,20 +81,24 @@ def write_state(history: History, project: str, environment: str, folder: Path) 
     results = _kept(history, build, Kind.RUN_RESULTS) if build else None
     manifest = kept_manifest(history, results) if results else None
     if build is None or results is None or manifest is None:
+        others = _environments(history, project) - {environment}
         raise NoBuild(
-            f"the history has no build of {project} in {environment} with its manifest",
+            f"the history has no build of {project} in {environment} with its manifest"
+            + (f", but of {', '.join(sorted(others))}" if others else ""),
             history.root,
             f"offdag run -e {environment} -- dbt build --target {environment}",
+            frozenset(others),
         )
     freshness = _newest(history, project, environment, lambda r: r["command"] == "freshness")
     sources = _kept(history, freshness, Kind.SOURCES) if freshness else None
     for name, artifact in zip(_FILES, (manifest, results, sources), strict=True):
         if artifact:
             (folder / name).write_bytes(read_artifact(history, artifact))
+    _mark(folder, None, build["git_sha"])
     _log.info(
         "production's last build in the history: %s, %s UTC", environment, f"{build['generated_at']:%Y-%m-%d %H:%M:%S}"
     )
-    return State(folder, None)
+    return State(folder, None, build["git_sha"])
 
 
 def with_database(state: State, production: DbtInvocation, wait: LockWait) -> State:
@@ -118,7 +125,7 @@ def with_database(state: State, production: DbtInvocation, wait: LockWait) -> St
         )
         return state
     copy = state.folder / path.name
-    _mark(state.folder, copy.name)
+    _mark(state.folder, copy.name, state.git_sha)
     copy_database(path, copy, wait)
     return replace(state, database=copy)
 
@@ -131,24 +138,30 @@ def _emptied(folder: Path) -> None:
         raise UsageError(
             "the folder holds files that offdag did not write", str(folder), "offdag state -e prod -o state"
         )
-    database = _marked_database(folder)
+    database = _marked_database(_marks(folder))
     ours = [*_FILES, *([database, _log_of(Path(database)).name] if database else [])]
     for name in ours:
         (folder / name).unlink(missing_ok=True)
-    _mark(folder, None)
+    _mark(folder, None, None)
 
 
-def _marked_database(folder: Path) -> str | None:
-    """The database that the marker names; a name that leads out of the folder is not offdag's."""
+def _marks(folder: Path) -> Row:
+    """What the marker holds; nothing where it cannot be read."""
     try:
-        name = json.loads((folder / _MARKER).read_text(encoding="utf-8"))["database"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    return name if isinstance(name, str) and Path(name).name == name else None
+        return mapping(json.loads((folder / _MARKER).read_text(encoding="utf-8")))
+    except (OSError, ValueError):
+        return {}
 
 
-def _mark(folder: Path, database: str | None) -> None:
-    (folder / _MARKER).write_text(json.dumps({"database": database}), encoding="utf-8")
+def _marked_database(marks: Row) -> str | None:
+    """The database that the marker names; a name that leads out of the folder is not offdag's."""
+    name = text(marks.get("database"))
+    return name if name and Path(name).name == name else None
+
+
+def _mark(folder: Path, database: str | None, git_sha: str | None) -> None:
+    marks = {"database": database, "git_sha": git_sha}
+    (folder / _MARKER).write_text(json.dumps(marks), encoding="utf-8")
 
 
 def _log_of(database: Path) -> Path:
@@ -178,6 +191,16 @@ def _newest(history: History, project: str, environment: str, fits: Callable[[Ro
         if rows:
             return max(rows, key=lambda row: row["generated_at"])
     return None
+
+
+def _environments(history: History, project: str) -> set[str]:
+    """Environments in which the history has a build of a project, of the last dates that have any."""
+    return {
+        row["environment"]
+        for day in history.dates("invocations")[-_DATES_SEARCHED:]
+        for row in history.read_day("invocations", day).to_pylist()
+        if row["project"] == project and row["command"] in _MAKES_TABLES
+    }
 
 
 def _kept(history: History, invocation: Row, kind: Kind) -> RawArtifact | None:

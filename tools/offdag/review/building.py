@@ -1,0 +1,216 @@
+"""The build of a review: packages, what it will make, production's tables for what grows, dbt, and the unit tests that were edited."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from offdag.collect.places import fingerprints
+from offdag.collect.run import run_and_collect
+from offdag.dbt.command import DbtInvocation, has_flag, plain_command, selects
+from offdag.dbt.process import run_process
+from offdag.dbt.signals import SignalRelay
+from offdag.errors import OffdagError, UsageError
+from offdag.review.build import Build
+from offdag.review.clones import clone_tables
+from offdag.review.command import STATE_MODIFIED
+from offdag.review.review import Request, on_other_servers, places
+from offdag.review.selection import (
+    Dbt,
+    DbtRefused,
+    SelectedNode,
+    check_relations,
+    install_packages,
+    may_be_listed,
+    relation_of,
+    selected_nodes,
+)
+from offdag.review.state import State, duckdb_path
+from offdag.settings import Settings
+
+_log = logging.getLogger(__name__)
+
+# dbt's exit code where it could not start.
+_NOT_STARTED = 2
+_RESULTS = "run_results.json"
+
+
+@dataclass(frozen=True)
+class Built:
+    """What came of the build.
+
+    Attributes:
+        exit_code: dbt's own; of several commands the first that is not 0.
+        build: Nodes and results; None where dbt left none.
+        cloned: Nodes that began with production's table.
+        remarks: For the reviewers.
+        why_not: dbt's own words where it could not start; None where it did.
+        was_stopped: A signal ended it.
+    """
+
+    exit_code: int
+    build: Build | None = None
+    cloned: frozenset[str] = frozenset()
+    remarks: tuple[str, ...] = ()
+    why_not: str | None = None
+    was_stopped: bool = False
+
+
+@dataclass(frozen=True)
+class Builder:
+    """How the build runs.
+
+    Attributes:
+        settings: The run is recorded under the review's target.
+        request: Both invocations.
+        command: The build, with its target and its selection.
+        state: Production's artifacts; None where there are none.
+        allow_shared: Patterns of production's relations that may be written.
+        full_refresh: Build what grows from nothing.
+        collects: Record the run in the history.
+    """
+
+    settings: Settings
+    request: Request
+    command: Sequence[str]
+    state: State | None
+    allow_shared: Sequence[str]
+    full_refresh: bool
+    collects: bool
+
+    def run(self) -> Built:
+        """Build.
+
+        Raises:
+            UsageError: The build would write production's relations, or dbt cannot be started.
+        """
+        command = [*self.command, *(["--full-refresh"] if self.full_refresh else [])]
+        dbt = Dbt(command, self.request.review, self.settings.environ)
+        remarks: list[str] = []
+        selected: list[SelectedNode] = []
+        if may_be_listed(command):
+            try:
+                remarks += [text for text in [install_packages(dbt)] if text]
+                selected = selected_nodes(dbt)
+            except DbtRefused as refusal:
+                _log.error("dbt could not read the project:\n%s", refusal.message)
+                return Built(_NOT_STARTED, remarks=tuple(remarks), why_not=refusal.message)
+        else:
+            remarks.append(
+                "It was not checked before the build whether it writes production's relations: dbt does not run on this machine itself."
+            )
+        production = Build.read(self.state.folder) if self.state else None
+        cloned: frozenset[str] = frozenset()
+        if production and selected:
+            self._check(selected, production)
+            cloned, why_not = self._clone(selected, production, command)
+            remarks += why_not
+        elif selected and not production:
+            self._check_target(selected)
+        return self._built(command, selected, cloned, tuple(remarks))
+
+    def _check(self, selected: Sequence[SelectedNode], production: Build) -> None:
+        taken = {
+            relation_of(node.database, node.schema, node.alias or node.name)
+            for node in production.nodes.values()
+            if node.relation_name
+        }
+        if on_other_servers(self.request):
+            return
+        if self._is_other_file():
+            # Two files may have catalogs of one name.
+            own = duckdb_path(self.request.review)
+            taken = {relation for relation in taken if own is None or relation[0] != own.stem.lower()}
+        check_relations(selected, taken, self.allow_shared, self._next_command)
+
+    def _check_target(self, selected: Sequence[SelectedNode]) -> None:
+        """Without a state, production's relations are those that the same project makes for production's target.
+
+        Raises:
+            UsageError: The build would write them.
+        """
+        target = self.request.production.target
+        try:
+            self.request.production.connection("type")
+        except UsageError:
+            return
+        words = [re.sub(r"^--target=.*", f"--target={target}", word) for word in self.command]
+        for number, word in enumerate(words[:-1]):
+            if word in ("--target", "-t"):
+                words[number + 1] = str(target)
+        try:
+            theirs = selected_nodes(Dbt(words, self.request.production, self.settings.environ))
+        except DbtRefused:
+            return
+        shared = {node.relation for node in theirs if node.relation} & {n.relation for n in selected if n.relation}
+        if shared and not self._is_other_file() and not on_other_servers(self.request):
+            check_relations(selected, shared, self.allow_shared, self._next_command)
+
+    def _is_other_file(self) -> bool:
+        """Whether both targets are DuckDB files, and not the same one."""
+        try:
+            theirs, ours = (duckdb_path(i) for i in (self.request.production, self.request.review))
+        except UsageError:
+            return False
+        return theirs is not None and ours is not None and theirs.resolve() != ours.resolve()
+
+    @property
+    def _next_command(self) -> str:
+        return f"offdag ci --from {self.request.production.target} --to {self.request.review.target}"
+
+    def _clone(
+        self, selected: Sequence[SelectedNode], production: Build, command: Sequence[str]
+    ) -> tuple[frozenset[str], list[str]]:
+        if has_flag(command, "--full-refresh", "-f") or has_flag(command, "--empty"):
+            return frozenset(), []
+        assert self.state is not None
+        try:
+            files, _ = places(self.request, self.state)
+        except OffdagError:
+            # The comparison reports it.
+            return frozenset(), []
+        return clone_tables(selected, production, self.request.review, files, self.request.wait)
+
+    def _built(
+        self, command: Sequence[str], selected: Sequence[SelectedNode], cloned: frozenset[str], remarks: tuple[str, ...]
+    ) -> Built:
+        with SignalRelay() as relay:
+            exit_code, folder = self._dbt(command, relay)
+            build = Build.read(folder) if folder else None
+            tests = edited_unit_tests(selected) if not selects(self.command) or self._is_slim else []
+            if build and tests and not relay.stopped_by and self.state:
+                # dbt builds unit tests with their models only.
+                words = [part for name in tests for part in ("--select", f"unit_test:{name}")]
+                defer = ["--defer", "--favor-state", "--state", str(self.state.folder.resolve())]
+                code, folder = self._dbt(plain_command(command, "test", *words, *defer), relay)
+                exit_code = exit_code or code
+                build = build.with_results(Build.read(folder)) if folder else build
+            return Built(exit_code, build, cloned, remarks, was_stopped=relay.stopped_by is not None)
+
+    @property
+    def _is_slim(self) -> bool:
+        return STATE_MODIFIED in self.command
+
+    def _dbt(self, command: Sequence[str], relay: SignalRelay) -> tuple[int, Path | None]:
+        """Dbt's exit code, and the folder of its results where it left any."""
+        cwd = self.request.review.cwd
+        if self.collects:
+            outcome = run_and_collect(self.settings, cwd, command, relay, observes=False)
+            return outcome.exit_code, outcome.start.invocation.target_path if outcome.left_results else None
+        folder = DbtInvocation.parse(command, cwd, self.settings.environ).target_path
+        before = fingerprints(folder)
+        end = run_process(command, cwd, self.settings.environ, relay)
+        is_new = any(f.file_name == _RESULTS and before.get(f) != found for f, found in fingerprints(folder).items())
+        return end.exit_code, folder if is_new else None
+
+
+def edited_unit_tests(selected: Iterable[SelectedNode]) -> list[str]:
+    """Names of the unit tests that are selected without their model: dbt leaves them out of a build."""
+    nodes = list(selected)
+    models = {node.unique_id for node in nodes if node.resource_type == "model"}
+    return sorted(
+        node.name for node in nodes if node.resource_type == "unit_test" and not models.intersection(node.parents)
+    )

@@ -1,0 +1,240 @@
+"""Why a table differs from production's: code, an input, the main branch, data that arrived, a new build, or chance.
+
+What cannot be told from the code is measured: production's code runs a second time on the inputs of today, into a temporary table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+from offdag.artifacts.compiled import CompiledNode
+from offdag.review.base import Base
+from offdag.review.build import Build
+from offdag.review.changes import Changes, changed_files
+from offdag.review.comparison import compare_relations
+from offdag.review.databases import Databases
+from offdag.review.figures import Comparison, Precision
+
+# Seconds that a model may take in production to be built a second time.
+_CHEAP_SECONDS = 20.0
+
+
+class Cause(Enum):
+    """The one reason that is shown."""
+
+    CODE = "code changed here"
+    INPUT = "input changed"
+    MAIN = "main moved"
+    DATA = "data arrived since"
+    REBUILT = "rebuilt"
+    CHANCE = "not deterministic"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Why one table differs.
+
+    Attributes:
+        cause: The reason.
+        detail: The files, inputs or measurement that show it.
+        without_code: Rows that differ from production's table already with production's code; None where that was not measured.
+    """
+
+    cause: Cause
+    detail: str
+    without_code: int | None = None
+
+
+@dataclass(frozen=True)
+class Explainer:
+    """What is known about both builds.
+
+    Attributes:
+        production: Production's build.
+        review: The build to review.
+        changes: How its nodes can differ.
+        base: Whose changes there are.
+        databases: The connection that reads both.
+        cloned: Nodes that began with production's table.
+        renamed: unique_id in production by the one in the review.
+        precision: How values are compared.
+    """
+
+    production: Build
+    review: Build
+    changes: Changes
+    base: Base
+    databases: Databases
+    cloned: frozenset[str]
+    renamed: Mapping[str, str]
+    precision: Precision
+
+    def explain(self, comparisons: Iterable[Comparison]) -> dict[str, Explanation]:
+        """The reason for each table that differs, by unique_id.
+
+        Args:
+            comparisons: Of all tables that were compared, parents before children.
+        """
+        measured = {comparison.unique_id: comparison for comparison in comparisons}
+        found: dict[str, Explanation] = {}
+        for unique_id, comparison in measured.items():
+            if not comparison.is_equal and comparison.problem is None:
+                found[unique_id] = self._explained(comparison, measured, found)
+        return found
+
+    def _explained(
+        self, comparison: Comparison, measured: Mapping[str, Comparison], found: Mapping[str, Explanation]
+    ) -> Explanation:
+        unique_id = comparison.unique_id
+        if unique_id in self.renamed:
+            before = self.production.nodes[self.renamed[unique_id]]
+            return Explanation(Cause.CODE, f"{self.review.nodes[unique_id].path}, which was {before.path}")
+        if unique_id in self.changes.origins and self.changes.has_own(unique_id):
+            own = self._own(unique_id, comparison)
+            if own:
+                return own
+        inputs = self._differing_inputs(unique_id, measured)
+        by_chance = [i for i in inputs if i in found and found[i].cause is Cause.CHANCE]
+        if inputs and len(by_chance) == len(inputs):
+            return Explanation(Cause.CHANCE, f"reads {self._names(inputs)}, which is not deterministic")
+        if inputs:
+            return Explanation(Cause.INPUT, self._names(inputs))
+        node = self.review.nodes[unique_id]
+        if unique_id in self.changes.growing and unique_id not in self.cloned:
+            return Explanation(Cause.REBUILT, "built from nothing here, and grown in production")
+        return self._by_measurement(node, measured)
+
+    def _own(self, unique_id: str, comparison: Comparison) -> Explanation | None:
+        """Its own code: changed by the branch, or by the main branch since production's build."""
+        result = self.production.results.get(unique_id)
+        files = changed_files(self.production, self.review, unique_id)
+        if not files:
+            if result is None or result.status != "success":
+                return Explanation(Cause.UNKNOWN, "production's last build did not make it")
+            return self._other_relations(unique_id)
+        listed = ", ".join(f"{path} ({what})" if what != "its file" else path for path, what in sorted(files.items()))
+        before, node = self.production.nodes[unique_id], self.review.nodes[unique_id]
+        with_old_code = self._again(before, self.review.nodes[unique_id])
+        without = _rows(with_old_code)
+        if without:
+            again = self._again(node, node)
+            if again and again.has_row_changes:
+                return self._by_chance_too(comparison, again, listed)
+        if self.base.changed_here(files) is False and self.base.changed_on_main(files):
+            return Explanation(Cause.MAIN, f"{listed}; production's build is older", without)
+        return Explanation(Cause.CODE, listed, without)
+
+    def _by_chance_too(self, comparison: Comparison, again: Comparison, listed: str) -> Explanation:
+        """The code changed, and gives other rows each time."""
+        has_other_rows = again.added or again.removed
+        if not has_other_rows and not comparison.added and not comparison.removed:
+            by_code = set(comparison.columns) - set(again.columns)
+            if not by_code and not comparison.has_schema_changes:
+                return Explanation(Cause.CHANCE, f"{', '.join(again.columns)} are other in each run; {listed} changed")
+            return Explanation(Cause.CODE, f"{listed}; {', '.join(again.columns)} are other in each run")
+        return Explanation(Cause.UNKNOWN, f"{listed} changed, and the code gives other rows in each run")
+
+    def _other_relations(self, unique_id: str) -> Explanation:
+        """The same files with other compiled code: it reads other relations, or a variable has another value."""
+        theirs, ours = ({n.unique_id: n for n in self._inputs(b, unique_id)} for b in (self.production, self.review))
+        new = [ours[i] for i in ours if i not in theirs]
+        if new:
+            gone = ", ".join(sorted(theirs[i].name for i in theirs if i not in ours))
+            detail = f"reads {', '.join(sorted(n.name for n in new))}" + (f" instead of {gone}" if gone else "")
+            return Explanation(Cause.INPUT, detail)
+        moved = [
+            f"{node.name} is {node.relation_name} now, was {theirs[i].relation_name}"
+            for i, node in ours.items()
+            if node.resource_type == "source" and theirs[i].relation_name != node.relation_name
+        ]
+        if moved:
+            return Explanation(Cause.INPUT, "; ".join(sorted(moved)))
+        return Explanation(Cause.CODE, "its compiled code differs, by a variable or by the target")
+
+    def _inputs(self, build: Build, unique_id: str) -> list[CompiledNode]:
+        """What a node reads: its parents, and in place of ephemeral ones theirs."""
+        found, pending, seen = [], [unique_id], {unique_id}
+        while pending:
+            at = build.nodes.get(pending.pop())
+            for parent in at.parents if at else ():
+                node = build.nodes.get(parent)
+                if node is None or parent in seen:
+                    continue
+                seen.add(parent)
+                if node.materialization == "ephemeral":
+                    pending.append(parent)
+                else:
+                    found.append(node)
+        return found
+
+    def _differing_inputs(self, unique_id: str, measured: Mapping[str, Comparison]) -> list[str]:
+        """Its inputs that were found to differ, or are supposed to."""
+        differing = []
+        for node in self._inputs(self.review, unique_id):
+            comparison, before = measured.get(node.unique_id), self.production.nodes.get(node.unique_id)
+            if comparison is not None:
+                is_other = not comparison.is_equal
+            elif node.resource_type == "source":
+                is_other = before is None or before.relation_name != node.relation_name
+            else:
+                is_other = node.unique_id in self.changes.origins
+            differing += [node.unique_id] if is_other else []
+        return differing
+
+    def _by_measurement(self, node: CompiledNode, measured: Mapping[str, Comparison]) -> Explanation:
+        """Same code and same models as inputs: either a source has more data, or the code gives other rows each time."""
+        again = self._again(node, node)
+        if again is not None and (again.has_row_changes or again.has_schema_changes):
+            return Explanation(Cause.CHANCE, "the same code gave other rows when it ran a second time")
+        sources = self._sources_of(node)
+        if not sources:
+            return Explanation(Cause.CHANCE, "same code and equal inputs, yet other rows")
+        return Explanation(Cause.DATA, f"production's last build read older rows of {self._names(sources)}")
+
+    def _sources_of(self, node: CompiledNode) -> list[str]:
+        """Sources that it reads itself, or through what was not built here or was found equal only by its code."""
+        found, pending, seen = set(), list(node.parents), set(node.parents)
+        while pending:
+            parent = self.review.nodes.get(pending.pop())
+            if parent is None:
+                continue
+            if parent.resource_type == "source":
+                found.add(parent.unique_id)
+            elif parent.materialization in ("view", "ephemeral") or parent.resource_type == "snapshot":
+                new = set(parent.parents) - seen
+                seen |= new
+                pending += new
+        return sorted(found)
+
+    def _again(self, made_by: CompiledNode, compared: CompiledNode) -> Comparison | None:
+        """A node's code run a second time, against the table that it made; None where that is not cheap, or failed.
+
+        Args:
+            made_by: Production's node or the review's: its code and its table.
+            compared: The review's node, with the key.
+        """
+        result = self.production.results.get(compared.unique_id)
+        is_cheap = result is not None and result.seconds is not None and result.seconds <= _CHEAP_SECONDS
+        is_whole = made_by.resource_type == "model" and made_by.materialization in ("table", "view")
+        if made_by.code is None or not is_cheap or not is_whole:
+            return None
+        again = self.databases.temporary(made_by.code)
+        if again is None:
+            return None
+        tables = (self.databases.table(made_by), again)
+        found, _ = compare_relations(self.databases, tables, compared, self.precision)
+        return None if found.problem else found
+
+    def _names(self, unique_ids: Iterable[str]) -> str:
+        nodes = (self.review.nodes.get(unique_id) for unique_id in unique_ids)
+        return ", ".join(sorted(node.name for node in nodes if node))
+
+
+def _rows(found: Comparison | None) -> int | None:
+    """Rows that differ in any way; None where that is unknown."""
+    if found is None or found.added is None or found.removed is None:
+        return None
+    return found.added + found.removed + (found.changed or 0)
