@@ -16,7 +16,7 @@ RUN := $(OFFDAG) run --environment $(ENVIRONMENT) --project-dir inventory_projec
 MEASURED := MEASURED_BY="$(CURDIR)/pyproject.toml" COVERAGE_FILE="$(CURDIR)/.offdag/coverage/data" PYTHONPATH="$(CURDIR)/tests/support/measured"
 SQL := inventory_project/models inventory_project/analyses inventory_project/tests monitor_project/models monitor_project/tests
 
-.PHONY: oracle orchestrators help demo test build load monitor build-then-monitor ci schedule report docs lint format bench sim fixtures golden clean
+.PHONY: oracle orchestrators reviews help demo test build load monitor build-then-monitor ci schedule report docs lint format bench sim fixtures golden clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -99,11 +99,14 @@ oracle: $(VENV)/.installed ## Compare the marts of 1,900 generated builds with a
 orchestrators: $(VENV)/.installed ## Run docs/examples with Airflow, Cosmos and Dagster in separate virtual environments (about 5 minutes)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" OFFDAG_TEST_ORCHESTRATORS=1 $(BIN)/python -m pytest tests/integration/test_orchestrators.py
 
+reviews: $(VENV)/.installed ## Replay all pull requests of tests/fixtures/reviews with real dbt (about 5 minutes)
+	@PATH="$(CURDIR)/$(BIN):$$PATH" OFFDAG_TEST_REVIEWS=1 $(BIN)/python -m pytest -n 2 tests/integration/test_reviews.py
+
 fixtures: $(VENV)/.installed ## Record the artifacts of dbt 1.7 to 1.11 again, each version in a separate virtual environment (about 5 minutes)
 	@$(BIN)/python tests/fixtures/record.py
 
 golden: $(VENV)/.installed ## Write the tests' golden files again; review the diff before committing
-	@PATH="$(CURDIR)/$(BIN):$$PATH" OFFDAG_WRITE_GOLDEN=1 $(BIN)/python -m pytest -m golden
+	@PATH="$(CURDIR)/$(BIN):$$PATH" OFFDAG_WRITE_GOLDEN=1 OFFDAG_TEST_REVIEWS=1 $(BIN)/python -m pytest -m golden
 
 clean: ## Remove everything the targets created, including the history in .offdag; keeps the virtual environment
 	rm -rf .offdag inventory_project/data inventory_project/target inventory_project/logs monitor_project/target monitor_project/logs logs
