@@ -362,6 +362,28 @@ def business_check(place: Place) -> CommandResult:
 
 
 @scenario
+def ci_shared(place: Place) -> CommandResult:
+    """Without a state, production's relations are those that the project makes for production's target."""
+    project = place.home / "project"
+    (project / "models").mkdir(parents=True)
+    (project / "models" / "orders.sql").write_text("select 1 as id")
+    (project / "dbt_project.yml").write_text("name: p\nprofile: p\n")
+    target = "{type: duckdb, path: shop.duckdb}"
+    (project / "profiles.yml").write_text(f"p: {{target: prod, outputs: {{prod: {target}, ci: {target}}}}}\n")
+    return offdag(place.home, "ci", "--project-dir", str(project), "-o", str(place.home / "out"))
+
+
+@scenario
+def ci_mistyped(place: Place) -> CommandResult:
+    return offdag(place.failure, "ci", *dbt_project(place), "--from", "prd", "-o", str(place.home / "out"), env=TARGET)
+
+
+@scenario
+def ci_no_pull_request(place: Place) -> CommandResult:
+    return offdag(place.home, "ci", *dbt_project(place), "--drop")
+
+
+@scenario
 def state_folder(place: Place) -> CommandResult:
     return offdag(place.home, "diff", *dbt_project(place), "--to", "dev", "--state", str(place.home), env=TARGET)
 

@@ -74,7 +74,11 @@ def test_a_changed_model_is_built_alone_compared_and_followed(home: Path) -> Non
     assert page.read_text() == text
     assert "`is_out_of_stock` 3" in text
     assert "| `dim_products` | 30 | 0 | 0 | 3 |" in text
-    assert "| `fct_product_conversion` | 30 | 0 | 0 | 0 | - |" in text
+    assert "- Tables: 1 differs from production, 2 proven equal" in text
+    # With the measure of the data, what is downstream of a change is not affected by it.
+    assert "`fct_product_conversion`\n" in text
+    assert "Impact by column" not in text
+    assert "code changed here: models/marts/product/dim\\_products.sql" in text
     results = json.loads((home / "shop_target" / "run_results.json").read_text())["results"]
     built = {r["unique_id"] for r in results if r["unique_id"].startswith("model.")}
     assert "model.inventory.dim_products" in built
@@ -118,7 +122,10 @@ def test_a_full_build_skips_what_cannot_differ_and_without_the_file_compares_not
     assert ended.code == 0, ended
     text = (home / "out" / "summary.md").read_text()
     assert "as --full asks" in text
-    assert "Built with the same code and inputs as in production, and not compared: 14" in text
+    assert "14 with the same code and inputs, not compared" in text
+    # It began with production's table, as in production.
+    assert "- Proven equal: `product_inventory_snapshot`" in text
+    assert "from nothing): `product_inventory_snapshot`" in text
     (home / "shop" / "inventory_prod.duckdb").unlink()
     edit(home, PRODUCTS, "inventory_count = 0 as", "inventory_count < 30 as")
     # A review that could not compare is not green.
@@ -163,7 +170,10 @@ def test_what_failed_may_be_let_pass_but_not_a_build_that_could_not_run(home: Pa
     edit(home, PRODUCTS, "from products", "from {{ not closed")
     ended = review(home, "--fail-on", "none")
     assert ended.code == 2, ended
-    assert "dbt left no results" in (home / "out" / "summary.md").read_text()
+    text = (home / "out" / "summary.md").read_text()
+    assert "It did not start:" in text
+    assert "Compilation Error in model dim_products (models/marts/product/dim_products.sql)" in text
+    assert "Compilation Error in model dim_products" in (home / "out" / "junit.xml").read_text()
 
 
 def test_a_locked_production_is_waited_for_and_then_left_alone(home: Path) -> None:
@@ -224,6 +234,8 @@ from dataclasses import replace
 folder = Path(sys.argv[1])
 for name in ("prod", "ci"):
     duckdb.connect(str(folder / f"{name}.duckdb")).close()
+(folder / "dbt_project.yml").write_text("name: p\\nprofile: p\\n")
+(folder / "profiles.yml").write_text("p: {target: ci, outputs: {ci: {type: duckdb, path: ci.duckdb}}}\\n")
 review = replace(DbtInvocation.parse((), folder, {}), target="ci")
 with both_sides(review, (folder / "prod.duckdb", folder / "ci.duckdb"), LockWait("diff", 5.0)):
     print("open", flush=True)
