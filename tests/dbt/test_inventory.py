@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -44,8 +43,7 @@ class Shop:
         assert loaded.code == 0, loaded
 
     def dbt(self, *arguments: str) -> CommandResult:
-        code = "from dbt.cli.main import cli; cli()"
-        return run([sys.executable, "-c", code, *arguments, "--target", "prod"], self.env, cwd=PROJECT)
+        return run(["dbt", *arguments, "--target", "prod"], self.env, cwd=PROJECT)
 
     def build(self, *arguments: str) -> None:
         built = self.dbt("build", *arguments)

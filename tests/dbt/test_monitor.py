@@ -52,14 +52,7 @@ def test_what_is_about_a_table_that_is_not_observed_is_not_built(tmp_path: Path)
 
 
 def test_plain_dbt_build_works_too_from_the_root_without_a_history(tmp_path: Path) -> None:
-    command = [
-        sys.executable,
-        "-c",
-        "from dbt.cli.main import cli; cli()",
-        "build",
-        "--exclude-resource-type",
-        "unit_test",
-    ]
+    command = ["dbt", "build", "--exclude-resource-type", "unit_test"]
     built = run([*command, "--project-dir", "monitor_project", "--profiles-dir", "monitor_project"], environ(tmp_path))
     assert built.code == 0, built
     again = offdag(tmp_path, "monitor")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from datetime import date, datetime
 from functools import cache
 from pathlib import Path
@@ -34,8 +33,7 @@ def manifest(project: str) -> dict[str, Any]:
         observed = read_observed_tables(SHOP)
         folder = assembled_project(SHOP, observed, home / "project")
         more = {"OFFDAG_OBSERVED_TABLES": "|".join(table.name for table in observed)}
-    command = [sys.executable, "-c", "from dbt.cli.main import cli; cli()", "parse", "--profiles-dir", str(folder)]
-    parsed = run(command, environ(home, more), cwd=folder)
+    parsed = run(["dbt", "parse", "--profiles-dir", str(folder)], environ(home, more), cwd=folder)
     assert parsed.code == 0, parsed
     found: dict[str, Any] = json.loads((home / "shop_target" / "manifest.json").read_text())
     return found

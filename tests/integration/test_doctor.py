@@ -11,7 +11,7 @@ import duckdb
 
 from offdag.clock import utc_now
 from sim.slack import TOKEN, FakeSlack
-from support import artifacts
+from support import artifacts, warm
 from support.command import BIN, ROOT, CommandResult, environ, offdag, run
 
 
@@ -113,7 +113,7 @@ def test_an_environment_without_a_build_for_a_week_is_bad(tmp_path: Path) -> Non
 
 
 def test_the_folder_and_both_dbts_are_named(failure: Path, tmp_path: Path) -> None:
-    ended = offdag(failure, "doctor")
+    ended = offdag(failure, "doctor", env=warm.COLD)
     assert f"ok   folder: {ROOT / 'offdag'} is laid over offdag's defaults" in ended.out
     assert f"ok   dbt: offdag run -- dbt starts {BIN / 'dbt'}" in ended.out
     assert f"ok   monitor's dbt: dbt-core {version('dbt-core')}, DuckDB {version('duckdb')}" in ended.out

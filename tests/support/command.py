@@ -10,8 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from support import warm
+
 ROOT = Path(__file__).parents[2]
-BIN = Path(sys.executable).parent
+BIN = warm.BIN
 
 
 @dataclass(frozen=True, repr=False)
@@ -31,7 +33,7 @@ def environ(home: Path, more: Mapping[str, str] | None = None) -> dict[str, str]
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("OFFDAG_", "DBT_", "GITHUB_", "GITLAB_", "CI_"))}
     return {
         **kept,
-        "PATH": f"{BIN}:{os.environ['PATH']}",
+        **warm.variables(),
         "OFFDAG_HISTORY": str(home / "history"),
         "OFFDAG_MONITOR_DATABASE": str(home / "monitor.duckdb"),
         "OFFDAG_REPORT": str(home / "report.html"),
