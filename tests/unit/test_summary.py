@@ -65,7 +65,7 @@ def build(folder: Path, *results: dict[str, Any], nodes: tuple[dict[str, Any], .
 def review(tmp_path: Path) -> Review:
     found = build(
         tmp_path / "ci",
-        artifacts.result("model.p.orders", execution_time=3.5),
+        artifacts.result("model.p.orders", execution_time=35.0, adapter_response={"bytes_processed": 1_230_000_000}),
         artifacts.result("model.p.customers"),
         artifacts.result("model.p.revenue", "skipped"),
         artifacts.result("test.p.not_null_orders_id", "fail", failures=3, message="Got 3 results, configured to fail if != 0"),
@@ -123,7 +123,7 @@ def review(tmp_path: Path) -> Review:
         failing_rows={"test.p.not_null_orders_id": [("id", "amount"), ("null", "3.5")]},
         past=Past(
             {
-                "model.p.orders": Usual(20, 3.0, (990000, 995000, 1000000, 999000, 1000000), None, 0, 0),
+                "model.p.orders": Usual(20, 3.0, (990000, 995000, 1000000, 999000, 1000000), 9e8, 0, 0),
                 "test.p.not_null_orders_id": Usual(20, 0.1, (), None, 4, 6),
             }
         ),

@@ -30,6 +30,7 @@ class Result:
         message: dbt's or the database's message.
         failures: Number of failing rows of a test.
         seconds: Time of execution; None where it is unknown.
+        bytes: Bytes that were processed; None where the warehouse does not report them.
     """
 
     unique_id: str
@@ -37,6 +38,7 @@ class Result:
     message: str | None
     failures: int | None
     seconds: float | None
+    bytes: int | None = None
 
     @property
     def is_failed(self) -> bool:
@@ -92,7 +94,10 @@ class Build:
         columns = found.columns
         results = map(
             Result,
-            *(columns[name] for name in ("unique_id", "status", "message", "failures", "execution_seconds")),
+            *(
+                columns[name]
+                for name in ("unique_id", "status", "message", "failures", "execution_seconds", "bytes_processed")
+            ),
         )
         return cls(
             nodes=nodes,

@@ -34,16 +34,20 @@ def _results(review: Review) -> str:
 
 
 def _duration(review: Review) -> str:
-    """Seconds and bytes of the nodes whose usual figures are known."""
-    usual = review.past.nodes
-    timed = [
-        (result.seconds, before)
-        for unique_id, result in review.build.results.items()
-        if result.seconds and (known := usual.get(unique_id)) and (before := known.seconds) is not None
-    ]
-    if not timed:
-        return ""
-    return f"{sum(s for s, _ in timed):.1f} s, usually {sum(s for _, s in timed):.1f} s for these nodes in production"
+    """Seconds and bytes here and usually, of the nodes for which both are known."""
+    results = [(result, review.past.nodes.get(i)) for i, result in review.build.results.items()]
+    timed = [(r.seconds, known.seconds) for r, known in results if known and r.seconds and known.seconds is not None]
+    read = [(r.bytes, known.bytes) for r, known in results if known and r.bytes and known.bytes]
+    parts = [f"{sum(s for s, _ in timed):.1f} s, usually {sum(s for _, s in timed):.1f} s"] if timed else []
+    if read:
+        parts.append(f"{_size(sum(b for b, _ in read))} read, usually {_size(sum(b for _, b in read))}")
+    return f"{'; '.join(parts)} for these nodes in production" if parts else ""
+
+
+def _size(count: float) -> str:
+    units = ("B", "kB", "MB", "GB", "TB")
+    step = next((n for n in range(len(units) - 1) if count < 1000 ** (n + 1)), len(units) - 1)
+    return f"{count / 1000**step:.3g} {units[step]}"
 
 
 def _statuses(statuses: Iterable[str | None]) -> str:

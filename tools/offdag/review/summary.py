@@ -20,6 +20,8 @@ _MOST_COLUMNS = 8
 _MOST_NODES, _LEAST_NODES = 30, 3
 # Finds our comment on a pull request among those that the same user wrote for others.
 MARK = "<!-- offdag -->"
+# A node is slower from twice its usual time on, and five seconds.
+_SLOWER, _SLOWER_SECONDS = 2, 5
 # As many turns between success and failure are no accident of one outage.
 _FLAKY_TURNS = 3
 # Fewer changes of the number of rows show no habit.
@@ -49,6 +51,7 @@ def summary(
         verdict = "passed, REFUSED for what differs from production or could not be compared"
     head = [MARK, f"## dbt build of {code(project)}: {verdict}", ""]
     remark_lines = [f"- {plain(remark)}" for remark in (*remarks, *(review.remarks if review else ()))]
+    remark_lines += _slower(review) if review else []
     if review and review.cloned:
         names = listed(sorted(review.build.nodes[i].name for i in review.cloned if i in review.build.nodes))
         remark_lines.append(
@@ -85,6 +88,22 @@ def summary(
         return text
     # At a line's end: a cut within a code span would let the rest of it be read as markup.
     return f"{text[:_LONGEST].rpartition(chr(10))[0]}\n\nCut here: too long for a comment.\n"
+
+
+def _slower(review: Review) -> list[str]:
+    """Nodes that took much longer than usual, the slowest first."""
+    slow = [
+        (result.seconds, known.seconds, unique_id)
+        for unique_id, result in review.build.results.items()
+        if result.seconds
+        and (known := review.past.nodes.get(unique_id))
+        and known.seconds is not None
+        and result.seconds > max(_SLOWER * known.seconds, known.seconds + _SLOWER_SECONDS)
+    ]
+    return [
+        f"- {_label(review.build.nodes.get(i), i)} took {seconds:.0f} s, usually {usual:.0f} s in production"
+        for seconds, usual, i in sorted(slow, reverse=True)[:_MOST_COLUMNS]
+    ]
 
 
 def _joined(head: list[str], sections: Iterable[list[str]]) -> str:
