@@ -75,6 +75,9 @@ def test_schemas_of_one_server_are_deferred_to_and_compared(server: postgres.Pos
     assert dropped.code == 0, dropped
     assert {schema for schema, _ in tables(server)} == {"prod", "pr_71"}
     assert offdag(tmp_path, "ci", *where, "--drop").code == 2
+    kept = offdag(tmp_path, "ci", *where, "--drop", env={"OFFDAG_REVIEW_SCHEMA": "prod"})
+    assert kept.code == 2, kept
+    assert "nothing was removed, since production has relations in postgres.prod" in kept.err
 
     # Production's schema under another target's name: nothing is built.
     refused = offdag(tmp_path, "ci", *where, "-o", str(tmp_path / "out"), "--to", "careless")

@@ -88,7 +88,7 @@ class Builder:
             UsageError: The build would write production's relations, or dbt cannot be started.
         """
         command = [*self.command, *(["--full-refresh"] if self.full_refresh else [])]
-        dbt = Dbt(command, self.request.review, self.settings.environ)
+        dbt = Dbt(command, self.request.review, self._environ)
         remarks: list[str] = []
         selected: list[SelectedNode] = []
         if may_be_listed(command):
@@ -142,7 +142,7 @@ class Builder:
             if word in ("--target", "-t"):
                 words[number + 1] = str(target)
         try:
-            theirs = selected_nodes(Dbt(words, self.request.production, self.settings.environ))
+            theirs = selected_nodes(Dbt(words, self.request.production, self._environ))
         except DbtRefused:
             return
         shared = {node.relation for node in theirs if node.relation} & {n.relation for n in selected if n.relation}
@@ -156,6 +156,11 @@ class Builder:
         except UsageError:
             return False
         return theirs is not None and ours is not None and theirs.resolve() != ours.resolve()
+
+    @property
+    def _environ(self) -> dict[str, str]:
+        """The variables of dbt, which has no use for offdag's own secrets."""
+        return {k: v for k, v in self.settings.environ.items() if v not in self.settings.secrets}
 
     @property
     def _next_command(self) -> str:
@@ -202,7 +207,7 @@ class Builder:
             return outcome.exit_code, outcome.start.invocation.target_path if outcome.left_results else None
         folder = DbtInvocation.parse(command, cwd, self.settings.environ).target_path
         before = fingerprints(folder)
-        end = run_process(command, cwd, self.settings.environ, relay)
+        end = run_process(command, cwd, self._environ, relay)
         is_new = any(f.file_name == _RESULTS and before.get(f) != found for f, found in fingerprints(folder).items())
         return end.exit_code, folder if is_new else None
 

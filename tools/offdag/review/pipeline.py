@@ -297,7 +297,20 @@ def drop_review(settings: Settings, options: ReviewOptions) -> list[str]:
         raise UsageError("this is no pull request, so it has no schema of its own", _SCHEMA, f"export {_SCHEMA}=pr_7")
     request = _request(settings, options)
     command = build_command(options.command, options.target)
-    return drop_schemas(Dbt(command, request.review, settings.environ), request, settings.review_schema)
+    dbt = Dbt(command, request.review, settings.environ)
+    return drop_schemas(dbt, request, settings.review_schema, _production_schemas(settings, request, options))
+
+
+def _production_schemas(settings: Settings, request: Request, options: ReviewOptions) -> set[tuple[str, str]]:
+    """Databases and schemas of production's relations, in lower case; none where the history has no build."""
+    with tempfile.TemporaryDirectory(prefix="offdag-state-") as folder:
+        try:
+            project = _project_name(settings, request.review)
+            state = write_state(History(settings.history), project, options.production, Path(folder))
+        except NoBuild:
+            return set()
+        nodes = Build.read(state.folder).nodes.values()
+    return {((n.database or "").lower(), (n.schema or "").lower()) for n in nodes if n.relation_name}
 
 
 def is_refused_by(found: Review, fail_on: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Container
 from pathlib import Path
 
 from offdag.errors import UsageError, first_line
@@ -14,13 +15,14 @@ from offdag.review.state import duckdb_path
 _log = logging.getLogger(__name__)
 
 
-def drop_schemas(dbt: Dbt, request: Request, own: str) -> list[str]:
+def drop_schemas(dbt: Dbt, request: Request, own: str, production: Container[tuple[str, str]]) -> list[str]:
     """Remove every schema of the review's target whose name holds the pull request's own.
 
     Args:
         dbt: Lists what the target makes.
         request: The review's connection.
         own: Name of the pull request's schema, such as pr_7.
+        production: Databases and schemas of production's relations, in lower case: never removed.
 
     Returns:
         What was removed, as database.schema.
@@ -41,6 +43,13 @@ def drop_schemas(dbt: Dbt, request: Request, own: str) -> list[str]:
             f"the target {request.review.target} has no schema of its own for {own}",
             "profiles.yml",
             "schema: \"{{ env_var('OFFDAG_REVIEW_SCHEMA', 'ci') }}\"    # in the target's settings",
+        )
+    taken = [place for place in ours if place in production]
+    if taken:
+        raise UsageError(
+            f"nothing was removed, since production has relations in {', '.join('.'.join(place) for place in taken)}",
+            f"OFFDAG_REVIEW_SCHEMA={own}",
+            "export OFFDAG_REVIEW_SCHEMA=pr_7    # a name that only reviews use",
         )
     path = duckdb_path(request.review)
     files: tuple[Path, Path] | None = (path, path) if path else None
