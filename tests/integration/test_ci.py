@@ -6,11 +6,19 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
 import pytest
 
+from offdag.dbt.command import DbtInvocation
+from offdag.duckdb_files import LockWait
+from offdag.history.history import History
+from offdag.review.build import Build
+from offdag.review.clones import clone_by_dbt
+from offdag.review.selection import Dbt, SelectedNode
+from offdag.review.state import with_database, write_state
 from support.command import ROOT, CommandResult, environ, greenery, offdag
 
 PULL_REQUEST = {"OFFDAG_GIT_BRANCH": "feature/tax", "OFFDAG_PULL_REQUEST": "7", "OFFDAG_GIT_SHA": "abc"}
@@ -174,6 +182,27 @@ def test_what_failed_may_be_let_pass_but_not_a_build_that_could_not_run(home: Pa
     assert "It did not start:" in text
     assert "Compilation Error in model dim_products (models/marts/product/dim_products.sql)" in text
     assert "Compilation Error in model dim_products" in (home / "out" / "junit.xml").read_text()
+
+
+def test_dbt_clone_takes_the_flags_of_a_review(home: Path) -> None:
+    """For warehouses that copy tables without cost, none of which is here: on DuckDB dbt makes views instead."""
+    project = home / "shop_project"
+    state = write_state(History(str(home / "history")), "inventory", "prod", home / "state")
+    review = replace(DbtInvocation.parse((), project, environ(home)), target="ci")
+    state = with_database(state, replace(review, target="prod"), LockWait("ci", 5.0))
+    database = {"OFFDAG_STATE_DATABASE": str(home / "state" / "inventory_prod.duckdb")}
+    dbt = Dbt(["dbt", "build", "--target", "ci"], review, environ(home, database))
+    production = Build.read(state.folder)
+    snapshot = "snapshot.inventory.product_inventory_snapshot"
+    nodes = [SelectedNode(snapshot, "product_inventory_snapshot", "snapshot", "snapshot", None, ())]
+    assert clone_by_dbt(dbt, nodes, production, state.folder) == (frozenset({snapshot}), [])
+    with duckdb.connect(str(home / "shop" / "inventory_ci.duckdb"), read_only=True) as connection:
+        connection.execute(f"attach '{database['OFFDAG_STATE_DATABASE']}' (read_only)")
+        assert connection.execute("select count(*) > 0 from snapshots.product_inventory_snapshot").fetchone() == (True,)
+    missing = replace(dbt, command=["dbt", "build", "--target", "nowhere"])
+    cloned, [remark] = clone_by_dbt(missing, nodes, production, state.folder)
+    assert not cloned
+    assert remark.startswith("Built from nothing, not as in production: product_inventory_snapshot.")
 
 
 def test_a_locked_production_is_waited_for_and_then_left_alone(home: Path) -> None:

@@ -125,7 +125,8 @@ def review(tmp_path: Path) -> Review:
             {
                 "model.p.orders": Usual(20, 3.0, (990000, 995000, 1000000, 999000, 1000000), 9e8, 0, 0),
                 "test.p.not_null_orders_id": Usual(20, 0.1, (), None, 4, 6),
-            }
+            },
+            price_per_tebibyte=6.25,
         ),
         cloned=frozenset({"model.p.orders"}),
         unchanged=("model.p.x",),

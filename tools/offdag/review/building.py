@@ -15,7 +15,7 @@ from offdag.dbt.process import run_process
 from offdag.dbt.signals import SignalRelay
 from offdag.errors import OffdagError, UsageError
 from offdag.review.build import Build
-from offdag.review.clones import clone_tables
+from offdag.review.clones import CLONED_BY_DBT, clone_by_dbt, clone_tables
 from offdag.review.command import STATE_MODIFIED
 from offdag.review.review import Request, on_other_servers, places
 from offdag.review.selection import (
@@ -172,6 +172,9 @@ class Builder:
         if has_flag(command, "--full-refresh", "-f") or has_flag(command, "--empty"):
             return frozenset(), []
         assert self.state is not None
+        if production.adapter_type in CLONED_BY_DBT:
+            dbt = Dbt(command, self.request.review, self._environ)
+            return clone_by_dbt(dbt, selected, production, self.state.folder)
         try:
             files, _ = places(self.request, self.state)
         except OffdagError:

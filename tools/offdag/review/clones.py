@@ -8,12 +8,15 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from offdag.artifacts.compiled import CompiledNode
-from offdag.dbt.command import DbtInvocation
+from offdag.dbt.command import DbtInvocation, plain_command
 from offdag.duckdb_files import LockWait
 from offdag.errors import OffdagError, first_line
 from offdag.review.build import Build
 from offdag.review.databases import Databases, both_sides
-from offdag.review.selection import SelectedNode
+from offdag.review.selection import Dbt, DbtRefused, SelectedNode
+
+# Their tables are copied without cost by `dbt clone`; elsewhere it makes views, on which nothing can grow.
+CLONED_BY_DBT = ("snowflake", "bigquery", "databricks")
 
 _log = logging.getLogger(__name__)
 
@@ -62,6 +65,34 @@ def clone_tables(
             except Exception as error:
                 remarks.append(f"Built from nothing, not as in production: {node.name}. {first_line(error)}.")
     return frozenset(cloned), remarks
+
+
+def clone_by_dbt(
+    dbt: Dbt, selected: Iterable[SelectedNode], production: Build, state: Path
+) -> tuple[frozenset[str], list[str]]:
+    """The same by ``dbt clone``, see :func:`clone_tables`.
+
+    Args:
+        dbt: The build's program, target and project.
+        selected: What will be built.
+        production: Where its tables are.
+        state: Folder of production's artifacts.
+    """
+    wanted = [node for node in selected if grows(node) and node.unique_id in production.nodes]
+    if not wanted:
+        return frozenset(), []
+    names = sorted(node.name for node in wanted)
+    flags = ("--select", *names, "--state", str(state.resolve()), "--full-refresh")
+    try:
+        done = dbt.run(plain_command(dbt.command, "clone", *flags))
+        problem = dbt.words_of(done.stdout) if done.returncode else None
+    except DbtRefused as refusal:
+        problem = refusal.message
+    if problem:
+        return frozenset(), [
+            f"Built from nothing, not as in production: {', '.join(names)}. {problem.splitlines()[0]}."
+        ]
+    return frozenset(node.unique_id for node in wanted), []
 
 
 def _clone(databases: Databases, node: SelectedNode, theirs: CompiledNode) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from offdag.dbt.command import DbtInvocation, dbt_words, flag_value, selects
 from offdag.errors import UsageError
@@ -51,3 +51,19 @@ def slim_flags(
         return [], f"there is no copy of {production.target}'s database to defer to"
     defer = ["--defer", "--favor-state", "--state", str(state.folder.resolve())]
     return (defer if selects(command) else ["--select", STATE_MODIFIED, *defer]), None
+
+
+def unseen_changes(files: Collection[str], command: Sequence[str]) -> list[str]:
+    """A remark on changed files whose effect ``state:modified`` does not select.
+
+    Args:
+        files: What the branch changed, relative to the project.
+        command: The build.
+    """
+    changed = sorted({"dbt_project.yml", "packages.yml"} & set(files))
+    if not changed or STATE_MODIFIED not in command:
+        return []
+    return [
+        f"{' and '.join(changed)} changed: dbt does not select what uses another variable or another version of a package. "
+        "With --full everything is built."
+    ]

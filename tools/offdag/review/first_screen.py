@@ -40,7 +40,10 @@ def _duration(review: Review) -> str:
     read = [(r.bytes, known.bytes) for r, known in results if known and r.bytes and known.bytes]
     parts = [f"{sum(s for s, _ in timed):.1f} s, usually {sum(s for _, s in timed):.1f} s"] if timed else []
     if read:
-        parts.append(f"{_size(sum(b for b, _ in read))} read, usually {_size(sum(b for _, b in read))}")
+        here, there = sum(b for b, _ in read), sum(b for _, b in read)
+        parts.append(f"{_size(here)} read, usually {_size(there)}")
+        price = review.past.price_per_tebibyte / 2**40
+        parts += [f"cost {here * price:.3g}, usually {there * price:.3g}"] if price else []
     return f"{'; '.join(parts)} for these nodes in production" if parts else ""
 
 

@@ -47,9 +47,11 @@ class Past:
 
     Attributes:
         nodes: By unique_id.
+        price_per_tebibyte: Of bytes that are processed, as the monitor's var; 0 where they have no price.
     """
 
     nodes: dict[str, Usual] = field(default_factory=dict)
+    price_per_tebibyte: float = 0.0
 
     @classmethod
     def read(cls, history: History, project: str, environment: str, unique_ids: Collection[str]) -> Past:

@@ -13,11 +13,12 @@ from offdag.dbt.project import checked_project
 from offdag.environment import UNKNOWN
 from offdag.errors import DeliveryError, ExitCode, NoBuild, OffdagError, UsageError
 from offdag.history.history import History
+from offdag.monitor.project import project_vars
 from offdag.review.annotations import workflow_commands
 from offdag.review.base import Base, base_of
 from offdag.review.build import Build
 from offdag.review.building import Builder
-from offdag.review.command import STATE_MODIFIED, build_command, slim_flags
+from offdag.review.command import build_command, slim_flags, unseen_changes
 from offdag.review.comment import write_comment
 from offdag.review.document import document
 from offdag.review.figures import Precision
@@ -231,7 +232,7 @@ def _reviewed(
         else:
             found = review_alone(built.build, known.is_blind)
     is_refused = bool(found and is_refused_by(found, options.fail_on))
-    remarks = (*known.remarks, *built.remarks, *_unseen(base, command))
+    remarks = (*known.remarks, *built.remarks, *unseen_changes(base.here or (), command))
     text = summary(project, built.exit_code, found, remarks, is_refused, why_not=built.why_not)
     _write_summary(settings, options, text)
     facts = document(project, built.exit_code, found, is_refused)
@@ -246,22 +247,13 @@ def _reviewed(
     return ReviewResult(built.exit_code, found, is_refused, exit_code)
 
 
-def _unseen(base: Base, command: list[str]) -> list[str]:
-    """What ``state:modified`` does not select."""
-    changed = sorted({"dbt_project.yml", "packages.yml"} & (base.here or frozenset()))
-    if not changed or STATE_MODIFIED not in command:
-        return []
-    return [
-        f"{' and '.join(changed)} changed: dbt does not select what uses another variable or another version of a package. "
-        "With --full everything is built."
-    ]
-
-
 def _past(settings: Settings, request: Request, options: ReviewOptions, build: Build) -> Past:
     """Production's last builds; without a history, as for a state from another machine, nothing is known of them."""
     try:
         history = _history(settings)
-        return Past.read(history, _project_name(settings, request.review), options.production, build.results)
+        past = Past.read(history, _project_name(settings, request.review), options.production, build.results)
+        price = project_vars(settings.config).get("price_per_tebibyte")
+        return replace(past, price_per_tebibyte=float(price or 0))
     except OffdagError as problem:
         _log.info("production's last builds are unknown: %s", problem.what)
         return Past()
