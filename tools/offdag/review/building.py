@@ -21,6 +21,7 @@ from offdag.review.review import Request, on_other_servers, places
 from offdag.review.selection import (
     Dbt,
     DbtRefused,
+    Relation,
     SelectedNode,
     check_relations,
     install_packages,
@@ -106,18 +107,16 @@ class Builder:
         cloned: frozenset[str] = frozenset()
         if production and selected:
             self._check(selected, production)
-            cloned, why_not = self._clone(selected, production, command)
+            # A relation of production that may be written is never replaced by a copy of itself.
+            own = [node for node in selected if node.relation not in _relations(production)]
+            cloned, why_not = self._clone(own, production, command)
             remarks += why_not
         elif selected and not production:
             self._check_target(selected)
         return self._built(command, selected, cloned, tuple(remarks))
 
     def _check(self, selected: Sequence[SelectedNode], production: Build) -> None:
-        taken = {
-            relation_of(node.database, node.schema, node.alias or node.name)
-            for node in production.nodes.values()
-            if node.relation_name
-        }
+        taken = _relations(production)
         if on_other_servers(self.request):
             return
         if self._is_other_file():
@@ -213,6 +212,14 @@ class Builder:
         end = run_process(command, cwd, self._environ, relay)
         is_new = any(f.file_name == _RESULTS and before.get(f) != found for f, found in fingerprints(folder).items())
         return end.exit_code, folder if is_new else None
+
+
+def _relations(build: Build) -> set[Relation]:
+    return {
+        relation_of(node.database, node.schema, node.alias or node.name)
+        for node in build.nodes.values()
+        if node.relation_name
+    }
 
 
 def edited_unit_tests(selected: Iterable[SelectedNode]) -> list[str]:

@@ -97,6 +97,8 @@ def compare(
     theirs, ours = (databases.table(node) for node in (production, review))
     if theirs == ours:
         return Comparison(review.unique_id, problem="production's table and the review's are the same one"), None
+    # A mark that the change removes still hides what production holds.
+    precision = replace(precision, hidden=precision.hidden | production.private_columns)
     return compare_relations(databases, (theirs, ours), review, precision)
 
 

@@ -289,7 +289,8 @@ def drop_review(settings: Settings, options: ReviewOptions) -> list[str]:
         raise UsageError("this is no pull request, so it has no schema of its own", _SCHEMA, f"export {_SCHEMA}=pr_7")
     request = _request(settings, options)
     command = build_command(options.command, options.target)
-    dbt = Dbt(command, request.review, settings.environ)
+    environ = {name: value for name, value in settings.environ.items() if value not in settings.secrets}
+    dbt = Dbt(command, request.review, environ)
     return drop_schemas(dbt, request, settings.review_schema, _production_schemas(settings, request, options))
 
 
