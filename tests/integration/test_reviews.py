@@ -84,8 +84,8 @@ def check_by_sql(home: Path, project: str, found: dict[str, Any]) -> bool:
             on = " and ".join(f'a."{column}" = b."{column}"' for column in key)
             sides = f"(select * from {a} where {only}) a full join (select * from {b} where {only}) b on {on}"
             missing = [f'{side}."{key[0]}" is null' for side in "ab"]
-            query = f"select count(*) filter ({missing[0]}), count(*) filter ({missing[1]}) from {sides}"
-            rows = connection.execute(query.replace("filter (", "filter (where ")).fetchone()
+            query = f"select count(*) filter (where {missing[0]}), count(*) filter (where {missing[1]}) from {sides}"
+            rows = connection.execute(query).fetchone()
             assert rows == (found["added"], found["removed"]), (name, rows)
             for column, count in found["columns"].items():
                 both = f"not ({missing[0]}) and not ({missing[1]})"

@@ -65,17 +65,19 @@ class Origin:
         if self.git_sha:
             return self
 
-        def git(*arguments: str) -> str | None:
-            try:
-                done = subprocess.run(
-                    ["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=10, check=False
-                )
-            except (OSError, subprocess.TimeoutExpired):
-                return None
-            return done.stdout.strip() or None if done.returncode == 0 else None
+        branch = self.git_branch or git_output(folder, "symbolic-ref", "--short", "-q", "HEAD") or None
+        return replace(self, git_sha=git_output(folder, "rev-parse", "HEAD") or None, git_branch=branch)
 
-        branch = self.git_branch or git("symbolic-ref", "--short", "-q", "HEAD")
-        return replace(self, git_sha=git("rev-parse", "HEAD"), git_branch=branch)
+
+def git_output(folder: Path, *arguments: str, timeout: float = 10) -> str | None:
+    """What git prints in a checkout; None where it fails, is missing, or takes longer than the timeout in seconds."""
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=timeout, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None
 
 
 def _pull_request(ref: str) -> str | None:

@@ -144,6 +144,11 @@ class Settings:
         )
         return tuple(secret for secret in given if secret)
 
+    @property
+    def dbt_environ(self) -> dict[str, str]:
+        """The variables of the user's dbt, which has no use for offdag's own secrets."""
+        return {name: value for name, value in self.environ.items() if value not in self.secrets}
+
     @classmethod
     def load(cls, flags: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
         """Build the settings: a flag wins over its environment variable, which wins over the default.

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
+from offdag.dbt.captured import without_colors
+
 _READ_BYTES = 50_000
 _TAIL_LINES = 20
 _LONGEST = 300
 
-_COLORS = re.compile(r"\x1b\[[0-9;]*m")
 # 11:40:02.566739 [error] [MainThread]: Encountered an error:
 _ENTRY = re.compile(r"\d\d:\d\d:\d\d(?:\.\d+)? +\[(\w+) *\] \[[^\]]*\]: (.*)")
 # Begins each run of dbt in its log:
@@ -58,7 +59,7 @@ class LogEnd:
             return None
         # What is above belongs to earlier runs.
         text = _RUN.split(text)[-1]
-        entries = _entries(redact(_COLORS.sub("", text)))
+        entries = _entries(redact(without_colors(text)))
         shown = [line for level, lines in entries if level != "debug" for line in lines]
         error = next((_one_line(lines) for level, lines in reversed(entries) if level == "error"), None)
         return cls("\n".join(shown[-_TAIL_LINES:]), error)

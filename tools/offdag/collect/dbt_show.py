@@ -8,22 +8,20 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import subprocess
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from offdag.collect.observed_tables import ObservedTable
+from offdag.dbt.captured import own_folder, run_captured
 from offdag.dbt.command import show_command
 from offdag.dbt.redaction import redacted
 from offdag.errors import UsageError
 
 # Seconds.
 _LONGEST = 600
-_PARSED = "partial_parse.msgpack"
 _SHOWN_CHARACTERS = 300
 
 
@@ -51,27 +49,11 @@ class DbtShow:
         Raises:
             UsageError: dbt cannot show them.
         """
-        with tempfile.TemporaryDirectory(prefix="offdag-show-") as folder:
-            target = Path(folder) / "target"
-            target.mkdir()
-            if (self.target_path / _PARSED).is_file():
-                shutil.copyfile(self.target_path / _PARSED, target / _PARSED)
+        with own_folder(self.target_path) as folder:
             limit = table.max_rows + 1
-            command = show_command(self.command, _query(table), limit, Path(folder))
+            command = show_command(self.command, _query(table), limit, folder)
             try:
-                done = subprocess.run(
-                    command,
-                    cwd=self.cwd,
-                    # JSON log lines would hold the rows as a text.
-                    env={name: value for name, value in self.environ.items() if name != "DBT_LOG_FORMAT"},
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.PIPE,
-                    stderr=subprocess.STDOUT,
-                    text=True,
-                    errors="replace",
-                    timeout=_LONGEST,
-                    check=False,
-                )
+                done = run_captured(command, self.cwd, self.environ, _LONGEST)
             except OSError as error:
                 raise UsageError(
                     f"dbt show cannot be started: {error.strerror}", command[0], "offdag observe -- dbt"

@@ -9,7 +9,7 @@ import logging
 import os
 import re
 import stat
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -133,6 +133,19 @@ def fingerprints(folder: Path) -> dict[ArtifactFile, Fingerprint]:
         with contextlib.suppress(OSError):
             found[file] = file.fingerprint()
     return found
+
+
+def has_new_results(folder: Path, before: Mapping[ArtifactFile, Fingerprint]) -> bool:
+    """Whether run_results.json of a folder is another file than before.
+
+    Args:
+        folder: A target folder.
+        before: Its fingerprints then.
+    """
+    return any(
+        file.file_name == f"{Kind.RUN_RESULTS.value}.json" and before.get(file) != fingerprint
+        for file, fingerprint in fingerprints(folder).items()
+    )
 
 
 def find_artifacts(paths: Sequence[str], recursive: bool) -> list[ArtifactFile]:

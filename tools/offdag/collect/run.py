@@ -20,7 +20,7 @@ from offdag.collect.context import Context
 from offdag.collect.dbt_log import LogEnd
 from offdag.collect.observed_tables import read_observed_tables
 from offdag.collect.overwritten import OverwrittenResults
-from offdag.collect.places import ArtifactFile, Fingerprint, fingerprints
+from offdag.collect.places import ArtifactFile, Fingerprint, fingerprints, has_new_results
 from offdag.collect.refusal import collect_command, refusal_text
 from offdag.dbt.command import DbtInvocation, dbt_words
 from offdag.dbt.process import one_run_at_a_time, run_process
@@ -97,11 +97,7 @@ class RunOutcome:
     @property
     def left_results(self) -> bool:
         """Whether run_results.json is from this command."""
-        now = fingerprints(self.start.invocation.target_path)
-        return any(
-            file.file_name == f"{Kind.RUN_RESULTS.value}.json" and self.start.before.get(file) != fingerprint
-            for file, fingerprint in now.items()
-        )
+        return has_new_results(self.start.invocation.target_path, self.start.before)
 
 
 @dataclass(frozen=True)
@@ -376,6 +372,4 @@ def _environ(settings: Settings, start: RunStart) -> dict[str, str]:
         "CI_URL": start.origin.ci_url,
         "PULL_REQUEST": start.origin.pull_request,
     }
-    # dbt has no use for Slack's secrets.
-    inherited = {k: v for k, v in settings.environ.items() if v not in settings.secrets}
-    return inherited | {f"DBT_ENV_CUSTOM_ENV_OFFDAG_{k}": v for k, v in handed.items() if v}
+    return settings.dbt_environ | {f"DBT_ENV_CUSTOM_ENV_OFFDAG_{k}": v for k, v in handed.items() if v}

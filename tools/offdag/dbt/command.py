@@ -124,7 +124,7 @@ class DbtInvocation:
 
     def target_of(self, command: Sequence[str]) -> str | None:
         """The target that a command builds: the given one, else the profile's default; None where dbt may read another profile."""
-        if self.target or not command or not _runs_here(command):
+        if self.target or not command or not runs_here(command):
             return self.target
         try:
             return default_target(self.profiles_file, self.profile, self.environ)
@@ -208,7 +208,6 @@ def freshness_command(command: Sequence[str]) -> list[str]:
     start = _program_at(command)
     if start is None:
         return []
-    flags = [(name, flag_value(words, name, *(["-t"] if name == "--target" else []))) for name in _SHARED_FLAGS]
     # What is before dbt's verb is meant for all of dbt, such as --quiet.
     general = next((words[:number] for number, word in enumerate(words) if word in _VERBS), [])
     given_twice = any(word.partition("=")[0] in _SHARED_FLAGS for word in general)
@@ -217,7 +216,7 @@ def freshness_command(command: Sequence[str]) -> list[str]:
         *([] if given_twice else general),
         "source",
         "freshness",
-        *(part for name, value in flags if value for part in (name, value)),
+        *_shared_flags(words),
     ]
 
 
@@ -230,10 +229,9 @@ def show_command(command: Sequence[str], query: str, limit: int, folder: Path) -
         limit: Most rows.
         folder: Gets the artifacts and the log.
     """
-    words, start = dbt_words(command), _program_at(command)
-    flags = [(name, flag_value(words, name, *(["-t"] if name == "--target" else []))) for name in _SHARED_FLAGS]
+    words = dbt_words(command)
     return [
-        *(command[: start + 1] if start is not None else ["dbt"]),
+        *_program(command),
         "show",
         "--inline",
         query,
@@ -241,11 +239,7 @@ def show_command(command: Sequence[str], query: str, limit: int, folder: Path) -
         "json",
         "--limit",
         str(limit),
-        *(part for name, value in flags if value and not name.endswith("-path") for part in (name, value)),
-        "--target-path",
-        str(folder / "target"),
-        "--log-path",
-        str(folder),
+        *_shared_flags(words, folder),
     ]
 
 
@@ -258,12 +252,10 @@ def list_command(command: Sequence[str], resource_types: Sequence[str], keys: Se
         keys: Fields of a node.
         folder: Gets the artifacts and the log.
     """
-    words, start = dbt_words(command), _program_at(command)
-    program = list(command[: start + 1]) if start is not None else ["dbt"]
-    flags = [(name, flag_value(words, name, *(["-t"] if name == "--target" else []))) for name in _SHARED_FLAGS]
+    words = dbt_words(command)
     kinds = [part for kind in resource_types for part in ("--resource-type", kind)]
     return [
-        *program,
+        *_program(command),
         "--quiet",
         "ls",
         "--output",
@@ -272,25 +264,28 @@ def list_command(command: Sequence[str], resource_types: Sequence[str], keys: Se
         *keys,
         *_selection_flags(words),
         *kinds,
-        *(part for name, value in flags if value and not name.endswith("-path") for part in (name, value)),
-        "--target-path",
-        str(folder / "target"),
-        "--log-path",
-        str(folder),
+        *_shared_flags(words, folder),
     ]
 
 
 def plain_command(command: Sequence[str], *arguments: str) -> list[str]:
     """Another dbt command with the wrapper, target, profile and folders of a dbt command."""
-    words, start = dbt_words(command), _program_at(command)
-    program = list(command[: start + 1]) if start is not None else ["dbt"]
-    flags = [(name, flag_value(words, name, *(["-t"] if name == "--target" else []))) for name in _SHARED_FLAGS]
-    return [*program, *arguments, *(part for name, value in flags if value for part in (name, value))]
+    return [*_program(command), *arguments, *_shared_flags(dbt_words(command))]
 
 
-def runs_here(command: Sequence[str]) -> bool:
-    """Whether a command line calls dbt on this machine itself, and not in a script, in a container or on another host."""
-    return _runs_here(command) and bool(dbt_words(command))
+def _program(command: Sequence[str]) -> list[str]:
+    """The program of a dbt command with its wrapper; a script that hides it gives plain ``dbt``."""
+    start = _program_at(command)
+    return list(command[: start + 1]) if start is not None else ["dbt"]
+
+
+def _shared_flags(words: Sequence[str], folder: Path | None = None) -> list[str]:
+    """The target, profile, project and variables of a dbt command, and where it writes, which may be another folder."""
+    flags = {name: flag_value(words, name, *(["-t"] if name == "--target" else [])) for name in _SHARED_FLAGS}
+    if folder:
+        own: dict[str, str | None] = {"--target-path": str(folder / "target"), "--log-path": str(folder)}
+        flags = {name: value for name, value in flags.items() if name not in own} | own
+    return [part for name, value in flags.items() if value for part in (name, value)]
 
 
 def _selection_flags(words: Sequence[str]) -> list[str]:
@@ -307,7 +302,7 @@ def _selection_flags(words: Sequence[str]) -> list[str]:
     return found
 
 
-def _runs_here(command: Sequence[str]) -> bool:
+def runs_here(command: Sequence[str]) -> bool:
     """Whether dbt is called on this machine itself, and not in a container or on another host."""
     start = _program_at(command)
     return start == 0 or (start is not None and Path(command[0]).name in _LOCAL_WRAPPERS)

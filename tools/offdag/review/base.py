@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from offdag.origin import git_output
+
+# A diff of a large repository takes its time.
+_SECONDS = 60
 _MAIN = ("origin/HEAD", "origin/main", "origin/master", "main", "master")
 
 
@@ -85,13 +88,7 @@ class _Git:
 
     def __call__(self, *arguments: str) -> str | None:
         """Its output; None where it failed."""
-        try:
-            done = subprocess.run(
-                ["git", "-C", str(self._folder), *arguments], capture_output=True, text=True, timeout=60, check=False
-            )
-        except (OSError, subprocess.TimeoutExpired):
-            return None
-        return done.stdout.strip() if done.returncode == 0 else None
+        return git_output(self._folder, *arguments, timeout=_SECONDS)
 
     def files(self, project: Path, top: Path, *arguments: str) -> frozenset[str] | None:
         """Paths that git lists, relative to the project; those outside of it are left out."""

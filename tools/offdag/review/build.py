@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -12,6 +11,7 @@ from pathlib import Path
 from offdag.artifacts.compiled import CompiledNode, read_compiled
 from offdag.artifacts.document import Document, Kind, UnreadableArtifact, parse_document
 from offdag.artifacts.results import read_results
+from offdag.dbt.captured import without_colors
 from offdag.dbt.redaction import redacted
 from offdag.environment import resolve_environment
 from offdag.errors import UsageError
@@ -50,7 +50,7 @@ class Result:
         text = (self.message or "no message").strip()
         if self.unique_id.startswith("unit_test."):
             # In colour where dbt writes to a terminal.
-            text = re.sub(r"\x1b\[[0-9;]*m", "", text).partition("actual differs from expected")[0].strip()
+            text = without_colors(text).partition("actual differs from expected")[0].strip()
             text = text or "actual differs from expected"
         text = redacted(" ".join(text.split()))
         return text if len(text) <= _LONGEST_MESSAGE else f"{text[: _LONGEST_MESSAGE - 3]}..."

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from offdag.collect.places import fingerprints
+from offdag.collect.places import fingerprints, has_new_results
 from offdag.collect.run import run_and_collect
-from offdag.dbt.command import DbtInvocation, has_flag, plain_command, selects
+from offdag.dbt.command import DbtInvocation, has_flag, plain_command, runs_here, selects
 from offdag.dbt.process import run_process
 from offdag.dbt.signals import SignalRelay
 from offdag.errors import OffdagError, UsageError
@@ -25,7 +25,6 @@ from offdag.review.selection import (
     SelectedNode,
     check_relations,
     install_packages,
-    may_be_listed,
     relation_of,
     selected_nodes,
 )
@@ -36,7 +35,6 @@ _log = logging.getLogger(__name__)
 
 # dbt's exit code where it could not start.
 _NOT_STARTED = 2
-_RESULTS = "run_results.json"
 
 
 @dataclass(frozen=True)
@@ -89,10 +87,10 @@ class Builder:
             UsageError: The build would write production's relations, or dbt cannot be started.
         """
         command = [*self.command, *(["--full-refresh"] if self.full_refresh else [])]
-        dbt = Dbt(command, self.request.review, self._environ)
+        dbt = Dbt(command, self.request.review, self.settings.dbt_environ)
         remarks: list[str] = []
         selected: list[SelectedNode] = []
-        if may_be_listed(command):
+        if runs_here(command):
             try:
                 remarks += [text for text in [install_packages(dbt)] if text]
                 selected = selected_nodes(dbt)
@@ -103,7 +101,7 @@ class Builder:
             remarks.append(
                 "It was not checked before the build whether it writes production's relations: dbt does not run on this machine itself."
             )
-        production = Build.read(self.state.folder) if self.state else None
+        production = self.state.build if self.state else None
         cloned: frozenset[str] = frozenset()
         if production and selected:
             self._check(selected, production)
@@ -141,7 +139,7 @@ class Builder:
             if word in ("--target", "-t"):
                 words[number + 1] = str(target)
         try:
-            theirs = selected_nodes(Dbt(words, self.request.production, self._environ))
+            theirs = selected_nodes(Dbt(words, self.request.production, self.settings.dbt_environ))
         except DbtRefused:
             return
         shared = {node.relation for node in theirs if node.relation} & {n.relation for n in selected if n.relation}
@@ -157,11 +155,6 @@ class Builder:
         return theirs is not None and ours is not None and theirs.resolve() != ours.resolve()
 
     @property
-    def _environ(self) -> dict[str, str]:
-        """The variables of dbt, which has no use for offdag's own secrets."""
-        return {k: v for k, v in self.settings.environ.items() if v not in self.settings.secrets}
-
-    @property
     def _next_command(self) -> str:
         return f"offdag ci --from {self.request.production.target} --to {self.request.review.target}"
 
@@ -172,7 +165,7 @@ class Builder:
             return frozenset(), []
         assert self.state is not None
         if production.adapter_type in CLONED_BY_DBT:
-            dbt = Dbt(command, self.request.review, self._environ)
+            dbt = Dbt(command, self.request.review, self.settings.dbt_environ)
             return clone_by_dbt(dbt, selected, production, self.state.folder)
         try:
             files, _ = places(self.request, self.state)
@@ -209,9 +202,8 @@ class Builder:
             return outcome.exit_code, outcome.start.invocation.target_path if outcome.left_results else None
         folder = DbtInvocation.parse(command, cwd, self.settings.environ).target_path
         before = fingerprints(folder)
-        end = run_process(command, cwd, self._environ, relay)
-        is_new = any(f.file_name == _RESULTS and before.get(f) != found for f, found in fingerprints(folder).items())
-        return end.exit_code, folder if is_new else None
+        end = run_process(command, cwd, self.settings.dbt_environ, relay)
+        return end.exit_code, folder if has_new_results(folder, before) else None
 
 
 def _relations(build: Build) -> set[Relation]:

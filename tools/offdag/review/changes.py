@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from offdag.artifacts.compiled import CompiledNode
 from offdag.review.build import Build
 from offdag.review.lineage import sqlglot_dialect
+from offdag.review.selection import SelectedNode
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ class _Codes:
         """Whether its code is the same, and its data depends on what was there before."""
         node = self._review.nodes[unique_id]
         is_known = unique_id in self._production.nodes and unique_id in self._review.results
-        return is_known and _grows(node) and not changed_files(self._production, self._review, unique_id)
+        return is_known and grows(node) and not changed_files(self._production, self._review, unique_id)
 
     def _differs(self, unique_id: str) -> bool:
         before, node = self._production.nodes.get(unique_id), self._review.nodes[unique_id]
@@ -79,7 +80,7 @@ class _Codes:
             return before.checksum != node.checksum
         result = self._production.results.get(unique_id)
         # The code of a table that production's last build did not make is unknown; that of one that grows depends on what was there.
-        if result is None or result.status != "success" or _grows(node):
+        if result is None or result.status != "success" or grows(node):
             return True
         if node.resource_type == "seed":
             return node.checksum is None or before.checksum != node.checksum
@@ -102,7 +103,8 @@ class _Codes:
             return code
 
 
-def _grows(node: CompiledNode) -> bool:
+def grows(node: CompiledNode | SelectedNode) -> bool:
+    """Whether a node adds to the table that is there."""
     return node.resource_type == "snapshot" or node.materialization == "incremental"
 
 

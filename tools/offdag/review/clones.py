@@ -12,6 +12,7 @@ from offdag.dbt.command import DbtInvocation, plain_command
 from offdag.duckdb_files import LockWait
 from offdag.errors import OffdagError, first_line
 from offdag.review.build import Build
+from offdag.review.changes import grows
 from offdag.review.databases import Databases, both_sides
 from offdag.review.selection import Dbt, DbtRefused, SelectedNode
 
@@ -19,11 +20,6 @@ from offdag.review.selection import Dbt, DbtRefused, SelectedNode
 CLONED_BY_DBT = ("snowflake", "bigquery", "databricks")
 
 _log = logging.getLogger(__name__)
-
-
-def grows(node: SelectedNode) -> bool:
-    """Whether a node adds to the table that is there."""
-    return node.materialization == "incremental" or node.resource_type == "snapshot"
 
 
 def clone_tables(

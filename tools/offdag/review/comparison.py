@@ -51,7 +51,10 @@ class Pair:
         """The shared columns of one table under their aliases."""
         from sqlglot import exp
 
-        query = exp.select(*(column.value().as_(column.alias) for column in self.columns)).from_(table)
+        return self.of_rows(exp.select(*(column.value().as_(column.alias) for column in self.columns)).from_(table))
+
+    def of_rows(self, query: exp.Select) -> exp.Select:
+        """A query over one of the tables, for the rows that are compared."""
         return query.where(self.where) if self.where is not None else query
 
     def joined(self, kind: str, *selected: exp.Expr) -> exp.Select:
@@ -98,7 +101,8 @@ def compare(
     if theirs == ours:
         return Comparison(review.unique_id, problem="production's table and the review's are the same one"), None
     # A mark that the change removes still hides what production holds.
-    precision = replace(precision, hidden=precision.hidden | production.private_columns)
+    hidden = precision.hidden | production.private_columns | review.private_columns
+    precision = replace(precision, hidden=hidden)
     return compare_relations(databases, (theirs, ours), review, precision)
 
 
@@ -139,7 +143,6 @@ def _compared(
         retyped_columns={name: (a.sql(dialect), b.sql(dialect)) for name, (a, b) in schemas.modified.items()},
         remarks=_cast_remarks(columns),
     )
-    precision = replace(precision, hidden=precision.hidden | node.private_columns)
     pair = Pair(databases, *tables, tuple(columns), _key_columns(columns, node.key), where, precision)
     if not columns:
         counts = [int(databases.row(exp_count(table))[0]) for table in tables]
@@ -158,6 +161,13 @@ def exp_count(source: exp.Expr) -> exp.Select:
     from sqlglot import exp
 
     return exp.select(exp.Count(this=exp.Star())).from_(source)
+
+
+def count_where(condition: exp.Expr) -> exp.Expr:
+    """The number of rows for which a condition holds."""
+    from sqlglot import exp
+
+    return exp.Count(this=exp.case().when(condition, exp.Literal.number(1)))
 
 
 def _snapshot_rows(node: CompiledNode) -> tuple[exp.Expr | None, set[str]]:
@@ -202,7 +212,7 @@ def _comparable(pair: Pair, found: Comparison) -> tuple[Pair, Comparison]:
         tried = replace(pair, columns=columns, key=())
         sides = [tried.side(table).limit(0).subquery(name) for table, name in ((pair.before, "a"), (pair.after, "b"))]
         conditions = [column.differs(pair.precision.decimals) for column in columns]
-        counted = [exp.Count(this=exp.case().when(condition, exp.Literal.number(1))) for condition in conditions]
+        counted = [count_where(condition) for condition in conditions]
         try:
             pair.databases.row(exp.select(*counted).from_(sides[0]).join(sides[1], join_type="cross"))
         except Exception as error:
@@ -230,12 +240,11 @@ def _why_not(pair: Pair, node: CompiledNode) -> str | None:
     for table, side in ((pair.before, "production"), (pair.after, "the review")):
         rows = keys.side(table)
         empty = exp.or_(*(exp.column(column.alias).is_(exp.null()) for column in pair.key))
-        nulls = exp.Sum(this=exp.case().when(empty, exp.Literal.number(1)).else_(exp.Literal.number(0)))
-        total, without = pair.databases.row(exp.select(exp.Count(this=exp.Star()), nulls).from_(rows.subquery("keys")))
+        counts = exp.select(exp.Count(this=exp.Star()), count_where(empty)).from_(rows.subquery("keys"))
+        total, without = map(int, pair.databases.row(counts))
         distinct = rows.copy().distinct().subquery("keys")
         different = int(pair.databases.row(exp_count(distinct).where(exp.Not(this=exp.paren(empty.copy()))))[0])
-        without = int(without or 0)
-        repeated = int(total) - without - different
+        repeated = total - without - different
         if without or repeated:
             return f"{named} has {without:,} nulls and {repeated:,} repeats in {side}: whole rows are counted"
     return None
@@ -243,9 +252,6 @@ def _why_not(pair: Pair, node: CompiledNode) -> str | None:
 
 def _by_key(pair: Pair, found: Comparison) -> Comparison:
     from sqlglot import exp
-
-    def counted(condition: exp.Expr) -> exp.Expr:
-        return exp.Sum(this=exp.case().when(condition, exp.Literal.number(1)).else_(exp.Literal.number(0)))
 
     inner = pair.joined(
         "full",
@@ -257,15 +263,14 @@ def _by_key(pair: Pair, found: Comparison) -> Comparison:
         ),
     )
     flags = [exp.column(alias) for alias in pair.differs]
-    total = exp.Count(this=exp.Star())
     query = exp.select(
-        total,
-        counted(exp.column("is_added")),
-        counted(exp.column("is_removed")),
-        counted(exp.or_(*flags)) if flags else exp.Literal.number(0),
-        *(counted(flag.copy()) for flag in flags),
+        exp.Count(this=exp.Star()),
+        count_where(exp.column("is_added")),
+        count_where(exp.column("is_removed")),
+        count_where(exp.or_(*flags)) if flags else exp.Literal.number(0),
+        *(count_where(flag.copy()) for flag in flags),
     ).from_(inner.subquery("rows_of_both"))
-    rows, added, removed, changed, *by_column = (int(value or 0) for value in pair.databases.row(query))
+    rows, added, removed, changed, *by_column = map(int, pair.databases.row(query))
     return replace(
         found,
         before=rows - added,
@@ -285,14 +290,14 @@ def _by_rows(pair: Pair, found: Comparison) -> Comparison:
         """Each combination of values with how much more often the review has it."""
         names = [column.alias for column in columns]
         sides = [
-            exp.select(
-                *(column.rounded(pair.precision.decimals).as_(column.alias) for column in columns),
-                exp.Literal.number(sign).as_("weight"),
-            ).from_(table)
+            pair.of_rows(
+                exp.select(
+                    *(column.rounded(pair.precision.decimals).as_(column.alias) for column in columns),
+                    exp.Literal.number(sign).as_("weight"),
+                ).from_(table)
+            )
             for table, sign in ((pair.before, -1), (pair.after, 1))
         ]
-        if pair.where is not None:
-            sides = [side.where(pair.where) for side in sides]
         both = exp.union(*sides, distinct=False).subquery("rows_of_both")
         surplus = exp.Sum(this=exp.column("weight")).as_("surplus")
         return exp.select(*names, surplus).from_(both).group_by(*names).subquery("surpluses")
@@ -310,10 +315,7 @@ def _by_rows(pair: Pair, found: Comparison) -> Comparison:
     by_column = {
         column.name: max(sums((column,))) for column in (pair.columns[:_MOST_WITHOUT_KEY] if added or removed else ())
     }
-    counts = []
-    for table in (pair.before, pair.after):
-        query = exp_count(table)
-        counts.append(int(pair.databases.row(query.where(pair.where) if pair.where is not None else query)[0]))
+    counts = [int(pair.databases.row(pair.of_rows(exp_count(table)))[0]) for table in (pair.before, pair.after)]
     samples: list[SampleRow] = []
     if pair.precision.samples and (added or removed):
         shown = [column for column in pair.columns if pair.precision.shows(column.name)]
@@ -355,7 +357,7 @@ def _renamed(
                 for t, name in ((pair.before, old), (pair.after, new))
             )
             on = exp.and_(*(exp.column(c.alias, table="a").eq(exp.column(c.alias, table="b")) for c in pair.key))
-            different = exp.Count(this=exp.case().when(one.differs(pair.precision.decimals), exp.Literal.number(1)))
+            different = count_where(one.differs(pair.precision.decimals))
             filled = exp.Count(this=exp.column("renamed", table="a"))
             query = exp.select(different, filled).from_(before.subquery("a")).join(after.subquery("b"), on=on)
             count, values = pair.databases.row(query)

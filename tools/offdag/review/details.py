@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from offdag.review.columns import SharedColumn
-from offdag.review.comparison import Pair
+from offdag.review.comparison import Pair, count_where
 from offdag.review.figures import ColumnDetail, Comparison, Profile, SampleRow, shown_value
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def _kinds(pair: Pair, columns: list[SharedColumn]) -> dict[str, dict[str, int]]
         kind = case.else_(exp.Literal.number(len(kinds)))
         for number, name in enumerate([*(name for name, _ in kinds), "another value"]):
             is_this = exp.and_(pair.differs[column.alias].copy(), kind.copy().eq(number))
-            counted.append(exp.Count(this=exp.case().when(is_this, exp.Literal.number(1))))
+            counted.append(count_where(is_this))
             named.append((column.name, name))
     found: dict[str, dict[str, int]] = {column.name: {} for column in columns}
     for (column_name, kind_name), count in zip(named, pair.databases.row(pair.joined("inner", *counted)), strict=True):

@@ -1,6 +1,6 @@
 """Why a table differs from production's: code, an input, the main branch, data that arrived, a new build, or chance.
 
-What cannot be told from the code is measured: production's code runs a second time on the inputs of today, into a temporary table.
+What the code does not show is measured: production's code runs a second time on the inputs of today, into a temporary table.
 """
 
 from __future__ import annotations
@@ -92,10 +92,8 @@ class Explainer:
         if unique_id in self.renamed:
             before = self.production.nodes[self.renamed[unique_id]]
             return Explanation(Cause.CODE, f"{self.review.nodes[unique_id].path}, which was {before.path}")
-        if unique_id in self.changes.origins and self.changes.has_own(unique_id):
-            own = self._own(unique_id, comparison)
-            if own:
-                return own
+        if self.changes.has_own(unique_id):
+            return self._own(unique_id, comparison)
         inputs = self._differing_inputs(unique_id, measured)
         by_chance = [i for i in inputs if i in found and found[i].cause is Cause.CHANCE]
         if inputs and len(by_chance) == len(inputs):
@@ -107,7 +105,7 @@ class Explainer:
             return Explanation(Cause.REBUILT, "built from nothing here, and grown in production")
         return self._by_measurement(node, measured)
 
-    def _own(self, unique_id: str, comparison: Comparison) -> Explanation | None:
+    def _own(self, unique_id: str, comparison: Comparison) -> Explanation:
         """Its own code: changed by the branch, or by the main branch since production's build."""
         result = self.production.results.get(unique_id)
         files = changed_files(self.production, self.review, unique_id)
@@ -117,8 +115,7 @@ class Explainer:
             return self._other_relations(unique_id)
         listed = ", ".join(f"{path} ({what})" if what != "its file" else path for path, what in sorted(files.items()))
         before, node = self.production.nodes[unique_id], self.review.nodes[unique_id]
-        with_old_code = self._again(before, self.review.nodes[unique_id])
-        without = _rows(with_old_code)
+        without = _rows(self._again(before, node))
         if without:
             again = self._again(node, node)
             if again and again.has_row_changes:

@@ -14,8 +14,12 @@ def table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> l
         return []
     shown = rows[:_MOST_LINES]
     more = [f"- and {len(rows) - len(shown)} more"] if len(rows) > len(shown) else []
-    lines = [f"| {' | '.join(row)} |" for row in (header, ["---"] * len(header), *shown)]
-    return [f"### {title}", "", *lines, "", *more]
+    return [f"### {title}", "", *table_lines(header, shown), "", *more]
+
+
+def table_lines(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """The lines of a table alone."""
+    return [f"| {' | '.join(row)} |" for row in (header, ["---"] * len(header), *rows)]
 
 
 def folded(title: str, lines: Sequence[str]) -> list[str]:

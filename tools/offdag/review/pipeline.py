@@ -289,8 +289,7 @@ def drop_review(settings: Settings, options: ReviewOptions) -> list[str]:
         raise UsageError("this is no pull request, so it has no schema of its own", _SCHEMA, f"export {_SCHEMA}=pr_7")
     request = _request(settings, options)
     command = build_command(options.command, options.target)
-    environ = {name: value for name, value in settings.environ.items() if value not in settings.secrets}
-    dbt = Dbt(command, request.review, environ)
+    dbt = Dbt(command, request.review, settings.dbt_environ)
     return drop_schemas(dbt, request, settings.review_schema, _production_schemas(settings, request, options))
 
 
@@ -302,7 +301,7 @@ def _production_schemas(settings: Settings, request: Request, options: ReviewOpt
             state = write_state(History(settings.history), project, options.production, Path(folder))
         except NoBuild:
             return set()
-        nodes = Build.read(state.folder).nodes.values()
+        nodes = state.build.nodes.values()
     return {((n.database or "").lower(), (n.schema or "").lower()) for n in nodes if n.relation_name}
 
 

@@ -11,7 +11,8 @@ from offdag.review.impact import Impact
 
 # Share of the words of two models from which on one is taken for the other, renamed.
 _ALIKE = 0.7
-_RELATIONS = ("model", "seed", "snapshot")
+# Kinds of nodes that make a relation.
+RELATIONS = ("model", "seed", "snapshot")
 
 
 def renamed_models(build: Build, production: Build) -> dict[str, str]:
@@ -37,7 +38,7 @@ def removed_relations(build: Build, production: Build, renamed: Mapping[str, str
     lost = {}
     new_names = {old: build.nodes[new].name for new, old in renamed.items()}
     for unique_id, node in production.nodes.items():
-        if node.resource_type in _RELATIONS and node.relation_name:
+        if node.resource_type in RELATIONS and node.relation_name:
             ours = build.nodes.get(unique_id)
             if ours is None:
                 is_renamed = unique_id in new_names

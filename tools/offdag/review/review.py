@@ -23,13 +23,12 @@ from offdag.review.failing_rows import failing_rows
 from offdag.review.figures import Comparison, Precision
 from offdag.review.impact import Impact, trace_impact
 from offdag.review.past import Past
-from offdag.review.renames import readers_of, removed_relations, renamed_models
+from offdag.review.renames import RELATIONS, readers_of, removed_relations, renamed_models
 from offdag.review.starts import failing_nodes, starting_points
 from offdag.review.state import State, duckdb_path
 
 _log = logging.getLogger(__name__)
 
-_RELATIONS = ("model", "seed", "snapshot")
 # Keys of a dbt profile that identify a server, for all types.
 _SERVER = ("type", "host", "server", "port", "account", "http_path", "endpoint", "dbname")
 
@@ -193,11 +192,11 @@ def review(
     Raises:
         UsageError: The state cannot be read.
     """
-    production = Build.read(state.folder)
+    production = state.build
     changes = changes_of(production, build)
     renamed = renamed_models(build, production)
     built = [build.nodes[i] for i, r in build.results.items() if i in build.nodes and r.status == "success"]
-    relations = [node for node in built if node.resource_type in _RELATIONS and node.relation_name]
+    relations = [node for node in built if node.resource_type in RELATIONS and node.relation_name]
     not_compared = _not_compared(build, production, changes, renamed)
     pairs = [n for n in relations if n.unique_id in changes.origins and n.unique_id not in not_compared]
     new = [n for n in relations if not _was_made(production, renamed.get(n.unique_id, n.unique_id))]
@@ -338,7 +337,7 @@ def _not_compared(build: Build, production: Build, changes: Changes, renamed: Ma
     reasons = {}
     for unique_id in changes.origins:
         node, result = build.nodes.get(unique_id), build.results[unique_id]
-        if node is None or node.resource_type not in _RELATIONS or not node.relation_name:
+        if node is None or node.resource_type not in RELATIONS or not node.relation_name:
             continue
         before = production.nodes.get(renamed.get(unique_id, unique_id))
         if result.status != "success":

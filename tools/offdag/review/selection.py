@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import fnmatch
 import json
-import shutil
+import re
 import subprocess
-import tempfile
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from offdag.artifacts.values import items, mapping, text
-from offdag.dbt.command import DbtInvocation, dbt_words, list_command, plain_command, runs_here
+from offdag.dbt.captured import copy_parsed, own_folder, run_captured, without_colors
+from offdag.dbt.command import DbtInvocation, dbt_words, list_command, plain_command
 from offdag.dbt.redaction import redacted, secret_values
 from offdag.errors import UsageError
 
@@ -22,7 +21,6 @@ Relation = tuple[str, str, str]
 
 # Seconds.
 _LONGEST = 1800
-_PARSED = "partial_parse.msgpack"
 _KEYS = ("unique_id", "name", "resource_type", "database", "schema", "alias", "relation_name", "config", "depends_on")
 # What the verbs other than build make.
 _MADE_BY = {"run": ["model"], "seed": ["seed"], "snapshot": ["snapshot"], "test": ["test", "unit_test"]}
@@ -83,18 +81,7 @@ class Dbt:
             DbtRefused: It cannot be started, or did not end.
         """
         try:
-            return subprocess.run(
-                list(command),
-                cwd=self.invocation.cwd,
-                env={name: value for name, value in self.environ.items() if name != "DBT_LOG_FORMAT"},
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                errors="replace",
-                timeout=_LONGEST,
-                check=False,
-            )
+            return run_captured(command, self.invocation.cwd, self.environ, _LONGEST)
         except OSError as error:
             raise DbtRefused(f"{command[0]} cannot be started: {error.strerror}") from error
         except subprocess.TimeoutExpired as error:
@@ -129,24 +116,13 @@ def selected_nodes(dbt: Dbt) -> list[SelectedNode]:
         DbtRefused: dbt could not list them; the build would fail too.
     """
     verb = next((word for word in dbt_words(dbt.command) if word in _MADE_BY), None)
-    with tempfile.TemporaryDirectory(prefix="offdag-ls-") as folder:
-        target, kept = Path(folder) / "target", dbt.invocation.target_path / _PARSED
-        target.mkdir()
-        if kept.is_file():
-            shutil.copyfile(kept, target / _PARSED)
-        done = dbt.run(list_command(dbt.command, _MADE_BY.get(verb or "", ()), _KEYS, Path(folder)))
-        if done.returncode == 0 and (target / _PARSED).is_file():
-            # The build then need not parse the project again.
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(target / _PARSED, kept)
+    with own_folder(dbt.invocation.target_path) as folder:
+        done = dbt.run(list_command(dbt.command, _MADE_BY.get(verb or "", ()), _KEYS, folder))
+        if done.returncode == 0:
+            copy_parsed(folder / "target", dbt.invocation.target_path)
     if done.returncode:
         raise DbtRefused(dbt.words_of(done.stdout))
     return [_node(document) for document in _documents(done.stdout)]
-
-
-def may_be_listed(command: Sequence[str]) -> bool:
-    """Whether a dbt here can list what a command builds; one in a container or in a script has other files."""
-    return runs_here(command)
 
 
 def check_relations(
@@ -226,7 +202,4 @@ def _reason(output: str) -> str:
 
 def _without_time(line: str) -> str:
     """Dbt begins its lines with the time of day, in colour."""
-    import re
-
-    plain = re.sub(r"\x1b\[[0-9;]*m", "", line)
-    return re.sub(r"^\d{2}:\d{2}:\d{2}(\.\d+)?\s{1,2}(\[\w+\s*\]\s*)?", "", plain)
+    return re.sub(r"^\d{2}:\d{2}:\d{2}(\.\d+)?\s{1,2}(\[\w+\s*\]\s*)?", "", without_colors(line))

@@ -6,6 +6,7 @@ import json
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 from offdag.artifacts.document import Kind
@@ -15,6 +16,7 @@ from offdag.duckdb_files import LockWait, copy_database
 from offdag.errors import NoBuild, UsageError
 from offdag.history.history import History
 from offdag.history.raw import InvocationFolder, RawArtifact, kept_artifact, kept_manifest, read_artifact
+from offdag.review.build import Build
 
 _log = logging.getLogger(__name__)
 
@@ -53,6 +55,15 @@ class State:
         marks = _marks(folder)
         database = _marked_database(marks)
         return cls(folder, folder / database if database else None, text(marks.get("git_sha")))
+
+    @cached_property
+    def build(self) -> Build:
+        """Production's last build, read once.
+
+        Raises:
+            UsageError: An artifact cannot be read.
+        """
+        return Build.read(self.folder)
 
     def drop_database(self) -> None:
         """Remove the copy, which is as large as production."""

@@ -10,7 +10,7 @@ from offdag.review.explanation import Cause
 from offdag.review.figures import ColumnDetail, Comparison, Profile, SampleRow
 from offdag.review.first_screen import first_screen
 from offdag.review.impact import Impact
-from offdag.review.markdown import code, code_block, code_html, folded, listed, plain, table
+from offdag.review.markdown import code, code_block, code_html, folded, listed, plain, table, table_lines
 from offdag.review.review import Review
 
 # GitHub's limit for a comment is 65,536 characters.
@@ -129,7 +129,7 @@ def _failed(review: Review) -> list[str]:
     )
     for unique_id, (header, *values) in ((i, rows) for i, rows in review.failing_rows.items() if len(rows) > 1):
         cells = [[code(value) for value in row] for row in values]
-        shown = [f"| {' | '.join(row)} |" for row in ([code(name) for name in header], ["---"] * len(header), *cells)]
+        shown = table_lines([code(name) for name in header], cells)
         lines += folded(f"Rows of {code_html(build.nodes[unique_id].name)}", shown)
     return lines
 
@@ -272,7 +272,7 @@ def _column(detail: ColumnDetail) -> list[str]:
     return [
         f"Kind of change: {kinds}",
         "",
-        *(f"| {' | '.join(row)} |" for row in (header, ["---"] * len(header), *rows)),
+        *table_lines(header, rows),
         "",
         *(f"- {code(before)} to {code(after)}: {rows:,} rows" for before, after, rows in detail.mapping),
         *([""] if detail.mapping else []),
