@@ -99,7 +99,7 @@ oracle: $(VENV)/.installed ## Compare the marts of 1,900 generated builds with a
 orchestrators: $(VENV)/.installed ## Run docs/examples with Airflow, Cosmos and Dagster in separate virtual environments (about 5 minutes)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" OFFDAG_TEST_ORCHESTRATORS=1 $(BIN)/python -m pytest tests/integration/test_orchestrators.py
 
-reviews: $(VENV)/.installed ## Replay all pull requests of tests/fixtures/reviews with real dbt (about 5 minutes)
+reviews: $(VENV)/.installed ## Replay all pull requests of tests/fixtures/reviews with real dbt (about 3 minutes)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" OFFDAG_TEST_REVIEWS=1 $(BIN)/python -m pytest -n 2 tests/integration/test_reviews.py
 
 fixtures: $(VENV)/.installed ## Record the artifacts of dbt 1.7 to 1.11 again, each version in a separate virtual environment (about 5 minutes)
