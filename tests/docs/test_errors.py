@@ -374,6 +374,32 @@ def ci_shared(place: Place) -> CommandResult:
 
 
 @scenario
+def ci_blind(place: Place) -> CommandResult:
+    """The history cannot be read, and the profile does not have production's target."""
+    project = place.home / "project"
+    (project / "models").mkdir(parents=True)
+    (project / "models" / "orders.sql").write_text("select 1 as id")
+    (project / "dbt_project.yml").write_text("name: p\nprofile: p\n")
+    (project / "profiles.yml").write_text("p: {target: ci, outputs: {ci: {type: duckdb, path: shop.duckdb}}}\n")
+    where = ("--project-dir", str(project), "-o", str(place.home / "out"))
+    return offdag(
+        place.home, "ci", *where, "--history", "s3://no-such-host/x", env={"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}
+    )
+
+
+@scenario
+def ci_drop_unknown(place: Place) -> CommandResult:
+    project = place.home / "project"
+    (project / "models").mkdir(parents=True)
+    (project / "models" / "orders.sql").write_text("select 1 as id")
+    (project / "dbt_project.yml").write_text("name: p\nprofile: p\n")
+    target = "{type: duckdb, path: shop.duckdb, schema: \"{{ env_var('OFFDAG_REVIEW_SCHEMA') }}\"}"
+    (project / "profiles.yml").write_text(f"p: {{target: ci, outputs: {{ci: {target}}}}}\n")
+    where = ("--project-dir", str(project), "--history", str(place.home / "none"))
+    return offdag(place.home, "ci", *where, "--drop", env={"OFFDAG_REVIEW_SCHEMA": "analytics"})
+
+
+@scenario
 def ci_mistyped(place: Place) -> CommandResult:
     return offdag(place.failure, "ci", *dbt_project(place), "--from", "prd", "-o", str(place.home / "out"), env=TARGET)
 

@@ -54,7 +54,7 @@ def test_schemas_of_one_server_are_deferred_to_and_compared(server: postgres.Pos
     reviewed = offdag(tmp_path, "ci", *where, "-o", str(tmp_path / "out"), "--fail-on", "rows", env=pull)
     assert reviewed.code == 1, reviewed
     text = (tmp_path / "out" / "summary.md").read_text()
-    assert "| `paid` | 50 | 50 | 50 | 0 | - | code changed here: models/paid.sql |" in text
+    assert "| `paid` | 50 | 50 | 50 | 0 | - | code changed: models/paid.sql |" in text
     assert "| `total` | 1 | 1 | 1 | no key |" in text
     assert "the project names no key" in text
     # The incremental model began with production's rows, as it will in production.
@@ -67,7 +67,7 @@ def test_schemas_of_one_server_are_deferred_to_and_compared(server: postgres.Pos
     reviewed = offdag(tmp_path, "ci", *where, "-o", str(tmp_path / "out"), *flags, env=pull)
     assert reviewed.code == 0, reviewed
     text = (tmp_path / "out" / "summary.md").read_text()
-    assert "| `days` | 100 | 0 | 0 | 100 | `amount` 100, `loaded_at` 100 | code changed here: models/days.sql |" in text
+    assert "| `days` | 100 | 0 | 0 | 100 | `amount` 100, `loaded_at` 100 | code changed: models/days.sql |" in text
     assert len(list((tmp_path / "history").rglob("*"))) == runs
     with connected(server) as cursor:
         cursor.execute("create schema pr_71; create table pr_71.kept (id integer)")
@@ -85,6 +85,65 @@ def test_schemas_of_one_server_are_deferred_to_and_compared(server: postgres.Pos
     assert "would write 3 of production's relations: postgres.prod.days, postgres.prod.paid" in refused.err
     assert "--allow-shared postgres.prod.days" in refused.err
     assert "nothing was built, since the build would write" in (tmp_path / "out" / "summary.md").read_text()
+
+
+def test_names_with_capitals_and_tables_of_an_earlier_push(server: postgres.Postgres, tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    (project / "models").mkdir(parents=True)
+    grows = "{{ config(materialized='incremental', unique_key='id', alias='Days') }}\n"
+    new_rows = "{% if is_incremental() %} where id > (select max(id) from {{ this }}) {% endif %}"
+    select = "select n as id, n * 2 as amount from generate_series(1, 10) n"
+    (project / "models" / "days.sql").write_text(f"{grows}select * from ({select}) s {new_rows}")
+    (project / "dbt_project.yml").write_text("name: p\nprofile: p\nmodel-paths: [models]\n")
+    # The same server in other words: a port as a variable, the database under its other name, the host by its address.
+    ours = server.profile("\"{{ env_var('OFFDAG_REVIEW_SCHEMA') }}\"")
+    ours = ours.replace(f"port: {server.port}", "port: \"{{ env_var('CI_PORT') | as_number }}\"").replace(
+        "dbname:", "database:"
+    )
+    ours = ours.replace("127.0.0.1", "localhost")
+    assert ours.count("database:") == ours.count("localhost") == 1
+    outputs = f"{{prod: {server.profile('Live')}, ci: {ours}}}"
+    (project / "profiles.yml").write_text(f"p: {{target: prod, outputs: {outputs}}}\n")
+    where = ("--project-dir", str(project))
+    built = offdag(tmp_path, "run", "-e", "prod", *where, "--", "dbt", "-q", "build", "--target", "prod")
+    assert built.code == 0, built
+    with connected(server) as cursor:
+        # Another schema whose name differs by case only, and leftovers of an earlier push: one is read by a view.
+        cursor.execute("""
+            create schema "PR_7"; create schema if not exists pr_7; create table pr_7.other as select 1 as kept;
+            create table "PR_7"."Days" as select 99 as id, 0 as amount; create view "PR_7".reads as select * from "PR_7"."Days";
+            create table "PR_7"."New" as select 99 as id, 0 as amount
+        """)
+    text = (project / "models" / "days.sql").read_text()
+    (project / "models" / "days.sql").write_text(text.replace("n * 2", "n * 3"))
+    (project / "models" / "new.sql").write_text(f"{grows.replace('Days', 'New')}select * from ({select}) s {new_rows}")
+    pull = {"OFFDAG_REVIEW_SCHEMA": "PR_7", "CI_PORT": str(server.port)}
+    reviewed = offdag(tmp_path, "ci", *where, "-o", str(tmp_path / "out"), env=pull)
+    assert reviewed.code == 0, reviewed
+    summary = (tmp_path / "out" / "summary.md").read_text()
+    assert "- Proven equal: `days`" in summary
+    assert "from nothing): `days`" in summary
+    with connected(server) as cursor:
+        # Production's rows, the new model from nothing, and the other table as it was.
+        sums = 'select (select sum(amount) from "PR_7"."Days"), (select sum(amount) from "PR_7"."New"), (select kept from pr_7.other)'
+        cursor.execute(sums)
+        assert cursor.fetchone() == (110, 110, 1)
+    refused = offdag(tmp_path, "ci", *where, "-o", str(tmp_path / "out"), env={**pull, "OFFDAG_REVIEW_SCHEMA": "Live"})
+    assert refused.code == 2, refused
+    assert "would write 1 of production's relations: postgres.live.days" in refused.err
+    unknown = offdag(tmp_path, "ci", *where, "--drop", "--history", str(tmp_path / "none"), env=pull)
+    assert unknown.code == 2, unknown
+    assert "nothing was removed, since production's schemas are unknown, and PR_7 may be one of them" in unknown.err
+    dropped = offdag(tmp_path, "ci", *where, "--drop", env=pull)
+    assert dropped.code == 0, dropped
+    assert "removed postgres.PR_7" in dropped.err
+    again = offdag(tmp_path, "ci", *where, "--drop", env=pull)
+    assert "removed nothing: the pull request has no schemas" in again.err
+    with connected(server) as cursor:
+        cursor.execute(
+            "select schema_name from information_schema.schemata where schema_name ~* '^(live|pr_7)$' order by 1"
+        )
+        assert cursor.fetchall() == [("Live",), ("pr_7",)]
 
 
 @contextmanager

@@ -60,7 +60,7 @@ def test_the_scheduled_workflow_then_the_review(checkout: Path, tmp_path: Path) 
     assert ended.code == 0, ended
     assert "Tables: none was built" in summary.read_text()
     # On a push there is no pull request, and no token here.
-    assert "the comment has no place: GITHUB_REPOSITORY, GITHUB_TOKEN not set" in ended.err
+    assert "the comment has no place: GITHUB_REPOSITORY, OFFDAG_GITHUB_TOKEN not set" in ended.err
 
 
 def test_the_steps_of_the_other_job_are_the_readmes_commands() -> None:

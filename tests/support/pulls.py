@@ -32,6 +32,7 @@ class PullRequest:
     edits: list[Edit] = field(default_factory=list)
     base: list[Edit] = field(default_factory=list)
     main: list[Edit] = field(default_factory=list)
+    newer: list[Edit] = field(default_factory=list)
     arrive: dict[str, Any] = field(default_factory=dict)
     args: list[str] = field(default_factory=list)
 
@@ -50,7 +51,13 @@ class PullRequest:
             _load(project, self.arrive["sql"])
         _git(project, "add", "-A")
         _git(project, "commit", "-qm", "arrived", "--allow-empty")
-        _git(project, "checkout", "-qb", "change")
+        fork = "main"
+        if self.newer:
+            _apply(project, self.newer)
+            _git(project, "commit", "-qam", "newer")
+            _build(home, project)
+            fork = "main~1"
+        _git(project, "checkout", "-qb", "change", fork)
         _apply(project, self.edits)
         return review(home, project, *self.args)
 

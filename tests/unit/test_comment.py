@@ -11,11 +11,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from offdag.errors import DeliveryError
-from offdag.review.comment import write_comment
-from offdag.review.summary import MARK
+from offdag.review.comment import mark_of, write_comment
 from offdag.settings import Settings
 
 TOKEN = "token-of-the-job"
+MARK = mark_of("shop", "ci")
 
 
 @dataclass
@@ -84,7 +84,7 @@ def forge() -> Iterator[Forge]:
 
 def settings(forge: Forge, kind: str, **more: str) -> Settings:
     environ = {
-        "github": {"GITHUB_API_URL": forge.url, "GITHUB_REPOSITORY": "acme/shop", "GITHUB_TOKEN": TOKEN},
+        "github": {"GITHUB_API_URL": forge.url, "GITHUB_REPOSITORY": "acme/shop", "OFFDAG_GITHUB_TOKEN": TOKEN},
         "gitlab": {"CI_API_V4_URL": forge.url, "CI_PROJECT_ID": "12", "OFFDAG_GITLAB_TOKEN": TOKEN},
     }[kind]
     return Settings.load({}, {**environ, "OFFDAG_PULL_REQUEST": "7", **more})
@@ -101,8 +101,8 @@ def test_one_comment_is_written_and_then_kept_up_to_date(
     forge: Forge, kind: str, listed: str, method: str, changed: str
 ) -> None:
     forge.comments = {number: f"comment {number} of others" for number in range(1, 103)}
-    assert write_comment(settings(forge, kind), f"{MARK}\nfirst", MARK) == "written"
-    assert write_comment(settings(forge, kind), f"{MARK}\nsecond", MARK) == "updated"
+    assert write_comment(settings(forge, kind), "first", MARK) == "written"
+    assert write_comment(settings(forge, kind), "second", MARK) == "updated"
     assert forge.comments[103] == f"{MARK}\nsecond"
     assert len(forge.comments) == 103
     pages = [("GET", f"{listed}?per_page=100&page={page}") for page in (1, 2)]
@@ -112,12 +112,21 @@ def test_one_comment_is_written_and_then_kept_up_to_date(
 def test_what_keeps_the_comment_from_being_written_is_named_without_the_token(forge: Forge) -> None:
     forge.status = 403
     with pytest.raises(DeliveryError, match="the server answered 403") as refused:
-        write_comment(settings(forge, "github"), MARK, MARK)
+        write_comment(settings(forge, "github"), "text", MARK)
     assert TOKEN not in str(refused.value)
-    with pytest.raises(DeliveryError, match="GITHUB_TOKEN not set"):
-        write_comment(settings(forge, "github", GITHUB_TOKEN=""), MARK, MARK)
+    with pytest.raises(DeliveryError, match="OFFDAG_GITHUB_TOKEN not set"):
+        write_comment(settings(forge, "github", OFFDAG_GITHUB_TOKEN=""), "text", MARK)
     with pytest.raises(DeliveryError, match="no pull request"):
-        write_comment(settings(forge, "github", OFFDAG_PULL_REQUEST=""), MARK, MARK)
+        write_comment(settings(forge, "github", OFFDAG_PULL_REQUEST=""), "text", MARK)
     forge.url = "http://127.0.0.1:9"
     with pytest.raises(DeliveryError, match="the connection was refused"):
-        write_comment(settings(forge, "github"), MARK, MARK)
+        write_comment(settings(forge, "github"), "text", MARK)
+
+
+def test_two_projects_of_one_pull_request_have_a_comment_each(forge: Forge) -> None:
+    others = mark_of("shop", "ci_full"), mark_of("other", "ci")
+    assert len({MARK, *others}) == 3
+    for mark in (MARK, *others):
+        write_comment(settings(forge, "github"), "text", mark)
+    assert write_comment(settings(forge, "github"), "newer", others[0]) == "updated"
+    assert sorted(forge.comments.values()) == sorted([f"{MARK}\ntext", f"{others[0]}\nnewer", f"{others[1]}\ntext"])

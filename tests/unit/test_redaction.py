@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from offdag.dbt.redaction import redacted, secret_values
+from offdag.dbt.redaction import redacted, secret_values, without_values
 
 SECRET = "hunter2Xy9"
 
@@ -86,6 +86,22 @@ def test_a_credential_is_hidden_in_every_form(text: str) -> None:
 )
 def test_a_value_of_a_row_is_hidden(text: str) -> None:
     assert SECRET not in redacted(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        (f"Invalid Input Error: date field value out of range: '{SECRET}'", "out of range: '***'"),
+        (f"it doesn't accept '{SECRET}' or 'O''{SECRET}' here", "it doesn't accept '***' or '***' here"),
+        (f"Key (id)=({SECRET}) already exists", "Key (id)=***"),
+        ("Object 'ANALYTICS.MARTS.ORDERS' does not exist", "Object 'ANALYTICS.MARTS.ORDERS' does not exist"),
+        ("invalid identifier 'ORDER_ID'", "invalid identifier 'ORDER_ID'"),
+        ('relation "main.orders" does not exist', 'relation "main.orders" does not exist'),
+    ],
+)
+def test_quoted_text_in_a_message_is_a_name_or_hidden(text: str, shown: str) -> None:
+    assert SECRET not in without_values(text)
+    assert shown in without_values(text)
 
 
 @pytest.mark.parametrize(

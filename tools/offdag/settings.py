@@ -57,6 +57,7 @@ class Settings:
         dbt_platform_token: Its service token; never shown.
         review_schema: Schema of a review; None for one by the number of the pull request.
         gitlab_token: Writes the comment of a review on GitLab; never shown.
+        github_token: The same on GitHub.
         github_summary: File that GitHub shows as the job's summary; None elsewhere.
         github_workspace: Folder of GitHub's checkout; None elsewhere.
         origin: Where the job runs: commit, branch, actor, link.
@@ -87,6 +88,7 @@ class Settings:
     dbt_platform_token: str | None = field(repr=False)
     review_schema: str | None
     gitlab_token: str | None = field(repr=False)
+    github_token: str | None = field(repr=False)
     github_summary: Path | None
     github_workspace: Path | None
     origin: Origin
@@ -141,6 +143,7 @@ class Settings:
             self.heartbeat,
             self.dbt_platform_token,
             self.gitlab_token,
+            self.github_token,
         )
         return tuple(secret for secret in given if secret)
 
@@ -194,6 +197,7 @@ class Settings:
             dbt_platform_token=_checked_token(environ, "OFFDAG_DBT_PLATFORM_TOKEN"),
             review_schema=environ.get("OFFDAG_REVIEW_SCHEMA") or None,
             gitlab_token=_checked_token(environ, "OFFDAG_GITLAB_TOKEN"),
+            github_token=_checked_token(environ, "OFFDAG_GITHUB_TOKEN"),
             github_summary=_path(environ, "GITHUB_STEP_SUMMARY"),
             github_workspace=_path(environ, "GITHUB_WORKSPACE"),
             origin=Origin.from_environ(environ),

@@ -193,7 +193,7 @@ def ci(settings: Settings, drop: bool, **options: Any) -> int:
     chosen = ReviewOptions(**options)
     if drop:
         removed = drop_review(settings, chosen)
-        _log.info("removed %d schemas: %s", len(removed), ", ".join(removed))
+        _log.info("removed %s", ", ".join(removed) or "nothing: the pull request has no schemas")
         return ExitCode.OK
     result = review_change(settings, chosen, click.echo)
     _log.info(

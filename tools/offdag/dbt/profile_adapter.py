@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from offdag.dbt.command import DbtInvocation
+from offdag.dbt.project import profile_output, rendered
 
 if TYPE_CHECKING:
     from sqlmesh.core.engine_adapter.base import EngineAdapter
@@ -17,20 +18,20 @@ def profile_adapter(invocation: DbtInvocation) -> Iterator[EngineAdapter]:
     """The connection of an invocation's target, closed at the end.
 
     Raises:
-        UsageError: There is no profiles.yml.
+        UsageError: There is no such profile or target, or a variable that it needs is not set.
         Exception: Drivers and SQLMesh raise many classes of errors.
     """
-    from sqlmesh.dbt.context import DbtContext
-    from sqlmesh.dbt.profile import Profile
+    from sqlmesh.dbt.target import TargetConfig
 
-    context = DbtContext(
-        project_root=invocation.project_dir,
-        # SQLMesh searches only the project, so it gets the folder that was found.
-        profiles_dir=invocation.profiles_file.parent.absolute(),
-        profile_name=invocation.profile,
-    )
-    profile = Profile.load(context, target_name=invocation.target)
-    adapter = profile.target.to_sqlmesh().create_engine_adapter()
+    path, target = invocation.profiles_file, invocation.target
+    output = profile_output(path, invocation.profile, target, invocation.environ)
+    # Rendered here: SQLMesh would use the variables of the process, which lack the review's schema.
+    fields = rendered(output, invocation.environ, path)
+    if fields.get("type") in ("postgres", "redshift") and "database" in fields:
+        # dbt takes either name.
+        fields.setdefault("dbname", fields["database"])
+    config = TargetConfig.load({"name": target or "default", "profile_name": invocation.profile, **fields})
+    adapter = config.to_sqlmesh().create_engine_adapter()
     try:
         yield adapter
     finally:

@@ -56,6 +56,11 @@ _VALUES = (
     re.compile(r"(?i)(\bThe value )'[^'\n]*'(?= of the type)"),
     re.compile(r"(?i)(\bfailed to (?:cast|parse) )'[^'\n]*'"),
 )
+# Quoted text behind these words is a name, and behind others it can be a value of a row.
+_QUOTED = re.compile(
+    r"(?i)(\b(?:catalog|column|database|dataset|file|function|identifier|macro|model|named?|node|object|project|relation|schema|seed|"
+    r"snapshot|source|table|test|type|view)s?:? {1,3})?(?<!\w)'(?:[^'\n]|'')*'"
+)
 _NAMED = re.compile(rf"(?i)[\w.-]{{0,80}}(?:{_NAMES}|{_ABBREVIATED})[\w.-]{{0,80}}")
 # TOKEN_TYPE or SECRETS_ENV describe a secret, and their values are words that messages need.
 _DESCRIBES = re.compile(
@@ -76,6 +81,11 @@ def redacted(text: str, secrets: Iterable[str] = ()) -> str:
     for pattern in (*_SECRETS, *_VALUES):
         text = pattern.sub(rf"\1{HIDDEN}", text)
     return text
+
+
+def without_values(text: str) -> str:
+    """A database's message for readers who may not see its rows: redacted, and without quoted text that can be a value."""
+    return _QUOTED.sub(lambda match: match[0] if match[1] else f"'{HIDDEN}'", redacted(text))
 
 
 def secret_values(environ: Mapping[str, str], *others: str) -> tuple[str, ...]:

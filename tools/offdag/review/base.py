@@ -23,7 +23,8 @@ class Base:
         head: Commit of the review; None outside a git checkout.
         fork: Where the branch left the main branch; None where it is unknown.
         here: Files that the branch changed; None where it is unknown.
-        moved: Files that the main branch changed since production's commit; None where it is unknown.
+        moved: Files that differ between production's commit and the fork; None where it is unknown.
+        is_behind: Production's commit is not in the branch: it was built from newer code, or from another branch.
         problem: Why something of it is unknown; None where all is known.
     """
 
@@ -32,6 +33,7 @@ class Base:
     fork: str | None = None
     here: frozenset[str] | None = None
     moved: frozenset[str] | None = None
+    is_behind: bool = False
     problem: str | None = None
 
     def changed_here(self, paths: Iterable[str | None]) -> bool | None:
@@ -39,7 +41,7 @@ class Base:
         return None if self.here is None else any(path in self.here for path in paths if path)
 
     def changed_on_main(self, paths: Iterable[str | None]) -> bool | None:
-        """Whether the main branch changed one of the files since production's build; None where it is unknown."""
+        """Whether one of the files differs between production's commit and the fork; None where it is unknown."""
         return None if self.moved is None else any(path in self.moved for path in paths if path)
 
 
@@ -70,14 +72,15 @@ def base_of(project_dir: Path, production: str | None, given: str | None, enviro
     here = git.files(inside, Path(top), "diff", "--name-only", fork)
     new = git.files(inside, Path(top), "ls-files", "--others", "--exclude-standard", "--full-name")
     here = here | new if here is not None and new is not None else None
-    moved, problem = None, None
+    moved, is_behind, problem = None, False, None
     if production is None:
         problem = "the history has no commit of production's build"
     elif git("cat-file", "-e", f"{production}^{{commit}}") is None:
         problem = f"git does not know production's commit {production[:10]}"
     else:
         moved = git.files(inside, Path(top), "diff", "--name-only", production, fork)
-    return Base(production, head, fork, here, moved, problem)
+        is_behind = git("merge-base", "--is-ancestor", production, fork) is None
+    return Base(production, head, fork, here, moved, is_behind, problem)
 
 
 class _Git:

@@ -12,12 +12,14 @@ from offdag.artifacts.compiled import CompiledNode, read_compiled
 from offdag.artifacts.document import Document, Kind, UnreadableArtifact, parse_document
 from offdag.artifacts.results import read_results
 from offdag.dbt.captured import without_colors
-from offdag.dbt.redaction import redacted
+from offdag.dbt.redaction import redacted, without_values
 from offdag.environment import resolve_environment
 from offdag.errors import UsageError
 
 _FAILED = ("error", "fail", "runtime error", "partial success")
 _LONGEST_MESSAGE = 300
+# Errors that dbt finds before a database gets the query.
+_OF_DBT = ("Compilation Error", "Parsing Error", "Dependency Error")
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,9 @@ class Result:
             # In colour where dbt writes to a terminal.
             text = without_colors(text).partition("actual differs from expected")[0].strip()
             text = text or "actual differs from expected"
-        text = redacted(" ".join(text.split()))
+        # dbt's own errors hold names only, and those of a database values of rows.
+        text = redacted(text) if text.startswith(_OF_DBT) else without_values(text)
+        text = " ".join(text.split())
         return text if len(text) <= _LONGEST_MESSAGE else f"{text[: _LONGEST_MESSAGE - 3]}..."
 
 

@@ -17,7 +17,7 @@ from offdag.errors import OffdagError, UsageError
 from offdag.review.build import Build
 from offdag.review.clones import CLONED_BY_DBT, clone_by_dbt, clone_tables
 from offdag.review.command import STATE_MODIFIED
-from offdag.review.review import Request, on_other_servers, places
+from offdag.review.review import Request, places
 from offdag.review.selection import (
     Dbt,
     DbtRefused,
@@ -25,7 +25,7 @@ from offdag.review.selection import (
     SelectedNode,
     check_relations,
     install_packages,
-    relation_of,
+    relations_of,
     selected_nodes,
 )
 from offdag.review.state import State, duckdb_path
@@ -67,6 +67,7 @@ class Builder:
         request: Both invocations.
         command: The build, with its target and its selection.
         state: Production's artifacts; None where there are none.
+        is_blind: There is a production, and its state could not be read.
         allow_shared: Patterns of production's relations that may be written.
         full_refresh: Build what grows from nothing.
         collects: Record the run in the history.
@@ -76,6 +77,7 @@ class Builder:
     request: Request
     command: Sequence[str]
     state: State | None
+    is_blind: bool
     allow_shared: Sequence[str]
     full_refresh: bool
     collects: bool
@@ -104,47 +106,55 @@ class Builder:
         production = self.state.build if self.state else None
         cloned: frozenset[str] = frozenset()
         if production and selected:
-            self._check(selected, production)
+            self._check(selected, relations_of(production))
             # A relation of production that may be written is never replaced by a copy of itself.
-            own = [node for node in selected if node.relation not in _relations(production)]
+            own = [node for node in selected if node.relation not in relations_of(production)]
             cloned, why_not = self._clone(own, production, command)
             remarks += why_not
-        elif selected and not production:
-            self._check_target(selected)
+        elif selected:
+            remarks += self._check_target(selected)
         return self._built(command, selected, cloned, tuple(remarks))
 
-    def _check(self, selected: Sequence[SelectedNode], production: Build) -> None:
-        taken = _relations(production)
-        if on_other_servers(self.request):
-            return
+    def _check(self, selected: Sequence[SelectedNode], taken: set[Relation]) -> None:
+        """Refuse to write production's relations. Two servers of the profile may be one under two names, so they are not told apart.
+
+        Raises:
+            UsageError: The build would write them.
+        """
         if self._is_other_file():
             # Two files may have catalogs of one name.
             own = duckdb_path(self.request.review)
             taken = {relation for relation in taken if own is None or relation[0] != own.stem.lower()}
         check_relations(selected, taken, self.allow_shared, self._next_command)
 
-    def _check_target(self, selected: Sequence[SelectedNode]) -> None:
+    def _check_target(self, selected: Sequence[SelectedNode]) -> list[str]:
         """Without a state, production's relations are those that the same project makes for production's target.
 
+        Returns:
+            A remark where that is unknown.
+
         Raises:
-            UsageError: The build would write them.
+            UsageError: The build would write them, or production exists and they are unknown.
         """
         target = self.request.production.target
-        try:
-            self.request.production.connection("type")
-        except UsageError:
-            return
         words = [re.sub(r"^--target=.*", f"--target={target}", word) for word in self.command]
         for number, word in enumerate(words[:-1]):
             if word in ("--target", "-t"):
                 words[number + 1] = str(target)
         try:
+            self.request.production.connection("type")
             theirs = selected_nodes(Dbt(words, self.request.production, self.settings.dbt_environ))
-        except DbtRefused:
-            return
-        shared = {node.relation for node in theirs if node.relation} & {n.relation for n in selected if n.relation}
-        if shared and not self._is_other_file() and not on_other_servers(self.request):
-            check_relations(selected, shared, self.allow_shared, self._next_command)
+        except (UsageError, DbtRefused) as problem:
+            why = problem.message.splitlines()[0] if isinstance(problem, DbtRefused) else problem.what
+            if self.is_blind and "*" not in self.allow_shared:
+                raise UsageError(
+                    f"nothing was built, since it is unknown which relations are production's: {why}",
+                    f"the history, and the target {target}",
+                    f"{self._next_command} --allow-shared '*'    # only if the build cannot write production's relations",
+                ) from problem
+            return [f"It was not checked before the build whether it writes production's relations: {why}."]
+        self._check(selected, {node.relation for node in theirs if node.relation})
+        return []
 
     def _is_other_file(self) -> bool:
         """Whether both targets are DuckDB files, and not the same one."""
@@ -204,14 +214,6 @@ class Builder:
         before = fingerprints(folder)
         end = run_process(command, cwd, self.settings.dbt_environ, relay)
         return end.exit_code, folder if has_new_results(folder, before) else None
-
-
-def _relations(build: Build) -> set[Relation]:
-    return {
-        relation_of(node.database, node.schema, node.alias or node.name)
-        for node in build.nodes.values()
-        if node.relation_name
-    }
 
 
 def edited_unit_tests(selected: Iterable[SelectedNode]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -34,13 +35,19 @@ class _Place:
     headers: Mapping[str, str]
 
 
+def mark_of(project: str, target: str) -> str:
+    """The hidden first line of the comment: a pull request has one for each dbt project and target."""
+    digest = hashlib.sha256(f"{project}\n{target}".encode()).hexdigest()
+    return f"<!-- offdag {digest[:12]} -->"
+
+
 def write_comment(settings: Settings, text: str, mark: str) -> str:
     """Write the comment, or change the one that is there.
 
     Args:
         settings: Name the pull request, the page of its comments, and the token.
-        text: Markdown that begins with the mark.
-        mark: Begins our comment, and none of others.
+        text: Markdown.
+        mark: Begins our comment, and none of others; see :func:`mark_of`.
 
     Returns:
         What was done: written or updated.
@@ -49,7 +56,7 @@ def write_comment(settings: Settings, text: str, mark: str) -> str:
         DeliveryError: There is no pull request or token, or the server refused.
     """
     place = _place(settings)
-    body = json.dumps({"body": text}).encode()
+    body = json.dumps({"body": f"{mark}\n{text}"}).encode()
     existing = next((c["id"] for c in _comments(settings, place) if str(c.get("body", "")).startswith(mark)), None)
     if existing is None:
         _send(settings, "POST", place.comments, place.headers, body)
@@ -62,8 +69,12 @@ def _place(settings: Settings) -> _Place:
     environ, number = settings.environ, settings.origin.pull_request
     is_gitlab = bool(environ.get("CI_API_V4_URL"))
     # Those of GitLab and GitHub, but for GitLab's token: its own has no right to write comments.
-    known = {**environ, "OFFDAG_GITLAB_TOKEN": settings.gitlab_token}
-    needed = ("CI_PROJECT_ID", "OFFDAG_GITLAB_TOKEN") if is_gitlab else ("GITHUB_REPOSITORY", "GITHUB_TOKEN")
+    known = {
+        **environ,
+        "OFFDAG_GITLAB_TOKEN": settings.gitlab_token,
+        "OFFDAG_GITHUB_TOKEN": settings.github_token,
+    }
+    needed = ("CI_PROJECT_ID", "OFFDAG_GITLAB_TOKEN") if is_gitlab else ("GITHUB_REPOSITORY", "OFFDAG_GITHUB_TOKEN")
     missing = [name for name in needed if not known.get(name)]
     if missing or not (number or "").isdigit():
         raise DeliveryError(
@@ -83,7 +94,7 @@ def _place(settings: Settings) -> _Place:
     api = environ.get("GITHUB_API_URL", "https://api.github.com").rstrip("/")
     repository = f"{api}/repos/{quote(environ['GITHUB_REPOSITORY'])}"
     headers = {
-        "Authorization": f"Bearer {environ['GITHUB_TOKEN']}",
+        "Authorization": f"Bearer {settings.github_token}",
         "Accept": "application/vnd.github+json",
         "Content-Type": "application/json",
         "User-Agent": "offdag",

@@ -8,21 +8,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import product
 from typing import TYPE_CHECKING
 
 from offdag.artifacts.compiled import CompiledNode
-from offdag.errors import first_line
 from offdag.review.columns import SharedColumn, shared_columns
-from offdag.review.databases import Databases
+from offdag.review.databases import CASELESS, Databases, driver_message
 from offdag.review.figures import Comparison, Precision, SampleRow, shown_value
 
 if TYPE_CHECKING:
     from sqlglot import exp
 
-# Names of columns that differ only by case are the same there.
-_CASELESS = ("duckdb", "bigquery", "databricks", "spark")
 # Columns without a key are compared one by one.
 _MOST_WITHOUT_KEY = 60
+# Removed columns times added ones: all are compared in one query.
+_MOST_RENAMES = 100
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ def compare_relations(
     try:
         return _compared(databases, tables, node, precision)
     except Exception as error:
-        return Comparison(node.unique_id, problem=first_line(error)), None
+        return Comparison(node.unique_id, problem=driver_message(error)), None
 
 
 def _compared(
@@ -124,7 +124,7 @@ def _compared(
 
     dialect = databases.dialect
     before, after = (table.sql(dialect) for table in tables)
-    is_caseless = dialect in _CASELESS
+    is_caseless = dialect in CASELESS
     differ = TableDiff(databases.adapter, before, after, on=list(node.key), schema_diff_ignore_case=is_caseless)
     schemas = differ.schema_diff()
     theirs, ours = schemas.source_schema, schemas.target_schema
@@ -153,7 +153,8 @@ def _compared(
     if why_not:
         return _by_rows(replace(pair, key=()), replace(found, remarks=(*found.remarks, why_not))), None
     found = _by_key(pair, replace(found, key=tuple(column.name for column in pair.key)))
-    return replace(found, renamed_columns=_renamed(pair, found, (theirs, ours))), pair
+    renamed, remarks = _renamed(pair, found, (theirs, ours))
+    return replace(found, renamed_columns=renamed, remarks=(*found.remarks, *remarks)), pair
 
 
 def exp_count(source: exp.Expr) -> exp.Select:
@@ -216,7 +217,7 @@ def _comparable(pair: Pair, found: Comparison) -> tuple[Pair, Comparison]:
         try:
             pair.databases.row(exp.select(*counted).from_(sides[0]).join(sides[1], join_type="cross"))
         except Exception as error:
-            return first_line(error)
+            return driver_message(error)
         return None
 
     if planned(pair.columns) is None:
@@ -312,6 +313,9 @@ def _by_rows(pair: Pair, found: Comparison) -> Comparison:
         return int(added or 0), int(removed or 0)
 
     added, removed = sums(pair.columns)
+    if (added or removed) and len(pair.columns) > _MOST_WITHOUT_KEY:
+        remark = f"the first {_MOST_WITHOUT_KEY} of {len(pair.columns)} columns are compared one by one, and all in whole rows"
+        found = replace(found, remarks=(*found.remarks, remark))
     by_column = {
         column.name: max(sums((column,))) for column in (pair.columns[:_MOST_WITHOUT_KEY] if added or removed else ())
     }
@@ -339,29 +343,37 @@ def _by_rows(pair: Pair, found: Comparison) -> Comparison:
 
 def _renamed(
     pair: Pair, found: Comparison, schemas: tuple[dict[str, exp.DataType], dict[str, exp.DataType]]
-) -> dict[str, str]:
-    """Removed columns whose values are in an added one: on every matched row, and not all null."""
+) -> tuple[dict[str, str], list[str]]:
+    """Removed columns whose values are in an added one, on every matched row and not all null; and remarks."""
     from sqlglot import exp
 
+    removed, added = list(found.removed_columns), list(found.added_columns)
+    if len(removed) * len(added) > _MOST_RENAMES:
+        return {}, [f"{len(removed)} columns are gone and {len(added)} new: which of them were renamed is not compared"]
+    candidates: dict[tuple[str, str], SharedColumn] = {}
+    for number, (old, new) in enumerate(product(removed, added)):
+        shared, _ = shared_columns({"x": schemas[0][old]}, {"x": schemas[1][new]})
+        if shared and not (shared[0].is_retyped and not shared[0].is_number):
+            candidates[old, new] = replace(shared[0], alias=f"renamed_{number}")
+    if not candidates:
+        return {}, []
+    keys = [column.value().as_(column.alias) for column in pair.key]
+    before, after = (
+        exp.select(*keys, *(replace(c, name=names[i]).value().as_(c.alias) for names, c in candidates.items())).from_(t)
+        for i, t in enumerate((pair.before, pair.after))
+    )
+    on = exp.and_(*(exp.column(c.alias, table="a").eq(exp.column(c.alias, table="b")) for c in pair.key))
+    counted = [
+        count
+        for c in candidates.values()
+        for count in (
+            count_where(c.differs(pair.precision.decimals)),
+            exp.Count(this=exp.column(c.alias, table="a")),
+        )
+    ]
+    counts = pair.databases.row(exp.select(*counted).from_(before.subquery("a")).join(after.subquery("b"), on=on))
     renamed: dict[str, str] = {}
-    for old in found.removed_columns:
-        for new in (name for name in found.added_columns if name not in renamed.values()):
-            shared, _ = shared_columns({"x": schemas[0][old]}, {"x": schemas[1][new]})
-            if not shared or (shared[0].is_retyped and not shared[0].is_number):
-                continue
-            one = replace(shared[0], alias="renamed")
-            before, after = (
-                exp.select(
-                    *(c.value().as_(c.alias) for c in pair.key), replace(one, name=name).value().as_("renamed")
-                ).from_(t)
-                for t, name in ((pair.before, old), (pair.after, new))
-            )
-            on = exp.and_(*(exp.column(c.alias, table="a").eq(exp.column(c.alias, table="b")) for c in pair.key))
-            different = count_where(one.differs(pair.precision.decimals))
-            filled = exp.Count(this=exp.column("renamed", table="a"))
-            query = exp.select(different, filled).from_(before.subquery("a")).join(after.subquery("b"), on=on)
-            count, values = pair.databases.row(query)
-            if not count and values:
-                renamed[old] = new
-                break
-    return renamed
+    for (old, new), different, filled in zip(candidates, counts[::2], counts[1::2], strict=True):
+        if not different and filled and old not in renamed and new not in renamed.values():
+            renamed[old] = new
+    return renamed, []

@@ -19,6 +19,7 @@ from offdag.artifacts.compiled import CompiledNode
 from offdag.artifacts.values import items, mapping
 from offdag.dbt.command import DbtInvocation
 from offdag.dbt.profile_adapter import profile_adapter
+from offdag.dbt.redaction import without_values
 from offdag.duckdb_files import LockWait, open_for_writing, open_read_only, quoted
 from offdag.errors import OffdagError, UsageError, first_line
 
@@ -30,6 +31,13 @@ _log = logging.getLogger(__name__)
 
 # A runner of CI is small; the profile's settings may give more. What does not fit is written to a temporary folder.
 _MEMORY_LIMIT = "700MB"
+# Names that differ only by case are the same there, also in quotes.
+CASELESS = ("duckdb", "bigquery", "databricks", "spark")
+
+
+def driver_message(error: Exception) -> str:
+    """The first line of a driver's error, without values of rows."""
+    return without_values(first_line(error))
 
 
 @dataclass(frozen=True)
@@ -42,7 +50,33 @@ class Databases:
         """The relation of a node, each part quoted."""
         from sqlglot import exp
 
+        if node.relation_name:
+            found = self.relation(node.relation_name)
+            if found is not None:
+                return found
+        # An external source is a function call in DuckDB.
         return exp.table_(node.alias or node.name, db=node.schema, catalog=node.database, quoted=True)
+
+    def relation(self, relation_name: str) -> exp.Table | None:
+        """A relation as dbt writes it, each part quoted in the case in which the warehouse has it; None where it is no name."""
+        from sqlglot import exp
+        from sqlglot.errors import SqlglotError
+        from sqlglot.optimizer.normalize_identifiers import normalize_identifiers
+
+        try:
+            table = exp.to_table(relation_name, dialect=self.dialect)
+        except (SqlglotError, ValueError):
+            return None
+        if not isinstance(table.this, exp.Identifier):
+            return None
+        # An unquoted name is upper case on Snowflake, and lower case on Postgres.
+        parts = [p if p.args.get("quoted") else normalize_identifiers(p, dialect=self.dialect) for p in table.parts]
+        name, schema, database, *_ = [*(part.name for part in reversed(parts)), None, None]
+        return exp.table_(name, db=schema, catalog=database, quoted=True)
+
+    def is_same_name(self, one: str, other: str) -> bool:
+        """Whether two names of a relation are the same to the warehouse."""
+        return one.lower() == other.lower() if self.dialect in CASELESS else one == other
 
     def columns(self, node: CompiledNode) -> list[str]:
         """Names of a relation's columns; none where there is no such relation, with any error of the driver."""
@@ -50,6 +84,21 @@ class Databases:
             return list(self.adapter.columns(self.table(node)))
         except Exception:
             return []
+
+    def has_schema(self, table: exp.Table) -> bool | None:
+        """Whether the schema of a relation exists; None where the warehouse has no information schema that lists it."""
+        from sqlglot import exp
+
+        query = exp.select("catalog_name", "schema_name").from_("information_schema.schemata")
+        try:
+            found = self.rows(query)
+        except Exception:
+            return None
+        return any(
+            self.is_same_name(str(schema), table.db)
+            and (not table.catalog or self.is_same_name(str(database), table.catalog))
+            for database, schema in found
+        )
 
     def temporary(self, code: str) -> exp.Table | None:
         """A temporary table with the rows of a query as dbt compiled it; None where it cannot be run here."""
@@ -61,7 +110,7 @@ class Databases:
             # The text itself: sqlglot does not read all that a warehouse does.
             self.adapter.execute(f"create temporary table {table} as {code.strip().rstrip(';')}")
         except Exception as error:
-            _log.info("a model could not be run a second time: %s", first_line(error))
+            _log.info("a model could not be run a second time: %s", driver_message(error))
             return None
         return table
 
@@ -106,7 +155,7 @@ def both_sides(
             raise
         except Exception as error:
             raise UsageError(
-                f"the databases cannot be opened: {first_line(error)}", str(review.target), "dbt debug"
+                f"the databases cannot be opened: {driver_message(error)}", str(review.target), "dbt debug"
             ) from error
         yield Databases(adapter)
 

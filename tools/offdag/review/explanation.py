@@ -1,32 +1,40 @@
-"""Why a table differs from production's: code, an input, the main branch, data that arrived, a new build, or chance.
+"""Why a table differs from production's: code, an input, the main branch, settings, data that arrived, a new build, or chance.
 
 What the code does not show is measured: production's code runs a second time on the inputs of today, into a temporary table.
+What is neither shown nor measured is unknown: a difference is left out as chance only where it is proven to be one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import timedelta
 from enum import Enum
 
 from offdag.artifacts.compiled import CompiledNode
 from offdag.review.base import Base
 from offdag.review.build import Build
-from offdag.review.changes import Changes, changed_files
+from offdag.review.changes import Changes, changed_files, grows
 from offdag.review.comparison import compare_relations
 from offdag.review.databases import Databases
 from offdag.review.figures import Comparison, Precision
+from offdag.review.lineage import relations_read
+from offdag.review.past import Past
 
-# Seconds that a model may take in production to be built a second time.
+# Seconds that a model may take in production, and its comparison here, to be built a second time.
 _CHEAP_SECONDS = 20.0
+# The history and dbt may give the same instant in another precision.
+_SAME_TIME = timedelta(seconds=1)
 
 
 class Cause(Enum):
     """The one reason that is shown."""
 
-    CODE = "code changed here"
+    CODE = "code changed"
     INPUT = "input changed"
     MAIN = "main moved"
+    BEHIND = "branch is behind"
+    SETTING = "target or variable"
     DATA = "data arrived since"
     REBUILT = "rebuilt"
     CHANCE = "not deterministic"
@@ -61,6 +69,8 @@ class Explainer:
         cloned: Nodes that began with production's table.
         renamed: unique_id in production by the one in the review.
         precision: How values are compared.
+        past: What production's last builds show.
+        seconds: Time that the comparison of a node took.
     """
 
     production: Build
@@ -71,6 +81,8 @@ class Explainer:
     cloned: frozenset[str]
     renamed: Mapping[str, str]
     precision: Precision
+    past: Past = field(default_factory=Past)
+    seconds: Mapping[str, float] = field(default_factory=dict)
 
     def explain(self, comparisons: Iterable[Comparison]) -> dict[str, Explanation]:
         """The reason for each table that differs, by unique_id.
@@ -120,19 +132,35 @@ class Explainer:
             again = self._again(node, node)
             if again and again.has_row_changes:
                 return self._by_chance_too(comparison, again, listed)
-        if self.base.changed_here(files) is False and self.base.changed_on_main(files):
-            return Explanation(Cause.MAIN, f"{listed}; production's build is older", without)
-        return Explanation(Cause.CODE, listed, without)
+        return self._whose(files, listed, without)
+
+    def _whose(self, files: Mapping[str, str], listed: str, without: int | None) -> Explanation:
+        """Whether the branch changed the files, or the main branch, or neither."""
+        here, on_main = self.base.changed_here(files), self.base.changed_on_main(files)
+        if here is not False:
+            # Without git the summary reports that whose change it is is unknown.
+            return Explanation(Cause.CODE, listed, without)
+        if on_main is None:
+            return Explanation(
+                Cause.UNKNOWN, f"{listed} differs, and not by this branch: by the main branch, the target or a variable"
+            )
+        if not on_main:
+            return Explanation(Cause.SETTING, f"{listed} differs, and no commit changed it", without)
+        if self.base.is_behind:
+            return Explanation(
+                Cause.BEHIND, f"{listed}; production's commit is not in this branch: merge main", without
+            )
+        return Explanation(Cause.MAIN, f"{listed}; production's build is older", without)
 
     def _by_chance_too(self, comparison: Comparison, again: Comparison, listed: str) -> Explanation:
-        """The code changed, and gives other rows each time."""
-        has_other_rows = again.added or again.removed
-        if not has_other_rows and not comparison.added and not comparison.removed:
-            by_code = set(comparison.columns) - set(again.columns)
-            if not by_code and not comparison.has_schema_changes:
-                return Explanation(Cause.CHANCE, f"{', '.join(again.columns)} are other in each run; {listed} changed")
-            return Explanation(Cause.CODE, f"{listed}; {', '.join(again.columns)} are other in each run")
-        return Explanation(Cause.UNKNOWN, f"{listed} changed, and the code gives other rows in each run")
+        """The code changed, and gives other rows each time: what of it the change makes cannot be counted."""
+        columns = ", ".join(again.columns)
+        has_other_rows = again.added or again.removed or comparison.added or comparison.removed
+        by_code = set(comparison.columns) - set(again.columns)
+        if not has_other_rows and (by_code or comparison.has_schema_changes):
+            return Explanation(Cause.CODE, f"{listed}; {columns} are other in each run")
+        what = f"{columns} are other in each run" if columns else "the code gives other rows in each run"
+        return Explanation(Cause.UNKNOWN, f"{listed} changed, and {what}")
 
     def _other_relations(self, unique_id: str) -> Explanation:
         """The same files with other compiled code: it reads other relations, or a variable has another value."""
@@ -149,7 +177,7 @@ class Explainer:
         ]
         if moved:
             return Explanation(Cause.INPUT, "; ".join(sorted(moved)))
-        return Explanation(Cause.CODE, "its compiled code differs, by a variable or by the target")
+        return Explanation(Cause.SETTING, "its compiled code differs, and its files do not")
 
     def _inputs(self, build: Build, unique_id: str) -> list[CompiledNode]:
         """What a node reads: its parents, and in place of ephemeral ones theirs."""
@@ -182,29 +210,64 @@ class Explainer:
         return differing
 
     def _by_measurement(self, node: CompiledNode, measured: Mapping[str, Comparison]) -> Explanation:
-        """Same code and same models as inputs: either a source has more data, or the code gives other rows each time."""
+        """Same code and same models as inputs: either what it reads has more data, or the code gives other rows each time."""
         again = self._again(node, node)
         if again is not None and (again.has_row_changes or again.has_schema_changes):
             return Explanation(Cause.CHANCE, "the same code gave other rows when it ran a second time")
-        sources = self._sources_of(node)
-        if not sources:
-            return Explanation(Cause.CHANCE, "same code and equal inputs, yet other rows")
-        return Explanation(Cause.DATA, f"production's last build read older rows of {self._names(sources)}")
+        read = self._may_have_moved(node, measured)
+        if not read:
+            if self._has_equal_inputs(node, measured):
+                return Explanation(Cause.CHANCE, "same code and equal inputs, yet other rows")
+            return Explanation(Cause.UNKNOWN, "same code; which inputs production's table was built from is not known")
+        if again is None and not grows(node):
+            return Explanation(
+                Cause.UNKNOWN,
+                f"newer rows of {', '.join(read)}, or code that gives other rows in each run: not measured",
+            )
+        return Explanation(Cause.DATA, f"production's last build read older rows of {', '.join(read)}")
 
-    def _sources_of(self, node: CompiledNode) -> list[str]:
-        """Sources that it reads itself, or through what was not built here or was found equal only by its code."""
-        found, pending, seen = set(), list(node.parents), set(node.parents)
+    def _may_have_moved(self, node: CompiledNode, measured: Mapping[str, Comparison]) -> list[str]:
+        """Names of what dbt does not make and the node reads, itself or through what was not found equal here."""
+        found, pending, seen = set(), [node.unique_id], {node.unique_id}
         while pending:
-            parent = self.review.nodes.get(pending.pop())
-            if parent is None:
+            at = self.review.nodes.get(pending.pop())
+            if at is None:
                 continue
-            if parent.resource_type == "source":
-                found.add(parent.unique_id)
-            elif parent.materialization in ("view", "ephemeral") or parent.resource_type == "snapshot":
-                new = set(parent.parents) - seen
+            if at.resource_type == "source":
+                found.add(at.name)
+            comparison = measured.get(at.unique_id)
+            if at is node or comparison is None or not comparison.is_equal:
+                new = set(at.parents) - seen
                 seen |= new
                 pending += new
-        return sorted(found)
+        return sorted(found | (self._unlisted(node) or set()))
+
+    def _unlisted(self, node: CompiledNode) -> set[str] | None:
+        """Relations that its code names without ref or source; None where the code cannot be read."""
+        read = relations_read(node.code or "", self.databases.dialect)
+        if read is None:
+            return None
+        known = {
+            ((n.schema or "").lower(), (n.alias or n.name).lower())
+            for build in (self.review, self.production)
+            for n in (*self._inputs(build, node.unique_id), node)
+        }
+        return {".".join(filter(None, relation)) for relation in read if relation not in known}
+
+    def _has_equal_inputs(self, node: CompiledNode, measured: Mapping[str, Comparison]) -> bool:
+        """Whether its inputs are proven to be those from which production's last build made its table."""
+        inputs = self._inputs(self.review, node.unique_id)
+        return bool(inputs) and self._unlisted(node) == set() and all(self._is_as_then(i, measured) for i in inputs)
+
+    def _is_as_then(self, node: CompiledNode, measured: Mapping[str, Comparison]) -> bool:
+        before, comparison = self.production.nodes.get(node.unique_id), measured.get(node.unique_id)
+        if node.resource_type == "seed":
+            return before is not None and node.checksum is not None and before.checksum == node.checksum
+        usual = self.past.nodes.get(node.unique_id)
+        if comparison is None or not comparison.is_equal or usual is None or usual.last_success is None:
+            return False
+        # A later command may have made production's table again.
+        return usual.last_success <= self.production.generated_at + _SAME_TIME
 
     def _again(self, made_by: CompiledNode, compared: CompiledNode) -> Comparison | None:
         """A node's code run a second time, against the table that it made; None where that is not cheap, or failed.
@@ -214,7 +277,9 @@ class Explainer:
             compared: The review's node, with the key.
         """
         result = self.production.results.get(compared.unique_id)
-        is_cheap = result is not None and result.seconds is not None and result.seconds <= _CHEAP_SECONDS
+        # A view takes its time when it is read.
+        seconds = self.seconds.get(compared.unique_id, 0.0) + (result.seconds or 0.0 if result else 0.0)
+        is_cheap = result is not None and result.seconds is not None and seconds <= _CHEAP_SECONDS
         is_whole = made_by.resource_type == "model" and made_by.materialization in ("table", "view")
         if made_by.code is None or not is_cheap or not is_whole:
             return None

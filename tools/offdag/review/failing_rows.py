@@ -5,9 +5,8 @@ from __future__ import annotations
 import logging
 
 from offdag.artifacts.compiled import CompiledNode
-from offdag.errors import first_line
 from offdag.review.build import Build
-from offdag.review.databases import Databases
+from offdag.review.databases import Databases, driver_message
 from offdag.review.figures import Precision, shown_value
 
 _log = logging.getLogger(__name__)
@@ -17,21 +16,21 @@ _OF_DBT = ("unique_field", "value_field", "from_field", "n_records")
 
 
 def failing_rows(
-    databases: Databases, build: Build, test: CompiledNode, precision: Precision, most: int
+    databases: Databases, builds: tuple[Build, Build], test: CompiledNode, precision: Precision, most: int
 ) -> list[tuple[str, ...]]:
     """The first rows that a test's query gives, the names of its columns first; none where it cannot be run again.
 
     Args:
         databases: The connection that reads the review.
-        build: Has the nodes that the test reads.
+        builds: Production's, whose marks of private columns count too, and the review's.
         test: With its compiled code.
         precision: Names the hidden columns.
         most: Rows at most.
     """
     from sqlglot import exp
 
-    tested = [build.nodes[parent] for parent in test.parents if parent in build.nodes]
-    hidden = precision.hidden.union(*(node.private_columns for node in tested))
+    before, tested = ([b.nodes[parent] for parent in test.parents if parent in b.nodes] for b in builds)
+    hidden = precision.hidden.union(*(node.private_columns for node in (*before, *tested)))
     if test.code is None or (test.column_name or "").lower() in hidden:
         return []
     table = databases.temporary(test.code)
@@ -50,5 +49,5 @@ def failing_rows(
         query = exp.select(*(exp.column(name, quoted=True) for name in names)).from_(table).limit(most)
         return [tuple(names), *(tuple(map(shown_value, row)) for row in databases.rows(query))]
     except Exception as error:
-        _log.info("the rows of %s could not be read: %s", test.name, first_line(error))
+        _log.info("the rows of %s could not be read: %s", test.name, driver_message(error))
         return []

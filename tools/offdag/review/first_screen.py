@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from offdag.artifacts.compiled import CompiledNode
+from offdag.review.base import Base
 from offdag.review.markdown import code, link, listed, plain
 from offdag.review.review import Review
 
@@ -72,12 +73,18 @@ def _compared_with(review: Review) -> str:
     if base.problem:
         parts.append(f"Which changes are this branch's is unknown: {plain(base.problem)}")
     elif base.head and base.here is not None:
-        moved = "nothing" if not base.moved else _files(len(base.moved))
         parts.append(
-            f"This branch, at {code(base.head[:10])}, changes {_files(len(base.here))} of the project; "
-            f"the main branch has changed {moved} since production"
+            f"This branch, at {code(base.head[:10])}, changes {_files(len(base.here))} of the project; {_since(base)}"
         )
     return ". ".join(parts)
+
+
+def _since(base: Base) -> str:
+    """How the fork differs from production's commit."""
+    moved = _files(len(base.moved)) if base.moved else "nothing"
+    if base.is_behind:
+        return f"production's commit is not in it, and has changed {moved} since"
+    return f"the main branch has changed {moved} since production"
 
 
 def _files(count: int) -> str:

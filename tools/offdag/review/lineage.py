@@ -19,6 +19,8 @@ ColumnOf = tuple[Table, str]
 
 # sqlglot's name where it is not the adapter's.
 _DIALECTS = {"sqlserver": "tsql", "synapse": "tsql", "glue": "spark"}
+# Table functions that read no data.
+_OF_NO_DATA = ("unnest", "generate_series", "range", "generate_array", "flatten", "explode")
 # Parts of a query that decide which rows there are; windows are listed apart from the columns that use them.
 _DECIDING = ("where", "joins", "laterals", "group", "having", "qualify", "windows")
 
@@ -45,6 +47,31 @@ class QueryLineage:
 def sqlglot_dialect(adapter_type: str | None) -> str | None:
     """Sqlglot's name of the SQL of an adapter; None for none in particular."""
     return _DIALECTS.get(adapter_type or "", adapter_type)
+
+
+def relations_read(code: str, dialect: str | None) -> set[tuple[str, str]] | None:
+    """Schema and name, in lower case, of the relations that a query names; functions that read files are among them.
+
+    Returns:
+        None where sqlglot cannot read the query.
+    """
+    import sqlglot
+    from sqlglot import exp
+    from sqlglot.errors import SqlglotError
+    from sqlglot.optimizer.scope import traverse_scope
+
+    try:
+        scopes = traverse_scope(sqlglot.parse_one(code, dialect=dialect))
+    except (SqlglotError, ValueError, RecursionError):
+        return None
+    found = set()
+    for source in (source for scope in scopes for source in scope.sources.values()):
+        if isinstance(source, exp.Table):
+            name = source.name or source.this.sql(dialect)
+            if not isinstance(source.this, exp.Identifier) and source.this.name.lower() in _OF_NO_DATA:
+                continue
+            found.add((source.db.lower(), name.lower()))
+    return found
 
 
 def query_lineage(code: str, dialect: str | None, columns: Mapping[Table, list[str]]) -> QueryLineage:

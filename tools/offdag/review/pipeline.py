@@ -19,7 +19,7 @@ from offdag.review.base import Base, base_of
 from offdag.review.build import Build
 from offdag.review.building import Builder
 from offdag.review.command import build_command, slim_flags, unseen_changes
-from offdag.review.comment import write_comment
+from offdag.review.comment import mark_of, write_comment
 from offdag.review.document import document
 from offdag.review.figures import Precision
 from offdag.review.junit import write_junit
@@ -29,7 +29,7 @@ from offdag.review.review import Request, Review, review, review_alone
 from offdag.review.schemas import drop_schemas
 from offdag.review.selection import Dbt
 from offdag.review.state import State, with_database, write_state
-from offdag.review.summary import MARK, summary
+from offdag.review.summary import summary
 from offdag.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -209,6 +209,7 @@ def _reviewed(
             request=request,
             command=command,
             state=known.state,
+            is_blind=known.is_blind,
             allow_shared=options.allow_shared,
             full_refresh=options.full_refresh,
             collects=not options.read_only,
@@ -239,7 +240,10 @@ def _reviewed(
     (options.out / "review.json").write_text(facts, encoding="utf-8")
     if options.comment:
         try:
-            _log.info("the comment of the pull request was %s", write_comment(settings, text, MARK))
+            _log.info(
+                "the comment of the pull request was %s",
+                write_comment(settings, text, mark_of(project, options.target)),
+            )
         except DeliveryError as problem:
             # A fork's token has no right to write; the summary is there without it.
             _log.warning("%s", problem)
@@ -290,19 +294,18 @@ def drop_review(settings: Settings, options: ReviewOptions) -> list[str]:
     request = _request(settings, options)
     command = build_command(options.command, options.target)
     dbt = Dbt(command, request.review, settings.dbt_environ)
-    return drop_schemas(dbt, request, settings.review_schema, _production_schemas(settings, request, options))
-
-
-def _production_schemas(settings: Settings, request: Request, options: ReviewOptions) -> set[tuple[str, str]]:
-    """Databases and schemas of production's relations, in lower case; none where the history has no build."""
-    with tempfile.TemporaryDirectory(prefix="offdag-state-") as folder:
-        try:
+    try:
+        with tempfile.TemporaryDirectory(prefix="offdag-state-") as folder:
             project = _project_name(settings, request.review)
-            state = write_state(History(settings.history), project, options.production, Path(folder))
-        except NoBuild:
-            return set()
-        nodes = state.build.nodes.values()
-    return {((n.database or "").lower(), (n.schema or "").lower()) for n in nodes if n.relation_name}
+            state = (
+                State.of(options.state_folder)
+                if options.state_folder
+                else write_state(History(settings.history), project, options.production, Path(folder))
+            )
+            production: Build | None = state.build
+    except NoBuild:
+        production = None
+    return drop_schemas(dbt, request, settings.review_schema, production)
 
 
 def is_refused_by(found: Review, fail_on: str) -> bool:

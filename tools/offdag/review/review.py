@@ -7,16 +7,17 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from time import monotonic
 
 from offdag.artifacts.compiled import CompiledNode
 from offdag.dbt.command import DbtInvocation
 from offdag.duckdb_files import LockWait
-from offdag.errors import OffdagError, UsageError, first_line
+from offdag.errors import OffdagError, UsageError
 from offdag.review.base import Base
 from offdag.review.build import Build
 from offdag.review.changes import Changes, changes_of
 from offdag.review.comparison import compare, exp_count
-from offdag.review.databases import Databases, both_sides
+from offdag.review.databases import Databases, both_sides, driver_message
 from offdag.review.details import detailed
 from offdag.review.explanation import Cause, Explainer, Explanation
 from offdag.review.failing_rows import failing_rows
@@ -29,8 +30,10 @@ from offdag.review.state import State, duckdb_path
 
 _log = logging.getLogger(__name__)
 
-# Keys of a dbt profile that identify a server, for all types.
-_SERVER = ("type", "host", "server", "port", "account", "http_path", "endpoint", "dbname")
+# Keys of a dbt profile that identify a server, for all types; a database of Postgres and Redshift is one of its own.
+_SERVER = ("type", "host", "server", "port", "account")
+_OWN_DATABASES = ("postgres", "redshift")
+_THIS_MACHINE = ("localhost", "127.0.0.1", "::1")
 
 
 @dataclass(frozen=True)
@@ -206,6 +209,8 @@ def review(
     made: dict[str, Made] = {}
     failed = [build.nodes[i] for i, r in build.results.items() if r.status == "fail" and i in build.nodes]
     rows: dict[str, list[tuple[str, ...]]] = {}
+    seconds: dict[str, float] = {}
+    past = past or Past()
     with ExitStack() as stack:
         databases = None
         try:
@@ -221,17 +226,22 @@ def review(
                 node = build.nodes[unique_id]
                 _log.info("comparing %s (%d of %d)", node.name, number, len(pairs))
                 before = production.nodes[renamed.get(unique_id, unique_id)]
+                started = monotonic()
                 comparisons.append(_compared(databases, before, node, request.precision))
+                seconds[unique_id] = monotonic() - started
             else:
                 not_compared[unique_id] = "there is no database of production to compare with"
         if databases:
             if request.failing_rows:
                 most = request.failing_rows
                 rows = {
-                    node.unique_id: failing_rows(databases, build, node, request.precision, most) for node in failed
+                    node.unique_id: failing_rows(databases, (production, build), node, request.precision, most)
+                    for node in failed
                 }
             made = {node.unique_id: _made(databases, node) for node in new}
-            explainer = Explainer(production, build, changes, base, databases, cloned, renamed, request.precision)
+            explainer = Explainer(
+                production, build, changes, base, databases, cloned, renamed, request.precision, past, seconds
+            )
             explanations = explainer.explain(comparisons)
         chance = {i for i, found in explanations.items() if found.cause is Cause.CHANCE}
         starts = starting_points(build, production, [c for c in comparisons if c.unique_id not in chance], not_compared)
@@ -253,7 +263,7 @@ def review(
         removed=removed,
         impact=impact,
         failing_rows=rows,
-        past=past or Past(),
+        past=past,
         cloned=cloned,
         remarks=tuple(remarks),
         is_blind=bool(pairs) and databases is None,
@@ -268,7 +278,7 @@ def _compared(databases: Databases, before: CompiledNode, node: CompiledNode, pr
     try:
         return detailed(pair, found)
     except Exception as error:
-        return replace(found, remarks=(*found.remarks, f"no details: {first_line(error)}"))
+        return replace(found, remarks=(*found.remarks, f"no details: {driver_message(error)}"))
 
 
 def _made(databases: Databases, node: CompiledNode) -> Made:
@@ -309,28 +319,35 @@ def places(request: Request, state: State) -> tuple[tuple[Path, Path] | None, st
     return (state.database, ours), None
 
 
-def on_other_servers(request: Request) -> bool:
-    """Whether the profile shows that both targets are on different servers, or in different databases of one."""
-    try:
-        theirs, ours = (invocation.connection(*_SERVER) for invocation in (request.production, request.review))
-    except UsageError:
-        return False
-    return theirs.get("type") != "duckdb" and theirs != ours
-
-
 def _same_server(request: Request) -> str | None:
-    """A remark where the profile does not show that both targets are on one server."""
-    if on_other_servers(request):
+    """A remark where the profile does not show that both targets are on one server.
+
+    Raises:
+        UsageError: It shows that they are not, or that they are in different databases of one.
+    """
+    try:
+        theirs = _server(request.production)
+    except UsageError:
+        return f"The profile does not show where {request.production.target} is; it is assumed to be on the review's server."
+    if theirs != _server(request.review):
         raise UsageError(
             f"{request.production.target} and {request.review.target} are on different servers, or in different databases",
             "profiles.yml",
             "dbt debug --target ci    # with a schema in production's database, and rights to read production's",
         )
-    try:
-        request.production.connection("type")
-    except UsageError:
-        return f"The profile does not show where {request.production.target} is; it is assumed to be on the review's server."
     return None
+
+
+def _server(invocation: DbtInvocation) -> dict[str, str]:
+    """The values that identify a server, each in one form: a port may be a number or a text."""
+    found = {key: str(value).lower() for key, value in invocation.connection(*_SERVER).items()}
+    if found.get("host") in _THIS_MACHINE:
+        found["host"] = _THIS_MACHINE[0]
+    if found.get("type") in _OWN_DATABASES:
+        named = invocation.connection("dbname", "database")
+        found["database"] = str(named.get("dbname") or named.get("database"))
+        found.setdefault("port", "5432" if found["type"] == "postgres" else "5439")
+    return found
 
 
 def _not_compared(build: Build, production: Build, changes: Changes, renamed: Mapping[str, str]) -> dict[str, str]:

@@ -15,13 +15,17 @@ from offdag.dbt.captured import copy_parsed, own_folder, run_captured, without_c
 from offdag.dbt.command import DbtInvocation, dbt_words, list_command, plain_command
 from offdag.dbt.redaction import redacted, secret_values
 from offdag.errors import UsageError
+from offdag.review.build import Build
 
 # Database, schema and name, in lower case.
 Relation = tuple[str, str, str]
 
 # Seconds.
 _LONGEST = 1800
-_KEYS = ("unique_id", "name", "resource_type", "database", "schema", "alias", "relation_name", "config", "depends_on")
+_KEYS = (
+    "unique_id", "name", "resource_type", "database", "schema", "alias", "relation_name", "config", "depends_on", "fqn",
+    "original_file_path",
+)  # fmt: skip
 # What the verbs other than build make.
 _MADE_BY = {"run": ["model"], "seed": ["seed"], "snapshot": ["snapshot"], "test": ["test", "unit_test"]}
 _MOST_SHOWN = 8
@@ -48,8 +52,10 @@ class SelectedNode:
         name: Its name.
         resource_type: Such as model.
         materialization: Such as incremental; None where it has none.
-        relation: Its relation as (database, schema, name) in lower case; None where it makes none.
+        relation: Its relation as (database, schema, name) in lower case, to be compared with others; None where it makes none.
         parents: unique_ids of the nodes that it refers to.
+        relation_name: The relation as code writes it, to address it; None where it makes none.
+        selector: Selects this node and no other.
     """
 
     unique_id: str
@@ -58,6 +64,8 @@ class SelectedNode:
     materialization: str | None
     relation: Relation | None
     parents: tuple[str, ...]
+    relation_name: str | None = None
+    selector: str = ""
 
 
 @dataclass(frozen=True)
@@ -148,7 +156,7 @@ def check_relations(
             f"nothing was built, since the build would write {len(names)} of production's relations: "
             f"{', '.join(names[:_MOST_SHOWN])}{more}",
             "the target in profiles.yml, generate_schema_name, or a fixed schema",
-            f"{next_command} {flags}    # only if it may write them; else give the target its own schema or database",
+            f"{next_command} {flags}    # only if it may write them, or has another server; else give the target its own schema",
         )
 
 
@@ -184,12 +192,24 @@ def _node(document: dict[str, Any]) -> SelectedNode:
         if has_relation
         else None,
         parents=tuple(map(str, items(mapping(document.get("depends_on")).get("nodes")))),
+        relation_name=text(document.get("relation_name")) if has_relation else None,
+        # A name may be that of a folder, of a tag or of a model in a package.
+        selector=f"fqn:{'.'.join(map(str, items(document.get('fqn'))))},path:{document.get('original_file_path')}",
     )
 
 
 def relation_of(database: str | None, schema: str | None, name: str | None) -> Relation:
-    """A relation by its parts; DuckDB and most warehouses ignore their case."""
+    """A relation by its parts, without their case: most warehouses ignore it, and the others may have both spellings."""
     return (database or "").lower(), (schema or "").lower(), (name or "").lower()
+
+
+def relations_of(build: Build) -> set[Relation]:
+    """Every relation that a build's project makes or reads, its sources among them."""
+    return {
+        relation_of(node.database, node.schema, node.alias or node.name)
+        for node in build.nodes.values()
+        if node.relation_name
+    }
 
 
 def _reason(output: str) -> str:

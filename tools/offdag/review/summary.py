@@ -19,7 +19,6 @@ _MOST_COLUMNS = 8
 # Of the graph: more are not readable, and two need none.
 _MOST_NODES, _LEAST_NODES = 30, 3
 # Finds our comment on a pull request among those that the same user wrote for others.
-MARK = "<!-- offdag -->"
 # A node is slower from twice its usual time on, and five seconds.
 _SLOWER, _SLOWER_SECONDS = 2, 5
 # As many turns between success and failure are no accident of one outage.
@@ -49,7 +48,7 @@ def summary(
     verdict = "passed" if exit_code == 0 else f"FAILED (exit code {exit_code})"
     if exit_code == 0 and is_refused:
         verdict = "passed, REFUSED for what differs from production or could not be compared"
-    head = [MARK, f"## dbt build of {code(project)}: {verdict}", ""]
+    head = [f"## dbt build of {code(project)}: {verdict}", ""]
     remark_lines = [f"- {plain(remark)}" for remark in (*remarks, *(review.remarks if review else ()))]
     remark_lines += _slower(review) if review else []
     if review and review.cloned:
