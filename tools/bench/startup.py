@@ -27,7 +27,7 @@ _VERBS = {
     "monitor": (("monitor", "--as-of", _AS_OF), "dbt.cli.main, dbt.adapters.duckdb"),
     "incidents": (("incidents",), "click, duckdb, rich.table"),
     "notify": (("notify", "--dry-run"), f"click, duckdb, {_HISTORY}"),
-    "report": (("report",), "click, duckdb, jinja2, msgspec"),
+    "report": (("report",), "click, duckdb, jinja2, msgspec, altair"),
     "mute": (("mute", "model_slow", "--until", "2099-01-01", "--reason", "bench"), "click, duckdb"),
 }  # fmt: skip
 _NAMED = 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from importlib.util import find_spec
 
 from offdag.errors import UsageError
@@ -63,6 +64,11 @@ def require(*modules: str) -> None:
         if not is_found:
             name = module.split(".")[0]
             raise _error(module, _EXTRA_OF[name])
+
+
+def hide(module: str) -> None:
+    """Treat a library as not installed in this process: pyarrow imports pandas at its first array, which takes 90 ms."""
+    sys.modules.setdefault(module, None)  # type: ignore[arg-type]
 
 
 def install_command(url: str) -> str:

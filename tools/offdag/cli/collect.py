@@ -11,6 +11,7 @@ import click
 
 from offdag.cli.verb import PROJECT_DIR, TARGET, verb
 from offdag.errors import ExitCode, UsageError
+from offdag.extras import hide
 from offdag.settings import Settings
 
 if TYPE_CHECKING:
@@ -83,6 +84,7 @@ def collect(settings: Settings, recursive: bool, processes: int | None, paths: t
     """
     from offdag.collect.dbt_platform import SCHEME
 
+    hide("pandas")
     jobs = [path for path in paths if path.startswith(SCHEME)]
     ended = [_collect_platform(settings, job) for job in jobs]
     rest = tuple(path for path in paths if path not in jobs)

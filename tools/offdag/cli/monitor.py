@@ -13,6 +13,7 @@ import msgspec
 from offdag.cli.output import FORMAT, age, print_rows, sparkline
 from offdag.cli.verb import verb
 from offdag.errors import ExitCode
+from offdag.extras import hide
 from offdag.settings import Settings
 
 if TYPE_CHECKING:
@@ -109,6 +110,7 @@ def report(settings: Settings, out: str | None, is_opened: bool) -> int:
 
     from offdag.job import run_report
 
+    hide("pandas")
     settings = settings.reporting_to(out) if out else settings
     run_report(settings)
     if is_opened:
