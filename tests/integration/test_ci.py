@@ -15,7 +15,6 @@ import pytest
 from offdag.dbt.command import DbtInvocation
 from offdag.duckdb_files import LockWait
 from offdag.history.history import History
-from offdag.review.build import Build
 from offdag.review.clones import clone_by_dbt
 from offdag.review.selection import Dbt, selected_nodes
 from offdag.review.state import with_database, write_state
@@ -192,19 +191,22 @@ def test_dbt_clone_takes_the_flags_of_a_review(home: Path) -> None:
     state = with_database(state, replace(review, target="prod"), LockWait("ci", 5.0))
     database = {"OFFDAG_STATE_DATABASE": str(home / "state" / "inventory_prod.duckdb")}
     dbt = Dbt(["dbt", "build", "--target", "ci"], review, environ(home, database))
-    production = Build.read(state.folder)
     snapshot = "snapshot.inventory.product_inventory_snapshot"
     nodes = [node for node in selected_nodes(dbt) if node.unique_id == snapshot]
-    assert clone_by_dbt(dbt, nodes, production, state.folder) == (frozenset({snapshot}), [])
+    assert clone_by_dbt(dbt, nodes, state.folder) == (frozenset({snapshot}), [])
     with duckdb.connect(str(home / "shop" / "inventory_ci.duckdb"), read_only=True) as connection:
         connection.execute(f"attach '{database['OFFDAG_STATE_DATABASE']}' (read_only)")
         assert connection.execute("select count(*) > 0 from snapshots.product_inventory_snapshot").fetchone() == (True,)
     missing = replace(dbt, command=["dbt", "build", "--target", "nowhere"])
-    cloned, [remark] = clone_by_dbt(missing, nodes, production, state.folder)
+    cloned, [remark] = clone_by_dbt(missing, nodes, state.folder)
     assert not cloned
     assert remark.startswith(
         "Not built as in production, but from nothing or on the table of an earlier push: product_"
     )
+    assert "does not have a target named 'nowhere'" in remark
+    cloned, [remark] = clone_by_dbt(dbt, [replace(nodes[0], selector="fqn:nowhere.at_all")], state.folder)
+    assert not cloned
+    assert remark.endswith("product_inventory_snapshot. dbt clone did not copy production's table.")
 
 
 def test_a_locked_production_is_waited_for_and_then_left_alone(home: Path) -> None:

@@ -399,12 +399,15 @@ def test_rows_of_a_failed_test_are_shown_without_hidden_columns(sides: Sides) ->
     )
     build = Build({node.unique_id: private, test.unique_id: test}, {}, "build", "ci", None, artifacts.NOW, None)
     with sides.open() as databases:
-        assert failing_rows(databases, build, test, Precision(), 5) == [("id", "state"), ("1", "null")]
+        assert failing_rows(databases, (build, build), test, Precision(), 5) == [("id", "state"), ("1", "null")]
         # Under another name, or by a test of the column itself, the values are hidden too.
         renamed = replace(test, code=f"select id, mail as contact from {relation}")
-        assert failing_rows(databases, build, renamed, Precision(), 5) == [("id",), ("1",), ("2",)]
+        assert failing_rows(databases, (build, build), renamed, Precision(), 5) == [("id",), ("1",), ("2",)]
         unique = replace(test, column_name="mail", code=f"select mail as unique_field, 2 as n_records from {relation}")
-        assert failing_rows(databases, build, unique, Precision(), 5) == []
-        assert failing_rows(databases, build, replace(test, code="select nothing from nowhere"), Precision(), 5) == []
+        assert failing_rows(databases, (build, build), unique, Precision(), 5) == []
+        assert (
+            failing_rows(databases, (build, build), replace(test, code="select nothing from nowhere"), Precision(), 5)
+            == []
+        )
         # An error does not spoil the connection.
-        assert failing_rows(databases, build, test, Precision(), 5)
+        assert failing_rows(databases, (build, build), test, Precision(), 5)

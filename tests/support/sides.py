@@ -72,9 +72,12 @@ class Sides:
 
     def nodes(self, table: str = "t", key: tuple[str, ...] = ("id",)) -> tuple[CompiledNode, CompiledNode]:
         node = replace(NODE, alias=table, key=key, key_origin="unique test" if key else None)
-        if self.server:
-            return replace(node, database="postgres", schema="prod"), replace(node, database="postgres", schema="ci")
-        return replace(node, database="prod"), replace(node, database="ci")
+        places = (("postgres", "prod"), ("postgres", "ci")) if self.server else (("prod", "main"), ("ci", "main"))
+        before, after = (
+            replace(node, database=database, schema=schema, relation_name=f'"{database}"."{schema}"."{table}"')
+            for database, schema in places
+        )
+        return before, after
 
     def compare(
         self, table: str = "t", key: tuple[str, ...] = ("id",), decimals: int = 6, samples: int = 3

@@ -94,6 +94,18 @@ def test_a_value_of_a_row_is_hidden(text: str) -> None:
         (f"Invalid Input Error: date field value out of range: '{SECRET}'", "out of range: '***'"),
         (f"it doesn't accept '{SECRET}' or 'O''{SECRET}' here", "it doesn't accept '***' or '***' here"),
         (f"Key (id)=({SECRET}) already exists", "Key (id)=***"),
+        (
+            f'Could not parse string "{SECRET}" according to format "%Y"\n{SECRET}\n  ^\nError: none',
+            "Could not parse string",
+        ),
+        (
+            f'invalid input syntax for type json\nDETAIL:  Token "{SECRET}" is invalid.\nCONTEXT: {{"a": {SECRET}',
+            "type json",
+        ),
+        (f'Malformed JSON at byte 0.  Input: "{{"a": {SECRET}}}"', "Malformed JSON at byte 0."),
+        (f"CSV Error on Line: 2\nOriginal Line: zz,{SECRET}", "CSV Error on Line: 2"),
+        (f"Overflow in multiplication of INT32 ({SECRET} * 12345)!", "of INT32 (***)!"),
+        (f'date/time field value out of range: "{SECRET}"', "out of range: '***'"),
         ("Object 'ANALYTICS.MARTS.ORDERS' does not exist", "Object 'ANALYTICS.MARTS.ORDERS' does not exist"),
         ("invalid identifier 'ORDER_ID'", "invalid identifier 'ORDER_ID'"),
         ('relation "main.orders" does not exist', 'relation "main.orders" does not exist'),

@@ -66,9 +66,20 @@ def require(*modules: str) -> None:
             raise _error(module, _EXTRA_OF[name])
 
 
+class _Hidden:
+    """A finder to which one library is not installed."""
+
+    def __init__(self, module: str) -> None:
+        self._module = module
+
+    def find_spec(self, name: str, *_: object) -> None:
+        if name == self._module:
+            raise ModuleNotFoundError(f"{name} is hidden", name=name)
+
+
 def hide(module: str) -> None:
     """Treat a library as not installed in this process: pyarrow imports pandas at its first array, which takes 90 ms."""
-    sys.modules.setdefault(module, None)  # type: ignore[arg-type]
+    sys.meta_path.insert(0, _Hidden(module))
 
 
 def install_command(url: str) -> str:

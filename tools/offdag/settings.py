@@ -150,7 +150,12 @@ class Settings:
     @property
     def dbt_environ(self) -> dict[str, str]:
         """The variables of the user's dbt, which has no use for offdag's own secrets."""
-        return {name: value for name, value in self.environ.items() if value not in self.secrets}
+        return {
+            name: value
+            for name, value in self.environ.items()
+            # A user's own variable may have the same value, such as the job's token for private packages.
+            if not (name.startswith("OFFDAG_") and value in self.secrets)
+        }
 
     @classmethod
     def load(cls, flags: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:

@@ -58,9 +58,15 @@ _VALUES = (
 )
 # Quoted text behind these words is a name, and behind others it can be a value of a row.
 _QUOTED = re.compile(
-    r"(?i)(\b(?:catalog|column|database|dataset|file|function|identifier|macro|model|named?|node|object|project|relation|schema|seed|"
-    r"snapshot|source|table|test|type|view)s?:? {1,3})?(?<!\w)'(?:[^'\n]|'')*'"
+    r"(?i)(\b(?:alias|bindings|catalog|column|constraint|database|dataset|field|file|function|identifier|index|macro|model|named?|near|"
+    r"node|object|operator|project|relation|role|schema|seed|snapshot|source|table|test|type|user|view)s?:? {1,3})?"
+    r"""(?<!\w)(?:'(?:[^'\n]|'')*'|"(?:[^"\n]|"")*")"""
 )
+# What databases add to a message may be a row, or a part of one.
+_ADDED = re.compile(r"(?s)(?:^|\s)(?:CONTEXT|DETAIL|Input|Original Line|Possible (?:fixes|solutions)): ?.*")
+_POINTED_AT = re.compile(r"\n(?! *LINE \d+:)[^\n]*\n *\^[^\n]*")
+_NAMES_LISTED = re.compile(r"\bCandidate bindings: [^\n]*")
+_OPERANDS = re.compile(r"(\b[A-Z]+\d* )\([^()\n]* [-+*/%] [^()\n]*\)")
 _NAMED = re.compile(rf"(?i)[\w.-]{{0,80}}(?:{_NAMES}|{_ABBREVIATED})[\w.-]{{0,80}}")
 # TOKEN_TYPE or SECRETS_ENV describe a secret, and their values are words that messages need.
 _DESCRIBES = re.compile(
@@ -84,8 +90,10 @@ def redacted(text: str, secrets: Iterable[str] = ()) -> str:
 
 
 def without_values(text: str) -> str:
-    """A database's message for readers who may not see its rows: redacted, and without quoted text that can be a value."""
-    return _QUOTED.sub(lambda match: match[0] if match[1] else f"'{HIDDEN}'", redacted(text))
+    """A database's message for readers who may not see its rows: redacted, without quoted text that can be a value, and without details."""
+    short = _OPERANDS.sub(rf"\1({HIDDEN})", _ADDED.sub("", _POINTED_AT.sub("", text)))
+    kept = _NAMES_LISTED.sub(lambda match: match[0].replace('"', ""), redacted(short))
+    return _QUOTED.sub(lambda match: match[0] if match[1] else f"'{HIDDEN}'", kept)
 
 
 def secret_values(environ: Mapping[str, str], *others: str) -> tuple[str, ...]:

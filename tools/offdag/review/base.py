@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +11,9 @@ from offdag.origin import git_output
 
 # A diff of a large repository takes its time.
 _SECONDS = 60
+# Files of packages are below it, whatever folder they are installed in.
+PACKAGES = "dbt_packages/"
+_PACKAGE_FILES = ("packages.yml", "dependencies.yml", "package-lock.yml")
 _MAIN = ("origin/HEAD", "origin/main", "origin/master", "main", "master")
 
 
@@ -23,8 +26,9 @@ class Base:
         head: Commit of the review; None outside a git checkout.
         fork: Where the branch left the main branch; None where it is unknown.
         here: Files that the branch changed; None where it is unknown.
-        moved: Files that differ between production's commit and the fork; None where it is unknown.
-        is_behind: Production's commit is not in the branch: it was built from newer code, or from another branch.
+        moved: Files that the main branch changed since it parted from production's commit; None where it is unknown.
+        theirs: Files that production's commit has otherwise, and the branch has not: it was built from newer code, or from another
+            branch. None where it is unknown.
         problem: Why something of it is unknown; None where all is known.
     """
 
@@ -33,16 +37,28 @@ class Base:
     fork: str | None = None
     here: frozenset[str] | None = None
     moved: frozenset[str] | None = None
-    is_behind: bool = False
+    theirs: frozenset[str] | None = None
     problem: str | None = None
 
-    def changed_here(self, paths: Iterable[str | None]) -> bool | None:
-        """Whether the branch changed one of the files; None where it is unknown."""
-        return None if self.here is None else any(path in self.here for path in paths if path)
+    @staticmethod
+    def among(files: Mapping[str, str], changed: frozenset[str] | None) -> dict[str, str]:
+        """Those of some files, by path, that a set of changed ones holds.
 
-    def changed_on_main(self, paths: Iterable[str | None]) -> bool | None:
-        """Whether one of the files differs between production's commit and the fork; None where it is unknown."""
-        return None if self.moved is None else any(path in self.moved for path in paths if path)
+        Args:
+            files: See :func:`offdag.review.changes.changed_files`; one of a package is below ``dbt_packages``.
+            changed: Relative to the project; a local package is a folder of it, and others come by ``packages.yml``.
+        """
+        known = changed or frozenset()
+        found: dict[str, str] = {}
+        for path, what in files.items():
+            package, _, inside = (
+                path.removeprefix(PACKAGES).partition("/") if path.startswith(PACKAGES) else ("", "", "")
+            )
+            is_by_package = bool(package) and (
+                not known.isdisjoint(_PACKAGE_FILES) or any(name.endswith(f"/{inside}") for name in known)
+            )
+            found |= {path: what} if path in known or is_by_package else {}
+        return found
 
 
 def base_of(project_dir: Path, production: str | None, given: str | None, environ: Mapping[str, str]) -> Base:
@@ -72,15 +88,18 @@ def base_of(project_dir: Path, production: str | None, given: str | None, enviro
     here = git.files(inside, Path(top), "diff", "--name-only", fork)
     new = git.files(inside, Path(top), "ls-files", "--others", "--exclude-standard", "--full-name")
     here = here | new if here is not None and new is not None else None
-    moved, is_behind, problem = None, False, None
+    moved, theirs, problem = None, None, None
     if production is None:
         problem = "the history has no commit of production's build"
     elif git("cat-file", "-e", f"{production}^{{commit}}") is None:
         problem = f"git does not know production's commit {production[:10]}"
     else:
-        moved = git.files(inside, Path(top), "diff", "--name-only", production, fork)
-        is_behind = git("merge-base", "--is-ancestor", production, fork) is None
-    return Base(production, head, fork, here, moved, is_behind, problem)
+        parted = git("merge-base", production, fork)
+        if parted is None:
+            problem = f"git knows no common commit of production's {production[:10]} and this branch"
+        else:
+            moved, theirs = (git.files(inside, Path(top), "diff", "--name-only", parted, c) for c in (fork, production))
+    return Base(production, head, fork, here, moved, theirs, problem)
 
 
 class _Git:

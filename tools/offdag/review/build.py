@@ -72,6 +72,7 @@ class Build:
         adapter_type: Such as duckdb.
         generated_at: End of the build, naive UTC.
         elapsed_seconds: As dbt measured it, without parsing.
+        project: Name of the root project; None before manifest v12.
     """
 
     nodes: dict[str, CompiledNode]
@@ -81,6 +82,7 @@ class Build:
     adapter_type: str | None
     generated_at: datetime
     elapsed_seconds: float | None
+    project: str | None = None
 
     @classmethod
     def read(cls, folder: Path) -> Build:
@@ -113,6 +115,7 @@ class Build:
             adapter_type=manifest.adapter_type,
             generated_at=run_results.generated_at,
             elapsed_seconds=found.invocation["elapsed_seconds"],
+            project=manifest.project_name,
         )
 
     def kind_of(self, unique_id: str) -> str:

@@ -15,7 +15,8 @@ from offdag.dbt.process import run_process
 from offdag.dbt.signals import SignalRelay
 from offdag.errors import OffdagError, UsageError
 from offdag.review.build import Build
-from offdag.review.clones import CLONED_BY_DBT, clone_by_dbt, clone_tables
+from offdag.review.changes import grows
+from offdag.review.clones import CLONED_BY_DBT, clone_by_dbt, start_tables
 from offdag.review.command import STATE_MODIFIED
 from offdag.review.review import Request, places
 from offdag.review.selection import (
@@ -28,7 +29,7 @@ from offdag.review.selection import (
     relations_of,
     selected_nodes,
 )
-from offdag.review.state import State, duckdb_path
+from offdag.review.state import State, duckdb_path, is_same_file
 from offdag.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -109,7 +110,7 @@ class Builder:
             self._check(selected, relations_of(production))
             # A relation of production that may be written is never replaced by a copy of itself.
             own = [node for node in selected if node.relation not in relations_of(production)]
-            cloned, why_not = self._clone(own, production, command)
+            cloned, why_not = self._start(own, production, command)
             remarks += why_not
         elif selected:
             remarks += self._check_target(selected)
@@ -145,7 +146,7 @@ class Builder:
             self.request.production.connection("type")
             theirs = selected_nodes(Dbt(words, self.request.production, self.settings.dbt_environ))
         except (UsageError, DbtRefused) as problem:
-            why = problem.message.splitlines()[0] if isinstance(problem, DbtRefused) else problem.what
+            why = problem.brief if isinstance(problem, DbtRefused) else problem.what
             if self.is_blind and "*" not in self.allow_shared:
                 raise UsageError(
                     f"nothing was built, since it is unknown which relations are production's: {why}",
@@ -162,27 +163,39 @@ class Builder:
             theirs, ours = (duckdb_path(i) for i in (self.request.production, self.request.review))
         except UsageError:
             return False
-        return theirs is not None and ours is not None and theirs.resolve() != ours.resolve()
+        return theirs is not None and ours is not None and not is_same_file(theirs, ours)
 
     @property
     def _next_command(self) -> str:
         return f"offdag ci --from {self.request.production.target} --to {self.request.review.target}"
 
-    def _clone(
+    def _start(
         self, selected: Sequence[SelectedNode], production: Build, command: Sequence[str]
     ) -> tuple[frozenset[str], list[str]]:
-        if has_flag(command, "--full-refresh", "-f") or has_flag(command, "--empty"):
-            return frozenset(), []
+        """Prepare the tables of nodes that grow; see :func:`offdag.review.clones.start_tables`."""
         assert self.state is not None
-        if production.adapter_type in CLONED_BY_DBT:
-            dbt = Dbt(command, self.request.review, self.settings.dbt_environ)
-            return clone_by_dbt(dbt, selected, production, self.state.folder)
+        if has_flag(command, "--empty"):
+            return frozenset(), []
+        growing = [node for node in selected if grows(node)]
+        if has_flag(command, "--full-refresh", "-f"):
+            # dbt builds the others from nothing itself.
+            copied, removed = [], [node for node in growing if node.ignores_full_refresh]
+        else:
+            copied = [node for node in growing if node.unique_id in production.nodes]
+            removed = [node for node in growing if node.unique_id not in production.nodes]
+        by_dbt = copied if production.adapter_type in CLONED_BY_DBT else []
         try:
             files, _ = places(self.request, self.state)
         except OffdagError:
             # The comparison reports it.
             return frozenset(), []
-        return clone_tables(selected, production, self.request.review, files, self.request.wait)
+        by_copy = [] if by_dbt else copied
+        cloned, remarks = start_tables(by_copy, removed, production, self.request.review, files, self.request.wait)
+        if by_dbt:
+            dbt = Dbt(command, self.request.review, self.settings.dbt_environ)
+            cloned, more = clone_by_dbt(dbt, by_dbt, self.state.folder)
+            remarks += more
+        return cloned, remarks
 
     def _built(
         self, command: Sequence[str], selected: Sequence[SelectedNode], cloned: frozenset[str], remarks: tuple[str, ...]

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from offdag.artifacts.compiled import CompiledNode
+from offdag.review.base import PACKAGES
 from offdag.review.build import Build
 from offdag.review.lineage import sqlglot_dialect
 from offdag.review.selection import SelectedNode
@@ -117,8 +118,8 @@ def changed_files(production: Build, review: Build, unique_id: str) -> dict[str,
         unique_id: A node of both.
 
     Returns:
-        For each file what of it differs, such as ``macro cents_to_dollars``; macros of dbt itself, and ephemeral models that the
-        node's code holds, are among them.
+        For each file what of it differs, such as ``macro cents_to_dollars``, those of packages below ``dbt_packages``; macros of dbt
+        itself, and ephemeral models that the node's code holds, are among them.
     """
     before, node = production.nodes.get(unique_id), review.nodes[unique_id]
     if before is None:
@@ -128,14 +129,22 @@ def changed_files(production: Build, review: Build, unique_id: str) -> dict[str,
         if (inner := review.nodes.get(parent)) and inner.materialization == "ephemeral":
             found |= dict.fromkeys(changed_files(production, review, parent), f"ephemeral {inner.name}")
     if node.path and (before.checksum != node.checksum or node.checksum is None):
-        found[node.path] = "its file"
+        found[_place(review, node, node.path)] = "its file"
     for macro in _macros_of(review, node):
         theirs, ours = production.nodes.get(macro), review.nodes.get(macro)
         if ours and ours.path and (theirs is None or theirs.code != ours.code):
-            found.setdefault(ours.path, f"macro {ours.name}")
+            found.setdefault(_place(review, ours, ours.path), f"macro {ours.name}")
     if before.config != node.config:
-        found.setdefault(node.patch_path or "dbt_project.yml", "its configuration")
+        # dbt does not record which of them has it.
+        for path in filter(None, (node.patch_path, node.path, "dbt_project.yml")):
+            found.setdefault(path if path == "dbt_project.yml" else _place(review, node, path), "its configuration")
     return found
+
+
+def _place(build: Build, node: CompiledNode, path: str) -> str:
+    """A file's path in the project; dbt records that of a package's file relative to the package."""
+    package = node.unique_id.split(".")[1]
+    return path if build.project in (None, package) else f"{PACKAGES}{package}/{path}"
 
 
 def _macros_of(build: Build, node: CompiledNode) -> set[str]:

@@ -6,7 +6,7 @@ What production does not have starts from nothing: the table of an earlier push 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +16,6 @@ from offdag.dbt.command import DbtInvocation, plain_command
 from offdag.duckdb_files import LockWait
 from offdag.errors import OffdagError, UsageError
 from offdag.review.build import Build
-from offdag.review.changes import grows
 from offdag.review.databases import Databases, both_sides, driver_message
 from offdag.review.selection import Dbt, DbtRefused, SelectedNode
 
@@ -29,17 +28,19 @@ CLONED_BY_DBT = ("snowflake", "bigquery", "databricks")
 _log = logging.getLogger(__name__)
 
 
-def clone_tables(
-    selected: Iterable[SelectedNode],
+def start_tables(
+    copied: Sequence[SelectedNode],
+    removed: Sequence[SelectedNode],
     production: Build,
     review: DbtInvocation,
     files: tuple[Path, Path] | None,
     wait: LockWait,
 ) -> tuple[frozenset[str], list[str]]:
-    """Copy production's tables of the nodes that grow, and remove the review's tables of those that production does not have.
+    """Give nodes that grow a copy of production's table, or no table.
 
     Args:
-        selected: What will be built, none of it production's.
+        copied: Nodes that production has.
+        removed: Nodes that begin from nothing.
         production: Where its tables are.
         review: With its target.
         files: Production's DuckDB file, or its copy, and the review's, which is created where it is missing; None for a server.
@@ -51,23 +52,21 @@ def clone_tables(
     Raises:
         UsageError: A table of an earlier push cannot be removed.
     """
-    growing = [(node, production.nodes.get(node.unique_id)) for node in selected if grows(node)]
-    if not growing:
-        return frozenset(), []
     cloned: set[str] = set()
     remarks: list[str] = []
+    if not copied and not removed:
+        return frozenset(), remarks
     with ExitStack() as stack:
         try:
             databases = stack.enter_context(both_sides(review, files, wait, for_writing=True))
         except OffdagError as problem:
-            names = ", ".join(node.name for node, _ in growing)
-            remark = f"Not built as in production, but from nothing or on the table of an earlier push: {names}. {problem.what}."
-            return frozenset(), [remark]
-        for node, theirs in growing:
+            return frozenset(), [_not_as_in_production((*copied, *removed), problem.what)]
+        for node in (*copied, *removed):
             target = databases.relation(node.relation_name or "")
             if target is None:
                 continue
             _remove(databases, node, target)
+            theirs = production.nodes.get(node.unique_id) if node in copied else None
             # Drivers and SQLMesh raise many classes of errors.
             try:
                 if theirs and databases.columns(theirs):
@@ -79,39 +78,43 @@ def clone_tables(
     return frozenset(cloned), remarks
 
 
-def clone_by_dbt(
-    dbt: Dbt, selected: Iterable[SelectedNode], production: Build, state: Path
-) -> tuple[frozenset[str], list[str]]:
-    """Copy production's tables by ``dbt clone``, which replaces those of an earlier push; see :func:`clone_tables`.
+def clone_by_dbt(dbt: Dbt, copied: Sequence[SelectedNode], state: Path) -> tuple[frozenset[str], list[str]]:
+    """Copy production's tables by ``dbt clone``, which replaces those of an earlier push.
 
     Args:
         dbt: The build's program, target and project.
-        selected: What will be built, none of it production's.
-        production: Where its tables are.
+        copied: Nodes that production has.
         state: Folder of production's artifacts.
+
+    Returns:
+        As :func:`start_tables`.
     """
-    wanted = [node for node in selected if grows(node) and node.unique_id in production.nodes]
-    if not wanted:
+    if not copied:
         return frozenset(), []
-    names = sorted(node.name for node in wanted)
-    selectors = sorted(node.selector for node in wanted)
+    selectors = sorted(node.selector for node in copied)
     flags = ("--select", *selectors, "--state", str(state.resolve()), "--full-refresh")
     try:
         done = dbt.run(plain_command(dbt.command, "clone", *flags))
-        problem = dbt.words_of(done.stdout) if done.returncode else None
-    except DbtRefused as refusal:
-        problem = refusal.message
-    if problem:
-        why = problem.splitlines()[0]
-        listed = ", ".join(names)
+        if done.returncode:
+            raise DbtRefused(dbt.words_of(done.stdout))
+        # dbt also ends well where a selector matches nothing.
+        results = Build.read(dbt.invocation.target_path).results
+    except (DbtRefused, UsageError) as problem:
         return frozenset(), [
-            f"Not built as in production, but from nothing or on the table of an earlier push: {listed}. {why}."
+            _not_as_in_production(copied, problem.brief if isinstance(problem, DbtRefused) else problem.what)
         ]
-    return frozenset(node.unique_id for node in wanted), []
+    cloned = frozenset(i for i in (node.unique_id for node in copied) if i in results and not results[i].is_failed)
+    others = [node for node in copied if node.unique_id not in cloned]
+    return cloned, [_not_as_in_production(others, "dbt clone did not copy production's table")] if others else []
+
+
+def _not_as_in_production(nodes: Sequence[SelectedNode], why: str) -> str:
+    names = ", ".join(sorted(node.name for node in nodes))
+    return f"Not built as in production, but from nothing or on the table of an earlier push: {names}. {why}."
 
 
 def _remove(databases: Databases, node: SelectedNode, target: exp.Table) -> None:
-    """Remove the table of an earlier push, with the views of the review that read it.
+    """Remove the table of an earlier push, and as dbt does the views that read it.
 
     Raises:
         UsageError: It stays, and dbt would add to it.
@@ -121,21 +124,23 @@ def _remove(databases: Databases, node: SelectedNode, target: exp.Table) -> None
     adapter = databases.adapter
     schema = exp.table_(target.db, db=target.catalog or None, quoted=True)
     # Only Postgres and Redshift keep a table that a view reads.
-    cascade = {"cascade": True} if databases.dialect in ("postgres", "redshift") else {}
+    cascade = databases.dialect in ("postgres", "redshift")
     try:
         adapter.create_schema(schema)
         for existing in adapter.get_data_objects(schema):
             if not databases.is_same_name(existing.name, target.name):
                 continue
-            if existing.type.is_view:
-                adapter.drop_view(existing.to_table(), **cascade)
-            else:
-                adapter.drop_table(existing.to_table(), **cascade)
+            is_materialized = existing.type.is_materialized_view
+            kind = "VIEW" if existing.type.is_view or is_materialized else "TABLE"
+            # SQLMesh's own methods know no materialized views of Postgres.
+            adapter.execute(
+                exp.Drop(this=existing.to_table(), kind=kind, materialized=is_materialized, cascade=cascade)
+            )
     except Exception as error:
         raise UsageError(
             f"nothing was built, since the table of an earlier push cannot be removed: {driver_message(error)}",
             f"{node.name}: {target.sql(databases.dialect)}",
-            "offdag ci --full-refresh    # builds it from nothing; or remove it by hand",
+            "offdag ci --drop    # removes the schemas of the pull request; or remove the table by hand",
         ) from error
 
 

@@ -359,7 +359,11 @@ def _renamed(
         return {}, []
     keys = [column.value().as_(column.alias) for column in pair.key]
     before, after = (
-        exp.select(*keys, *(replace(c, name=names[i]).value().as_(c.alias) for names, c in candidates.items())).from_(t)
+        pair.of_rows(
+            exp.select(
+                *keys, *(replace(c, name=names[i]).value().as_(c.alias) for names, c in candidates.items())
+            ).from_(t)
+        )
         for i, t in enumerate((pair.before, pair.after))
     )
     on = exp.and_(*(exp.column(c.alias, table="a").eq(exp.column(c.alias, table="b")) for c in pair.key))

@@ -211,14 +211,14 @@ def _duckdb(
             # SQLMesh's own configuration would hand out one adapter for all that open the same file.
             adapter = create_engine_adapter(lambda: connection, "duckdb")
             # Some settings belong to a cursor.
-            _settings_of_the_profile(adapter.cursor, review, catalogs)
+            _settings_of_the_profile(adapter.cursor, review, catalogs, for_writing)
             yield adapter
         finally:
             connection.close()
 
 
 def _settings_of_the_profile(
-    cursor: duckdb.DuckDBPyConnection, review: DbtInvocation, attached: dict[str, Path]
+    cursor: duckdb.DuckDBPyConnection, review: DbtInvocation, attached: dict[str, Path], for_writing: bool
 ) -> None:
     """Give DuckDB what the profile gives it: views may read other files, over extensions, with secrets.
 
@@ -247,8 +247,12 @@ def _settings_of_the_profile(
         place = str(file) if file.is_file() else path
         alias = str(other.get("alias") or file.stem)
         if path and alias not in attached and file not in attached.values():
-            kind = f", type {kind}" if kind.isidentifier() else ""
-            cursor.execute(f"attach {_literal(place)} as {quoted(alias)} (read_only{kind})")
+            # A review may have tables in them.
+            modes = ["read_only"] if other.get("read_only") or not for_writing else []
+            modes += [f"type {kind}"] if kind.isidentifier() else []
+            cursor.execute(
+                f"attach {_literal(place)} as {quoted(alias)} {'(' + ', '.join(modes) + ')' if modes else ''}"
+            )
 
 
 def _literal(value: object) -> str:

@@ -6,12 +6,13 @@ What is neither shown nor measured is unknown: a difference is left out as chanc
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
 from enum import Enum
 
 from offdag.artifacts.compiled import CompiledNode
+from offdag.artifacts.values import mapping
 from offdag.review.base import Base
 from offdag.review.build import Build
 from offdag.review.changes import Changes, changed_files, grows
@@ -19,12 +20,9 @@ from offdag.review.comparison import compare_relations
 from offdag.review.databases import Databases
 from offdag.review.figures import Comparison, Precision
 from offdag.review.lineage import relations_read
-from offdag.review.past import Past
 
 # Seconds that a model may take in production, and its comparison here, to be built a second time.
 _CHEAP_SECONDS = 20.0
-# The history and dbt may give the same instant in another precision.
-_SAME_TIME = timedelta(seconds=1)
 
 
 class Cause(Enum):
@@ -69,7 +67,6 @@ class Explainer:
         cloned: Nodes that began with production's table.
         renamed: unique_id in production by the one in the review.
         precision: How values are compared.
-        past: What production's last builds show.
         seconds: Time that the comparison of a node took.
     """
 
@@ -81,7 +78,6 @@ class Explainer:
     cloned: frozenset[str]
     renamed: Mapping[str, str]
     precision: Precision
-    past: Past = field(default_factory=Past)
     seconds: Mapping[str, float] = field(default_factory=dict)
 
     def explain(self, comparisons: Iterable[Comparison]) -> dict[str, Explanation]:
@@ -115,7 +111,7 @@ class Explainer:
         node = self.review.nodes[unique_id]
         if unique_id in self.changes.growing and unique_id not in self.cloned:
             return Explanation(Cause.REBUILT, "built from nothing here, and grown in production")
-        return self._by_measurement(node, measured)
+        return self._by_measurement(node)
 
     def _own(self, unique_id: str, comparison: Comparison) -> Explanation:
         """Its own code: changed by the branch, or by the main branch since production's build."""
@@ -125,32 +121,32 @@ class Explainer:
             if result is None or result.status != "success":
                 return Explanation(Cause.UNKNOWN, "production's last build did not make it")
             return self._other_relations(unique_id)
-        listed = ", ".join(f"{path} ({what})" if what != "its file" else path for path, what in sorted(files.items()))
         before, node = self.production.nodes[unique_id], self.review.nodes[unique_id]
         without = _rows(self._again(before, node))
         if without:
             again = self._again(node, node)
             if again and again.has_row_changes:
-                return self._by_chance_too(comparison, again, listed)
-        return self._whose(files, listed, without)
+                return self._by_chance_too(comparison, again, _listed(self.base.among(files, self.base.here) or files))
+        return self._whose(files, without)
 
-    def _whose(self, files: Mapping[str, str], listed: str, without: int | None) -> Explanation:
+    def _whose(self, files: Mapping[str, str], without: int | None) -> Explanation:
         """Whether the branch changed the files, or the main branch, or neither."""
-        here, on_main = self.base.changed_here(files), self.base.changed_on_main(files)
-        if here is not False:
-            # Without git the summary reports that whose change it is is unknown.
-            return Explanation(Cause.CODE, listed, without)
-        if on_main is None:
+        base = self.base
+        if base.here is None:
+            # The summary reports why it is unknown whose changes these are.
+            return Explanation(Cause.CODE, _listed(files), without)
+        if here := base.among(files, base.here):
+            return Explanation(Cause.CODE, _listed(here), without)
+        if base.moved is None or base.theirs is None:
+            detail = f"{_listed(files)} differs, and not by this branch: by the main branch, the target or a variable"
+            return Explanation(Cause.UNKNOWN, detail)
+        if moved := base.among(files, base.moved):
+            return Explanation(Cause.MAIN, f"{_listed(moved)}; production's build is older", without)
+        if theirs := base.among(files, base.theirs):
             return Explanation(
-                Cause.UNKNOWN, f"{listed} differs, and not by this branch: by the main branch, the target or a variable"
+                Cause.BEHIND, f"{_listed(theirs)}; merge the commit that production was built from", without
             )
-        if not on_main:
-            return Explanation(Cause.SETTING, f"{listed} differs, and no commit changed it", without)
-        if self.base.is_behind:
-            return Explanation(
-                Cause.BEHIND, f"{listed}; production's commit is not in this branch: merge main", without
-            )
-        return Explanation(Cause.MAIN, f"{listed}; production's build is older", without)
+        return Explanation(Cause.SETTING, f"{_listed(files)} differs, and no commit changed it", without)
 
     def _by_chance_too(self, comparison: Comparison, again: Comparison, listed: str) -> Explanation:
         """The code changed, and gives other rows each time: what of it the change makes cannot be counted."""
@@ -209,15 +205,13 @@ class Explainer:
             differing += [node.unique_id] if is_other else []
         return differing
 
-    def _by_measurement(self, node: CompiledNode, measured: Mapping[str, Comparison]) -> Explanation:
+    def _by_measurement(self, node: CompiledNode) -> Explanation:
         """Same code and same models as inputs: either what it reads has more data, or the code gives other rows each time."""
         again = self._again(node, node)
         if again is not None and (again.has_row_changes or again.has_schema_changes):
             return Explanation(Cause.CHANCE, "the same code gave other rows when it ran a second time")
-        read = self._may_have_moved(node, measured)
+        read = self._read_from_outside(node)
         if not read:
-            if self._has_equal_inputs(node, measured):
-                return Explanation(Cause.CHANCE, "same code and equal inputs, yet other rows")
             return Explanation(Cause.UNKNOWN, "same code; which inputs production's table was built from is not known")
         if again is None and not grows(node):
             return Explanation(
@@ -226,48 +220,27 @@ class Explainer:
             )
         return Explanation(Cause.DATA, f"production's last build read older rows of {', '.join(read)}")
 
-    def _may_have_moved(self, node: CompiledNode, measured: Mapping[str, Comparison]) -> list[str]:
-        """Names of what dbt does not make and the node reads, itself or through what was not found equal here."""
+    def _read_from_outside(self, node: CompiledNode) -> list[str]:
+        """Names of what dbt does not build and the node reads, at any distance: an input that is equal today may have been another one."""
         found, pending, seen = set(), [node.unique_id], {node.unique_id}
         while pending:
             at = self.review.nodes.get(pending.pop())
-            if at is None:
-                continue
-            if at.resource_type == "source":
-                found.add(at.name)
-            comparison = measured.get(at.unique_id)
-            if at is node or comparison is None or not comparison.is_equal:
+            if at is not None:
+                found |= {at.name} if at.resource_type == "source" else set()
                 new = set(at.parents) - seen
                 seen |= new
                 pending += new
-        return sorted(found | (self._unlisted(node) or set()))
+        return sorted(found | self._unlisted(node))
 
-    def _unlisted(self, node: CompiledNode) -> set[str] | None:
-        """Relations that its code names without ref or source; None where the code cannot be read."""
-        read = relations_read(node.code or "", self.databases.dialect)
-        if read is None:
-            return None
+    def _unlisted(self, node: CompiledNode) -> set[str]:
+        """Relations that its code names without ref or source; none where the code cannot be read."""
+        read = relations_read(node.code or "", self.databases.dialect) or set()
         known = {
             ((n.schema or "").lower(), (n.alias or n.name).lower())
             for build in (self.review, self.production)
             for n in (*self._inputs(build, node.unique_id), node)
         }
         return {".".join(filter(None, relation)) for relation in read if relation not in known}
-
-    def _has_equal_inputs(self, node: CompiledNode, measured: Mapping[str, Comparison]) -> bool:
-        """Whether its inputs are proven to be those from which production's last build made its table."""
-        inputs = self._inputs(self.review, node.unique_id)
-        return bool(inputs) and self._unlisted(node) == set() and all(self._is_as_then(i, measured) for i in inputs)
-
-    def _is_as_then(self, node: CompiledNode, measured: Mapping[str, Comparison]) -> bool:
-        before, comparison = self.production.nodes.get(node.unique_id), measured.get(node.unique_id)
-        if node.resource_type == "seed":
-            return before is not None and node.checksum is not None and before.checksum == node.checksum
-        usual = self.past.nodes.get(node.unique_id)
-        if comparison is None or not comparison.is_equal or usual is None or usual.last_success is None:
-            return False
-        # A later command may have made production's table again.
-        return usual.last_success <= self.production.generated_at + _SAME_TIME
 
     def _again(self, made_by: CompiledNode, compared: CompiledNode) -> Comparison | None:
         """A node's code run a second time, against the table that it made; None where that is not cheap, or failed.
@@ -280,8 +253,7 @@ class Explainer:
         # A view takes its time when it is read.
         seconds = self.seconds.get(compared.unique_id, 0.0) + (result.seconds or 0.0 if result else 0.0)
         is_cheap = result is not None and result.seconds is not None and seconds <= _CHEAP_SECONDS
-        is_whole = made_by.resource_type == "model" and made_by.materialization in ("table", "view")
-        if made_by.code is None or not is_cheap or not is_whole:
+        if made_by.code is None or not is_cheap or not _is_its_query(made_by):
             return None
         again = self.databases.temporary(made_by.code)
         if again is None:
@@ -293,6 +265,17 @@ class Explainer:
     def _names(self, unique_ids: Iterable[str]) -> str:
         nodes = (self.review.nodes.get(unique_id) for unique_id in unique_ids)
         return ", ".join(sorted(node.name for node in nodes if node))
+
+
+def _listed(files: Mapping[str, str]) -> str:
+    return ", ".join(f"{path} ({what})" if what != "its file" else path for path, what in sorted(files.items()))
+
+
+def _is_its_query(node: CompiledNode) -> bool:
+    """Whether a node's table holds what its query gives: hooks change rows, and a contract casts them."""
+    config = json.loads(node.config)
+    is_more = config.get("pre-hook") or config.get("post-hook") or mapping(config.get("contract")).get("enforced")
+    return node.resource_type == "model" and node.materialization in ("table", "view") and not is_more
 
 
 def _rows(found: Comparison | None) -> int | None:

@@ -82,9 +82,10 @@ def _compared_with(review: Review) -> str:
 def _since(base: Base) -> str:
     """How the fork differs from production's commit."""
     moved = _files(len(base.moved)) if base.moved else "nothing"
-    if base.is_behind:
-        return f"production's commit is not in it, and has changed {moved} since"
-    return f"the main branch has changed {moved} since production"
+    since = f"the main branch has changed {moved} since production"
+    if base.theirs:
+        since += f"; production's commit has changes to {_files(len(base.theirs))} that this branch does not have"
+    return since
 
 
 def _files(count: int) -> str:

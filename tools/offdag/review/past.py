@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 from offdag.history.history import History
@@ -32,7 +31,6 @@ class Usual:
         bytes: Median of the bytes that were processed; None where the warehouse does not report it.
         failures: Results that failed.
         turns: How often a failure followed a success, or the other way round.
-        last_success: End of the last command that made the node, naive UTC; None where there is none.
     """
 
     builds: int
@@ -41,7 +39,6 @@ class Usual:
     bytes: float | None
     failures: int
     turns: int
-    last_success: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -87,7 +84,6 @@ class Past:
 def _usual(rows: pd.DataFrame) -> Usual:
     ran = rows[rows["status"].isin(["success", "pass", "warn", *_FAILED])]
     failed = ran["status"].isin(_FAILED)
-    made = ran["generated_at"][ran["status"] == "success"]
     seconds, processed = ran["execution_seconds"].dropna(), ran["bytes_processed"].dropna()
     return Usual(
         builds=len(ran),
@@ -96,5 +92,4 @@ def _usual(rows: pd.DataFrame) -> Usual:
         bytes=float(processed.median()) if len(processed) else None,
         failures=int(failed.sum()),
         turns=int((failed != failed.shift()).sum()) - 1 if len(ran) else 0,
-        last_success=made.max().to_pydatetime() if len(made) else None,
     )

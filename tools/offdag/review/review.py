@@ -26,7 +26,7 @@ from offdag.review.impact import Impact, trace_impact
 from offdag.review.past import Past
 from offdag.review.renames import RELATIONS, readers_of, removed_relations, renamed_models
 from offdag.review.starts import failing_nodes, starting_points
-from offdag.review.state import State, duckdb_path
+from offdag.review.state import State, duckdb_path, is_same_file
 
 _log = logging.getLogger(__name__)
 
@@ -210,7 +210,6 @@ def review(
     failed = [build.nodes[i] for i, r in build.results.items() if r.status == "fail" and i in build.nodes]
     rows: dict[str, list[tuple[str, ...]]] = {}
     seconds: dict[str, float] = {}
-    past = past or Past()
     with ExitStack() as stack:
         databases = None
         try:
@@ -240,7 +239,7 @@ def review(
                 }
             made = {node.unique_id: _made(databases, node) for node in new}
             explainer = Explainer(
-                production, build, changes, base, databases, cloned, renamed, request.precision, past, seconds
+                production, build, changes, base, databases, cloned, renamed, request.precision, seconds
             )
             explanations = explainer.explain(comparisons)
         chance = {i for i, found in explanations.items() if found.cause is Cause.CHANCE}
@@ -263,7 +262,7 @@ def review(
         removed=removed,
         impact=impact,
         failing_rows=rows,
-        past=past,
+        past=past or Past(),
         cloned=cloned,
         remarks=tuple(remarks),
         is_blind=bool(pairs) and databases is None,
@@ -310,7 +309,7 @@ def places(request: Request, state: State) -> tuple[tuple[Path, Path] | None, st
     if ours is None:
         return None, _same_server(request)
     theirs = duckdb_path(request.production)
-    if theirs is not None and theirs.resolve() == ours.resolve():
+    if theirs is not None and is_same_file(theirs, ours):
         return (ours, ours), None
     if state.database is None:
         raise UsageError(

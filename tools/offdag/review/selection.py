@@ -24,11 +24,11 @@ Relation = tuple[str, str, str]
 _LONGEST = 1800
 _KEYS = (
     "unique_id", "name", "resource_type", "database", "schema", "alias", "relation_name", "config", "depends_on", "fqn",
-    "original_file_path",
 )  # fmt: skip
 # What the verbs other than build make.
 _MADE_BY = {"run": ["model"], "seed": ["seed"], "snapshot": ["snapshot"], "test": ["test", "unit_test"]}
 _MOST_SHOWN = 8
+_LONGEST_REASON = 250
 
 
 class DbtRefused(Exception):
@@ -41,6 +41,11 @@ class DbtRefused(Exception):
     def __init__(self, message: str) -> None:
         super().__init__(message)
         self.message = message
+
+    @property
+    def brief(self) -> str:
+        """The message on one line, cut."""
+        return " ".join(self.message.split())[:_LONGEST_REASON]
 
 
 @dataclass(frozen=True)
@@ -55,7 +60,8 @@ class SelectedNode:
         relation: Its relation as (database, schema, name) in lower case, to be compared with others; None where it makes none.
         parents: unique_ids of the nodes that it refers to.
         relation_name: The relation as code writes it, to address it; None where it makes none.
-        selector: Selects this node and no other.
+        selector: Selects this node.
+        ignores_full_refresh: Whether it keeps its table under ``--full-refresh``.
     """
 
     unique_id: str
@@ -66,6 +72,7 @@ class SelectedNode:
     parents: tuple[str, ...]
     relation_name: str | None = None
     selector: str = ""
+    ignores_full_refresh: bool = False
 
 
 @dataclass(frozen=True)
@@ -183,18 +190,20 @@ def _documents(output: str) -> list[dict[str, Any]]:
 def _node(document: dict[str, Any]) -> SelectedNode:
     has_relation = text(document.get("relation_name")) and document.get("resource_type") != "source"
     name = text(document.get("alias")) or text(document.get("name"))
+    config = mapping(document.get("config"))
     return SelectedNode(
         unique_id=str(document["unique_id"]),
         name=text(document.get("name")) or str(document["unique_id"]),
         resource_type=text(document.get("resource_type")) or "",
-        materialization=text(mapping(document.get("config")).get("materialized")),
+        materialization=text(config.get("materialized")),
         relation=relation_of(text(document.get("database")), text(document.get("schema")), name)
         if has_relation
         else None,
         parents=tuple(map(str, items(mapping(document.get("depends_on")).get("nodes")))),
         relation_name=text(document.get("relation_name")) if has_relation else None,
         # A name may be that of a folder, of a tag or of a model in a package.
-        selector=f"fqn:{'.'.join(map(str, items(document.get('fqn'))))},path:{document.get('original_file_path')}",
+        selector=f"fqn:{'.'.join(map(str, items(document.get('fqn'))))},resource_type:{document.get('resource_type')}",
+        ignores_full_refresh=document.get("resource_type") == "snapshot" or config.get("full_refresh") is False,
     )
 
 
@@ -215,6 +224,7 @@ def relations_of(build: Build) -> set[Relation]:
 def _reason(output: str) -> str:
     """From the line that names the error on; else the last lines."""
     lines = [line.rstrip() for line in output.splitlines() if line.strip()] or ["dbt printed nothing"]
+    lines = [line for line in lines if not line.endswith("Encountered an error:")] or lines
     named = [number for number, line in enumerate(lines) if "Error" in line or "error:" in line.lower()]
     start = named[0] if named else max(0, len(lines) - 6)
     return "\n".join(_without_time(line) for line in lines[start : start + 8])

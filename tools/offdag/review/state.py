@@ -191,6 +191,11 @@ def duckdb_path(invocation: DbtInvocation) -> Path | None:
     return invocation.project_dir / str(connection.get("path", ""))
 
 
+def is_same_file(one: Path, other: Path) -> bool:
+    """Whether two paths lead to one file, also by links and mounts."""
+    return one.resolve() == other.resolve() or (one.exists() and other.exists() and one.samefile(other))
+
+
 def _newest(history: History, project: str, environment: str, fits: Callable[[Row], bool]) -> Row | None:
     """The newest ``invocations`` row that fits; newer dates are read first, and no more than needed."""
     for day in reversed(history.dates("invocations")):
