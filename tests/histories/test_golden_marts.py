@@ -57,6 +57,7 @@ SUBJECTS: dict[str, tuple[str, ...]] = {
     "warning_grows": ("fct_incidents",),
     "reused": ("fct_incidents", "fct_invocations"),
     "interrupted": ("fct_incidents", "fct_invocations"),
+    "due_by_local_time": ("fct_incidents", "fct_run_gaps", "fct_deadlines"),
     "schedule_missed": ("fct_incidents", "fct_run_gaps", "fct_deadlines", "fct_exposure_health"),
     "one_command_a_node": ("fct_incidents", "fct_jobs", "fct_failure_impact", "fct_build_health_daily"),
     "parts_go_on": ("fct_incidents", "fct_run_gaps"),

@@ -285,3 +285,32 @@ with both_sides(review, (folder / "prod.duckdb", folder / "ci.duckdb"), LockWait
         job.terminate()
         assert job.wait(30) == 128 + 15
     assert list((tmp_path / "work").iterdir()) == []
+
+
+def test_a_new_model_in_a_fixed_schema_is_refused_and_its_table_stays(tmp_path: Path) -> None:
+    """Production does not have it yet, and would write the same relation: what is there is not a leftover of an earlier push."""
+    project = tmp_path / "project"
+    for name, text in {
+        "dbt_project.yml": "name: p\nprofile: p\n",
+        "profiles.yml": "p: {target: prod, outputs: {prod: {type: duckdb, path: shop.duckdb, schema: main}, ci: {type: duckdb, "
+        "path: shop.duckdb, schema: ci}}}\n",
+        "macros/names.sql": "{% macro generate_schema_name(custom, node) %}{{ custom or target.schema }}{% endmacro %}",
+        "models/orders.sql": "select 1 as id",
+    }.items():
+        (project / name).parent.mkdir(parents=True, exist_ok=True)
+        (project / name).write_text(text)
+    where = ("--project-dir", str(project))
+    assert offdag(tmp_path, "run", "-e", "prod", *where, "--", "dbt", "-q", "build", "--target", "prod").code == 0
+    with duckdb.connect(str(project / "shop.duckdb")) as connection:
+        connection.execute("create schema audit; create table audit.events as select range as id from range(3)")
+    (project / "models" / "events.sql").write_text(
+        "{{ config(materialized='incremental', schema='audit') }} select 9 as id"
+    )
+    refused = offdag(tmp_path, "ci", *where, "-o", str(tmp_path / "out"))
+    assert refused.code == 2, refused
+    assert "the build would write 1 of production's relations: shop.audit.events" in refused.err
+    allowed = offdag(tmp_path, "ci", *where, "-o", str(tmp_path / "out"), "--allow-shared", "audit.events")
+    assert allowed.code == 0, allowed
+    with duckdb.connect(str(project / "shop.duckdb")) as connection:
+        # dbt added its row, and the others are there.
+        assert connection.execute("select count(*) from audit.events").fetchone() == (4,)

@@ -407,6 +407,12 @@ STORIES: dict[str, Callable[[], list[Moment]]] = {
         for day in range(-73, 10)
         if (BEGIN + timedelta(days=day)).weekday() < 5
     ],
+    # Due by a local time on working days, across the change of the clocks; late on one day, and not yet on the last.
+    "due_by_local_time": lambda: [
+        build(day - ((1.75 if day >= -67 else 2.75) - (0.5 if day == -59 else 0)) / 24, only=(SEED,))
+        for day in range(-73, 7)
+        if (BEGIN + timedelta(days=day)).weekday() < 5
+    ],
     "two_parallel_builds": lambda: [
         build(8, _TEST_FAILS),
         _with_args(build(8.001, only=(SEED, STAGING)), select=["+stg_orders"]),
@@ -592,7 +598,7 @@ def open_history(home: Path) -> History:
 
 
 def config(home: Path) -> Path:
-    """A copy of the shop's folder in which builds of four stories are expected, and one route has a misspelt kind."""
+    """A copy of the shop's folder in which builds of five stories are expected, and one route has a misspelt kind."""
     return config_folder(home, run_cadences=_CADENCES, alert_routes="5,stockuot,,,,,,,#nowhere,,,first,misspelt\n")
 
 
@@ -601,6 +607,7 @@ schedule_missed,prod,,,24,2,,,Each morning
 parts_go_on,prod,,,24,2,,,Each morning
 since_before_the_first_run,prod,,,24,2,,2026-01-01,Each morning
 weekdays_only,prod,,,24,2,mon|tue|wed|thu|fri,,Each working day
+due_by_local_time,prod,,,12,0,mon tue wed thu fri,,Done by half past five,05:30,Europe/Berlin
 """
 
 

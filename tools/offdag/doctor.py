@@ -165,6 +165,10 @@ def _marts(settings: Settings) -> Iterator[Check]:
     yield from (_cadence(row, settings.config) for row in cadences if (row.project, row.environment) in alerting)
 
 
+# What a line of a seed does where a cell cannot be used.
+_WITHOUT = {"due_time": "counts from one build to the next", "timezone": "counts in UTC"}
+
+
 def _seed(finding: SeedFinding) -> Check:
     """A name in a seed that nothing has: misspelt, or of what is still to come."""
     what = f"{finding.column_name} {finding.named_value}"
@@ -172,7 +176,7 @@ def _seed(finding: SeedFinding) -> Check:
         return Check(
             f"{finding.seed_name}.csv",
             False,
-            f"there is no {what}: the line never matches",
+            f"there is no {what}: the line {_WITHOUT.get(finding.column_name, 'never matches')}",
             "offdag monitor    # after correcting it",
         )
     return Check(f"{finding.seed_name}.csv", True, f"no collected command has {what}: is it misspelt?")

@@ -1,5 +1,5 @@
 -- What a line of a seed names and nothing has: a kind of signal or a severity that does not exist is an error, since the line never matches. A
--- project, environment or owner that no collected command has may still come.
+-- project, environment or owner that no collected command has may still come. A time of day or a time zone that cannot be read is not used.
 with
 
 named as (
@@ -7,7 +7,7 @@ named as (
     {%- for seed, columns in {
         'alert_routes': ['kind', 'severity', 'project', 'environment', 'owner'],
         'alert_mutes': ['kind', 'node_id'],
-        'run_cadences': ['project', 'environment']
+        'run_cadences': ['project', 'environment', 'due_time', 'timezone']
     }.items() %}
     {%- set outer = loop %}
     {%- for column in columns %}
@@ -56,6 +56,17 @@ known as (
         'node_id' as column_name,
         node_id as known_value
     from {{ ref('dim_nodes') }}
+    union
+    select
+        'due_time' as column_name,
+        due_time as known_value
+    from {{ ref('run_cadences') }}
+    where {{ seconds_of_day('due_time') }} is not null
+    union
+    select
+        'timezone' as column_name,
+        name as known_value
+    from {{ known_timezones() }} as zones
 
 ),
 
@@ -66,7 +77,7 @@ final as (
         named.seed_name,
         named.column_name,
         named.named_value,
-        named.column_name in ('kind', 'severity') as is_error
+        named.column_name in ('kind', 'severity', 'due_time', 'timezone') as is_error
     from named
     left join known
         on

@@ -32,7 +32,7 @@ observed as (
 
     select
         {{ surrogate_key([
-            "'run_missing'", 'project', "environment || coalesce('|' || command, '') || coalesce('|' || selection, '')"
+            "'run_missing'", 'project', "environment || coalesce('|' || command, '') || coalesce('|' || selection, '') || coalesce('|' || due_time, '')"
         ]) }} as signal_key,
         'run_missing' as kind,
         project,
@@ -42,19 +42,19 @@ observed as (
         is_bad,
         'error' as severity,
         case
-            when selection is not null then 'a build of ' || selection || ' is missing'
-            when command is not null then 'a dbt ' || command || ' is missing'
-            else 'a build is missing'
-        end as title,
+            when selection is not null then 'a build of ' || selection
+            when command is not null then 'a dbt ' || command
+            else 'a build'
+        end || case when due_time is null then ' is missing' else ' was not done by ' || due_time || ' ' || timezone end as title,
         coalesce(
             'last build ' || substring(cast(last_build_at as {{ dbt.type_string() }}), 1, 16) || ' UTC',
             'no build so far'
-        ) || '; one is expected every '
+        ) || case when due_time is null then '; one is expected every ' else '; a build of the ' end
         || case
             when every_hours = 1 then 'hour'
             when every_hours = floor(every_hours) then cast(cast(every_hours as bigint) as {{ dbt.type_string() }}) || ' hours'
             else cast(every_hours as {{ dbt.type_string() }}) || ' hours'
-        end as detail,
+        end || case when due_time is null then '' else ' before counts' end as detail,
         cast(null as {{ dbt.type_string() }}) as node_id,
         cast(null as {{ dbt.type_string() }}) as owner,
         {{ json_object({'last_build_at': 'cast(last_build_at as ' ~ dbt.type_string() ~ ')'}) }} as evidence

@@ -56,17 +56,21 @@ _VALUES = (
     re.compile(r"(?i)(\bThe value )'[^'\n]*'(?= of the type)"),
     re.compile(r"(?i)(\bfailed to (?:cast|parse) )'[^'\n]*'"),
 )
-# Quoted text behind these words is a name, and behind others it can be a value of a row.
-_QUOTED = re.compile(
-    r"(?i)(\b(?:alias|bindings|catalog|column|constraint|database|dataset|field|file|function|identifier|index|macro|model|named?|near|"
-    r"node|object|operator|project|relation|role|schema|seed|snapshot|source|table|test|type|user|view)s?:? {1,3})?"
-    r"""(?<!\w)(?:'(?:[^'\n]|'')*'|"(?:[^"\n]|"")*")"""
+# Quoted text behind these words is a name of something, if it looks like one; behind others it can be a value of a row.
+_NAME_WORDS = re.compile(
+    r"(?i)(?:\b(?:alias|as|bindings|catalog|column|constraint|database|dataset|entries|field|file|from|function|identifier|index|join|macro|"
+    r"mean|model|named?|near|node|object|operator|or|project|relation|role|schema|seed|snapshot|source|table|test|type|use|user|view)s?:?|[,.(])\s{0,3}$"
 )
-# What databases add to a message may be a row, or a part of one.
-_ADDED = re.compile(r"(?s)(?:^|\s)(?:CONTEXT|DETAIL|Input|Original Line|Possible (?:fixes|solutions)): ?.*")
+_QUOTED_NAME = re.compile(r"""(["'`])[A-Za-z_][\w$. -]{0,120}\1(?!\w)""")
+_QUOTE = re.compile(r"""(?<!\w)["'`]""")
+# From here on a message of a database gives values, whatever quotes they have.
+_VALUES_BEGIN = re.compile(
+    r"(?:^|\s)(?:CONTEXT|DETAIL|Input|Original Line|Possible (?:fixes|solutions)|Row Values): ?"
+    r"|\b[Vv]alues?:? (?=[-\d.\[(])|\bout of range: |\b[Ii]nvalid [A-Z]\w* value: |\bdivision by zero: |\boverflow: |\berror\("
+    r"|\b[A-Z]+\d+ \("
+)
+_LONG_NUMBERS = re.compile(r"\b\d{4}-\d{1,2}-\d{1,2}\b|\b\d[\d.,_]{4,}\w*")
 _POINTED_AT = re.compile(r"\n(?! *LINE \d+:)[^\n]*\n *\^[^\n]*")
-_NAMES_LISTED = re.compile(r"\bCandidate bindings: [^\n]*")
-_OPERANDS = re.compile(r"(\b[A-Z]+\d* )\([^()\n]* [-+*/%] [^()\n]*\)")
 _NAMED = re.compile(rf"(?i)[\w.-]{{0,80}}(?:{_NAMES}|{_ABBREVIATED})[\w.-]{{0,80}}")
 # TOKEN_TYPE or SECRETS_ENV describe a secret, and their values are words that messages need.
 _DESCRIBES = re.compile(
@@ -90,10 +94,22 @@ def redacted(text: str, secrets: Iterable[str] = ()) -> str:
 
 
 def without_values(text: str) -> str:
-    """A database's message for readers who may not see its rows: redacted, without quoted text that can be a value, and without details."""
-    short = _OPERANDS.sub(rf"\1({HIDDEN})", _ADDED.sub("", _POINTED_AT.sub("", text)))
-    kept = _NAMES_LISTED.sub(lambda match: match[0].replace('"', ""), redacted(short))
-    return _QUOTED.sub(lambda match: match[0] if match[1] else f"'{HIDDEN}'", kept)
+    """A database's message for readers who may not see its rows: up to the first text or number that can be a value of a row.
+
+    Where a value ends cannot be known, since it may hold quotes and line breaks. Names of columns, tables and models stay.
+    """
+    short = _POINTED_AT.sub("", text)
+    ends = [match.end() for match in [_VALUES_BEGIN.search(short)] if match]
+    at = 0
+    while quote := _QUOTE.search(short, at):
+        name = _QUOTED_NAME.match(short, quote.start())
+        if name is None or not _NAME_WORDS.search(short, max(0, quote.start() - 40), quote.start()):
+            ends.append(quote.start())
+            break
+        at = name.end()
+    if ends:
+        short = f"{short[: min(ends)]}{HIDDEN}"
+    return _LONG_NUMBERS.sub(HIDDEN, redacted(short))
 
 
 def secret_values(environ: Mapping[str, str], *others: str) -> tuple[str, ...]:

@@ -25,7 +25,7 @@ class Base:
         production: Commit of production's build; None where it is unknown.
         head: Commit of the review; None outside a git checkout.
         fork: Where the branch left the main branch; None where it is unknown.
-        here: Files that the branch changed; None where it is unknown.
+        here: Files that the branch changed, those of packages outside of the project too; None where it is unknown.
         moved: Files that the main branch changed since it parted from production's commit; None where it is unknown.
         theirs: Files that production's commit has otherwise, and the branch has not: it was built from newer code, or from another
             branch. None where it is unknown.
@@ -85,7 +85,7 @@ def base_of(project_dir: Path, production: str | None, given: str | None, enviro
             production, head, problem=f"{what}; give --base, and check out with the whole history (fetch-depth: 0)"
         )
     inside = Path(os.path.realpath(project_dir))
-    here = git.files(inside, Path(top), "diff", "--name-only", fork)
+    here = git.files(inside, Path(top), "diff", "--no-renames", "--name-only", fork)
     new = git.files(inside, Path(top), "ls-files", "--others", "--exclude-standard", "--full-name")
     here = here | new if here is not None and new is not None else None
     moved, theirs, problem = None, None, None
@@ -98,7 +98,10 @@ def base_of(project_dir: Path, production: str | None, given: str | None, enviro
         if parted is None:
             problem = f"git knows no common commit of production's {production[:10]} and this branch"
         else:
-            moved, theirs = (git.files(inside, Path(top), "diff", "--name-only", parted, c) for c in (fork, production))
+            moved, theirs = (
+                git.files(inside, Path(top), "diff", "--no-renames", "--name-only", parted, c)
+                for c in (fork, production)
+            )
     return Base(production, head, fork, here, moved, theirs, problem)
 
 
@@ -113,9 +116,9 @@ class _Git:
         return git_output(self._folder, *arguments, timeout=_SECONDS)
 
     def files(self, project: Path, top: Path, *arguments: str) -> frozenset[str] | None:
-        """Paths that git lists, relative to the project; those outside of it are left out."""
+        """Paths that git lists, relative to the project; those outside of it begin with ``..``."""
         found = self(*arguments, "-z")
         if found is None:
             return None
-        paths = (Path(os.path.relpath(os.path.realpath(top / name), project)) for name in found.split("\0") if name)
-        return frozenset(path.as_posix() for path in paths if path.parts[:1] != ("..",))
+        paths = (os.path.relpath(os.path.realpath(top / name), project) for name in found.split("\0") if name)
+        return frozenset(Path(path).as_posix() for path in paths)

@@ -106,56 +106,66 @@ class Builder:
             )
         production = self.state.build if self.state else None
         cloned: frozenset[str] = frozenset()
-        if production and selected:
-            self._check(selected, relations_of(production))
-            # A relation of production that may be written is never replaced by a copy of itself.
-            own = [node for node in selected if node.relation not in relations_of(production)]
-            cloned, why_not = self._start(own, production, command)
-            remarks += why_not
-        elif selected:
-            remarks += self._check_target(selected)
+        if selected:
+            taken, why_not = self._taken(selected, production)
+            remarks += [why_not] if why_not else []
+            check_relations(selected, taken, self.allow_shared, self._next_command)
+            if production:
+                # A relation of production that may be written is never replaced by a copy of itself, and one that may be is not removed.
+                own = [
+                    n for n in selected if n.relation not in taken and (not why_not or n.unique_id in production.nodes)
+                ]
+                cloned, problems = self._start(own, production, command)
+                remarks += problems
         return self._built(command, selected, cloned, tuple(remarks))
 
-    def _check(self, selected: Sequence[SelectedNode], taken: set[Relation]) -> None:
-        """Refuse to write production's relations. Two servers of the profile may be one under two names, so they are not told apart.
+    def _taken(self, selected: Sequence[SelectedNode], production: Build | None) -> tuple[set[Relation], str | None]:
+        """Production's relations: those of its last build, and what the project makes for production's target, where it has new nodes.
+
+        Two servers of the profile may be one under two names, so they are not told apart.
+
+        Returns:
+            The relations, and a remark where some of them are unknown.
 
         Raises:
-            UsageError: The build would write them.
+            UsageError: Production exists, and they are unknown.
         """
+        taken = relations_of(production) if production else set()
+        remark = None
+        if production is None or any(node.relation and node.unique_id not in production.nodes for node in selected):
+            try:
+                taken |= self._relations_of_target()
+            except (UsageError, DbtRefused) as problem:
+                why = problem.brief if isinstance(problem, DbtRefused) else problem.what
+                if self.is_blind and "*" not in self.allow_shared:
+                    raise UsageError(
+                        f"nothing was built, since it is unknown which relations are production's: {why}",
+                        f"the history, and the target {self.request.production.target}",
+                        f"{self._next_command} --allow-shared '*'    # only if the build cannot write production's relations",
+                    ) from problem
+                what = "new models write" if production else "it writes"
+                remark = f"It was not checked before the build whether {what} production's relations: {why}."
         if self._is_other_file():
             # Two files may have catalogs of one name.
             own = duckdb_path(self.request.review)
             taken = {relation for relation in taken if own is None or relation[0] != own.stem.lower()}
-        check_relations(selected, taken, self.allow_shared, self._next_command)
+        return taken, remark
 
-    def _check_target(self, selected: Sequence[SelectedNode]) -> list[str]:
-        """Without a state, production's relations are those that the same project makes for production's target.
-
-        Returns:
-            A remark where that is unknown.
+    def _relations_of_target(self) -> set[Relation]:
+        """What the same selection makes for production's target.
 
         Raises:
-            UsageError: The build would write them, or production exists and they are unknown.
+            UsageError: The profile has no such target.
+            DbtRefused: dbt could not list it.
         """
         target = self.request.production.target
         words = [re.sub(r"^--target=.*", f"--target={target}", word) for word in self.command]
         for number, word in enumerate(words[:-1]):
             if word in ("--target", "-t"):
                 words[number + 1] = str(target)
-        try:
-            self.request.production.connection("type")
-            theirs = selected_nodes(Dbt(words, self.request.production, self.settings.dbt_environ))
-        except (UsageError, DbtRefused) as problem:
-            why = problem.brief if isinstance(problem, DbtRefused) else problem.what
-            if self.is_blind and "*" not in self.allow_shared:
-                raise UsageError(
-                    f"nothing was built, since it is unknown which relations are production's: {why}",
-                    f"the history, and the target {target}",
-                    f"{self._next_command} --allow-shared '*'    # only if the build cannot write production's relations",
-                ) from problem
-            return [f"It was not checked before the build whether it writes production's relations: {why}."]
-        self._check(selected, {node.relation for node in theirs if node.relation})
-        return []
+        self.request.production.connection("type")
+        nodes = selected_nodes(Dbt(words, self.request.production, self.settings.dbt_environ))
+        return {node.relation for node in nodes if node.relation}
 
     def _is_other_file(self) -> bool:
         """Whether both targets are DuckDB files, and not the same one."""

@@ -21,10 +21,12 @@ class Changes:
         origins: For each built node that can hold other data, those of its ancestors and itself whose own code, configuration or
             relation differs, or whose code in production is unknown.
         growing: Nodes whose data depends on what was there before, such as snapshots.
+        recompiled: Those of them whose compiled code differs, by a variable or because production's was built from nothing.
     """
 
     origins: dict[str, frozenset[str]]
     growing: frozenset[str] = frozenset()
+    recompiled: frozenset[str] = frozenset()
 
     def has_own(self, unique_id: str) -> bool:
         """Whether the code or configuration of a node itself differs."""
@@ -41,7 +43,11 @@ def changes_of(production: Build, review: Build) -> Changes:
     relations = [i for i in review.results if i in review.nodes and review.nodes[i].relation_name]
     origins = {i: frozenset(filter(codes.differs, _with_ancestors(review, i))) for i in relations}
     growing = {i for found in origins.values() for i in found if codes.only_grows(i)}
-    return Changes({unique_id: found for unique_id, found in origins.items() if found}, frozenset(growing))
+    return Changes(
+        {unique_id: found for unique_id, found in origins.items() if found},
+        frozenset(growing),
+        frozenset(filter(codes.is_recompiled, growing)),
+    )
 
 
 class _Codes:
@@ -85,7 +91,11 @@ class _Codes:
             return True
         if node.resource_type == "seed":
             return node.checksum is None or before.checksum != node.checksum
-        theirs, ours = self._code(before), self._code(node)
+        return self.is_recompiled(unique_id)
+
+    def is_recompiled(self, unique_id: str) -> bool:
+        """Whether the compiled code of a node of both builds differs, or is unknown."""
+        theirs, ours = (self._code(build.nodes[unique_id]) for build in (self._production, self._review))
         return theirs is None or ours is None or (theirs != ours and self._words(theirs) != self._words(ours))
 
     def _code(self, node: CompiledNode) -> str | None:
@@ -130,13 +140,14 @@ def changed_files(production: Build, review: Build, unique_id: str) -> dict[str,
             found |= dict.fromkeys(changed_files(production, review, parent), f"ephemeral {inner.name}")
     if node.path and (before.checksum != node.checksum or node.checksum is None):
         found[_place(review, node, node.path)] = "its file"
-    for macro in _macros_of(review, node):
+    for macro in sorted(_macros_of(review, node) | _macros_of(production, before)):
         theirs, ours = production.nodes.get(macro), review.nodes.get(macro)
-        if ours and ours.path and (theirs is None or theirs.code != ours.code):
-            found.setdefault(_place(review, ours, ours.path), f"macro {ours.name}")
+        either = ours or theirs
+        if either and either.path and (theirs is None or ours is None or theirs.code != ours.code):
+            found.setdefault(_place(review, either, either.path), f"macro {either.name}")
     if before.config != node.config:
         # dbt does not record which of them has it.
-        for path in filter(None, (node.patch_path, node.path, "dbt_project.yml")):
+        for path in filter(None, (node.patch_path, before.patch_path, node.path, "dbt_project.yml")):
             found.setdefault(path if path == "dbt_project.yml" else _place(review, node, path), "its configuration")
     return found
 

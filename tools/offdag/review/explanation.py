@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import cached_property
 
 from offdag.artifacts.compiled import CompiledNode
 from offdag.artifacts.values import mapping
@@ -102,16 +103,14 @@ class Explainer:
             return Explanation(Cause.CODE, f"{self.review.nodes[unique_id].path}, which was {before.path}")
         if self.changes.has_own(unique_id):
             return self._own(unique_id, comparison)
-        inputs = self._differing_inputs(unique_id, measured)
-        by_chance = [i for i in inputs if i in found and found[i].cause is Cause.CHANCE]
-        if inputs and len(by_chance) == len(inputs):
-            return Explanation(Cause.CHANCE, f"reads {self._names(inputs)}, which is not deterministic")
-        if inputs:
-            return Explanation(Cause.INPUT, self._names(inputs))
-        node = self.review.nodes[unique_id]
         if unique_id in self.changes.growing and unique_id not in self.cloned:
             return Explanation(Cause.REBUILT, "built from nothing here, and grown in production")
-        return self._by_measurement(node)
+        inputs = self._differing_inputs(unique_id, measured)
+        if inputs:
+            by_chance = [i for i in inputs if i in found and found[i].cause is Cause.CHANCE]
+            more = f"; not deterministic: {self._names(by_chance)}" if by_chance else ""
+            return Explanation(Cause.INPUT, self._names(inputs) + more)
+        return self._by_measurement(comparison)
 
     def _own(self, unique_id: str, comparison: Comparison) -> Explanation:
         """Its own code: changed by the branch, or by the main branch since production's build."""
@@ -205,18 +204,22 @@ class Explainer:
             differing += [node.unique_id] if is_other else []
         return differing
 
-    def _by_measurement(self, node: CompiledNode) -> Explanation:
+    def _by_measurement(self, comparison: Comparison) -> Explanation:
         """Same code and same models as inputs: either what it reads has more data, or the code gives other rows each time."""
+        node = self.review.nodes[comparison.unique_id]
         again = self._again(node, node)
-        if again is not None and (again.has_row_changes or again.has_schema_changes):
-            return Explanation(Cause.CHANCE, "the same code gave other rows when it ran a second time")
+        if again is not None and again.has_row_changes:
+            if _is_as_large(comparison, again):
+                return Explanation(Cause.CHANCE, "the same code gave other rows when it ran a second time")
+            what = ", ".join(again.columns) or "rows"
+            return Explanation(Cause.UNKNOWN, f"{what} are other in each run, and more than these differ")
         read = self._read_from_outside(node)
         if not read:
             return Explanation(Cause.UNKNOWN, "same code; which inputs production's table was built from is not known")
-        if again is None and not grows(node):
+        if again is None and (not grows(node) or node.unique_id in self.changes.recompiled):
             return Explanation(
                 Cause.UNKNOWN,
-                f"newer rows of {', '.join(read)}, or code that gives other rows in each run: not measured",
+                f"newer rows of {', '.join(read)}, other variables, or code that gives other rows in each run: not measured",
             )
         return Explanation(Cause.DATA, f"production's last build read older rows of {', '.join(read)}")
 
@@ -253,7 +256,7 @@ class Explainer:
         # A view takes its time when it is read.
         seconds = self.seconds.get(compared.unique_id, 0.0) + (result.seconds or 0.0 if result else 0.0)
         is_cheap = result is not None and result.seconds is not None and seconds <= _CHEAP_SECONDS
-        if made_by.code is None or not is_cheap or not _is_its_query(made_by):
+        if made_by.code is None or not is_cheap or self._has_start_hooks or not _is_its_query(made_by):
             return None
         again = self.databases.temporary(made_by.code)
         if again is None:
@@ -261,6 +264,11 @@ class Explainer:
         tables = (self.databases.table(made_by), again)
         found, _ = compare_relations(self.databases, tables, compared, self.precision)
         return None if found.problem else found
+
+    @cached_property
+    def _has_start_hooks(self) -> bool:
+        """Whether statements run before the models, which set what a second run lacks."""
+        return any(i.startswith("operation.") and "on-run-start" in i for i in self.review.nodes)
 
     def _names(self, unique_ids: Iterable[str]) -> str:
         nodes = (self.review.nodes.get(unique_id) for unique_id in unique_ids)
@@ -271,10 +279,18 @@ def _listed(files: Mapping[str, str]) -> str:
     return ", ".join(f"{path} ({what})" if what != "its file" else path for path, what in sorted(files.items()))
 
 
+def _is_as_large(comparison: Comparison, again: Comparison) -> bool:
+    """Whether what differs from production's table is all of a kind that a second run of the same code gives too."""
+    rows_alike = bool(again.added or again.removed) or not (comparison.added or comparison.removed)
+    return rows_alike and set(comparison.columns) <= set(again.columns) and not comparison.has_schema_changes
+
+
 def _is_its_query(node: CompiledNode) -> bool:
     """Whether a node's table holds what its query gives: hooks change rows, and a contract casts them."""
     config = json.loads(node.config)
-    is_more = config.get("pre-hook") or config.get("post-hook") or mapping(config.get("contract")).get("enforced")
+    is_more = mapping(config.get("contract")).get("enforced") or any(
+        config.get(name) for name in ("pre-hook", "post-hook", "sql_header")
+    )
     return node.resource_type == "model" and node.materialization in ("table", "view") and not is_more
 
 

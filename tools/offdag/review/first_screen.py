@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime
 
 from offdag.artifacts.compiled import CompiledNode
@@ -74,21 +74,23 @@ def _compared_with(review: Review) -> str:
         parts.append(f"Which changes are this branch's is unknown: {plain(base.problem)}")
     elif base.head and base.here is not None:
         parts.append(
-            f"This branch, at {code(base.head[:10])}, changes {_files(len(base.here))} of the project; {_since(base)}"
+            f"This branch, at {code(base.head[:10])}, changes {_files(base.here)} of the project; {_since(base)}"
         )
     return ". ".join(parts)
 
 
 def _since(base: Base) -> str:
     """How the fork differs from production's commit."""
-    moved = _files(len(base.moved)) if base.moved else "nothing"
+    moved = _files(base.moved) if base.moved else "nothing"
     since = f"the main branch has changed {moved} since production"
     if base.theirs:
-        since += f"; production's commit has changes to {_files(len(base.theirs))} that this branch does not have"
+        since += f"; production's commit has changes to {_files(base.theirs)} that this branch does not have"
     return since
 
 
-def _files(count: int) -> str:
+def _files(paths: Collection[str]) -> str:
+    """Number of files, of those in the project."""
+    count = sum(not path.startswith("../") for path in paths)
     return "1 file" if count == 1 else f"{count} files"
 
 

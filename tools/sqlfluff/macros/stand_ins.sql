@@ -13,3 +13,9 @@
 {% macro source(source_name, table_name) %}{{ source_name }}_{{ table_name }}{% endmacro %}
 {% macro add_seconds(instant, seconds) %}({{ instant }} + to_seconds({{ seconds }})){% endmacro %}
 {% macro weekday(instant) %}dayname({{ instant }}){% endmacro %}
+
+{% macro local_time(instant, timezone) %}cast({{ instant }} as timestamp){% endmacro %}
+
+{% macro instant_of(local_time, timezone) %}cast({{ local_time }} as timestamp){% endmacro %}
+
+{% macro known_timezones() %}(select 'UTC' as name){% endmacro %}

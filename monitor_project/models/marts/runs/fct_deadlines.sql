@@ -14,13 +14,14 @@ counted as (
         environment,
         command,
         selection,
+        due_time,
         sum(case when next_build_at <= due_at then 1 else 0 end) as kept_count,
         sum(case when due_at < coalesce(next_build_at, {{ as_of() }}) then 1 else 0 end) as late_count
     from expectations
     where
         due_at <= {{ as_of() }}
         and coalesce(next_build_at, {{ as_of() }}) > {{ dbt.dateadd('day', '-' ~ var('slo_days'), as_of()) }}
-    group by project, environment, command, selection
+    group by project, environment, command, selection, due_time
 
 ),
 
@@ -34,7 +35,7 @@ newest as (
 final as (
 
     select
-        {{ surrogate_key(['cadences.project', 'cadences.environment', 'cadences.command', 'cadences.selection']) }} as deadline_id,
+        {{ surrogate_key(['cadences.project', 'cadences.environment', 'cadences.command', 'cadences.selection', 'cadences.due_time']) }} as deadline_id,
         cadences.project,
         cadences.environment,
         cadences.command,
@@ -50,7 +51,9 @@ final as (
             else 'on time'
         end as deadline_status,
         cast(coalesce(counted.kept_count, 0) as bigint) as kept_count,
-        cast(coalesce(counted.late_count, 0) as bigint) as late_count
+        cast(coalesce(counted.late_count, 0) as bigint) as late_count,
+        cadences.due_time,
+        case when cadences.due_time is not null then coalesce(cadences.timezone, 'UTC') end as timezone
     from {{ strictest_cadences() }} as cadences
     left join newest
         on
@@ -58,12 +61,14 @@ final as (
             and cadences.environment = newest.environment
             and coalesce(cadences.command, '') = coalesce(newest.command, '')
             and coalesce(cadences.selection, '') = coalesce(newest.selection, '')
+            and coalesce(cadences.due_time, '') = coalesce(newest.due_time, '')
     left join counted
         on
             cadences.project = counted.project
             and cadences.environment = counted.environment
             and coalesce(cadences.command, '') = coalesce(counted.command, '')
             and coalesce(cadences.selection, '') = coalesce(counted.selection, '')
+            and coalesce(cadences.due_time, '') = coalesce(counted.due_time, '')
     left join {{ ref('fct_job_invocations') }} as job_invocations
         on
             newest.project = job_invocations.project

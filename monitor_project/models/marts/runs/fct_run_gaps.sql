@@ -21,7 +21,9 @@ final as (
         due_at,
         next_run_id,
         next_build_at,
-        {{ seconds_between('expected_from_at', 'coalesce(next_build_at, ' ~ as_of() ~ ')') }} / 3600 as gap_hours
+        {{ seconds_between('expected_from_at', 'coalesce(next_build_at, ' ~ as_of() ~ ')') }} / 3600 as gap_hours,
+        due_time,
+        timezone
     from expectations
     where due_at < coalesce(next_build_at, {{ as_of() }})
 

@@ -1,5 +1,5 @@
--- Each build of a cadence with the instant at which the next one is due: its end plus cadence plus grace, moved to the next expected day. A
--- cadence may name a command and a selection. One without a selection counts builds of the whole project where there were two of them, so
+-- Each build of a cadence with the instant at which the next one is due: its end plus cadence plus grace, moved to the next expected day; by
+-- a local time, the first such time at least every_hours later, plus grace. A cadence may name a command and a selection. One without a selection counts builds of the whole project where there were two of them, so
 -- that hourly parts do not stand in for a nightly build, and all builds elsewhere.
 with
 
@@ -37,6 +37,8 @@ cadences as (
 
     select
         cadences.*,
+        {{ seconds_of_day('cadences.due_time') }} as due_seconds,
+        case when zones.name is null then 'UTC' else cadences.timezone end as zone,
         cadences.selection is null and exists (
             select 1
             from whole_projects
@@ -46,6 +48,8 @@ cadences as (
                 and (cadences.command is null or cadences.command = whole_projects.command)
         ) as is_of_whole_project
     from {{ strictest_cadences() }} as cadences
+    left join {{ known_timezones() }} as zones
+        on cadences.timezone = zones.name
 
 ),
 
@@ -60,6 +64,9 @@ expected as (
         cadences.grace_hours,
         cadences.days,
         cadences.since,
+        cadences.due_time,
+        cadences.due_seconds,
+        cadences.zone,
         builds.run_id,
         builds.ended_at
     from cadences
@@ -82,15 +89,15 @@ sequenced as (
     select
         *,
         row_number() over (
-            partition by project, environment, command, selection
+            partition by project, environment, command, selection, due_time
             order by ended_at, run_id
         ) as build_number,
         lead(run_id) over (
-            partition by project, environment, command, selection
+            partition by project, environment, command, selection, due_time
             order by ended_at, run_id
         ) as next_run_id,
         lead(ended_at) over (
-            partition by project, environment, command, selection
+            partition by project, environment, command, selection, due_time
             order by ended_at, run_id
         ) as next_build_at
     from expected
@@ -107,6 +114,9 @@ spaced as (
         every_hours,
         grace_hours,
         days,
+        due_time,
+        due_seconds,
+        zone,
         run_id,
         ended_at as last_build_at,
         -- Nothing is expected before `since`.
@@ -129,6 +139,9 @@ spaced as (
         every_hours,
         grace_hours,
         days,
+        due_time,
+        due_seconds,
+        zone,
         cast(null as {{ dbt.type_string() }}) as run_id,
         cast(null as {{ dbt.type_timestamp() }}) as last_build_at,
         cast(since as {{ dbt.type_timestamp() }}) as expected_from_at,
@@ -146,8 +159,25 @@ elapsed as (
 
     select
         *,
-        {{ add_seconds('expected_from_at', bounded('(every_hours + coalesce(grace_hours, 0)) * 3600', 'threshold')) }} as elapsed_at
+        case
+            when due_seconds is null
+                then {{ add_seconds('expected_from_at', bounded('(every_hours + coalesce(grace_hours, 0)) * 3600', 'threshold')) }}
+            -- The first time after since.
+            when last_build_at is null or last_build_at < expected_from_at then expected_from_at
+            else {{ add_seconds('expected_from_at', bounded('every_hours * 3600', 'threshold')) }}
+        end as elapsed_at
     from spaced
+
+),
+
+dated as (
+
+    select
+        *,
+        case
+            when due_seconds is not null then cast(cast({{ local_time('elapsed_at', 'zone') }} as date) as {{ dbt.type_timestamp() }})
+        end as local_midnight
+    from elapsed
 
 ),
 
@@ -156,20 +186,35 @@ due as (
     select
         *,
         case
-            {%- for later in range(7) %}
-            when coalesce(days, '') = '' or lower(days) like '%' || {{ weekday(add_seconds('elapsed_at', later * 86400)) }} || '%'
-                then {{ add_seconds('elapsed_at', later * 86400) }}
-            {%- endfor %}
-            else elapsed_at
+            when due_seconds is null
+                then
+                    case
+                        {%- for later in range(7) %}
+                        when coalesce(days, '') = '' or lower(days) like '%' || {{ weekday(add_seconds('elapsed_at', later * 86400)) }} || '%'
+                            then {{ add_seconds('elapsed_at', later * 86400) }}
+                        {%- endfor %}
+                        else elapsed_at
+                    end
+            else
+                case
+                    {%- for later in range(9) %}
+                    {%- set local = add_seconds('local_midnight', later * 86400 ~ ' + due_seconds') %}
+                    when
+                        (coalesce(days, '') = '' or lower(days) like '%' || {{ weekday(local) }} || '%')
+                        and {{ instant_of(local, 'zone') }} >= elapsed_at
+                        then {{ add_seconds(instant_of(local, 'zone'), bounded('coalesce(grace_hours, 0) * 3600', 'threshold')) }}
+                    {%- endfor %}
+                    else elapsed_at
+                end
         end as due_at
-    from elapsed
+    from dated
 
 ),
 
 final as (
 
     select
-        {{ surrogate_key(['project', 'environment', 'command', 'selection', 'due_at']) }} as run_expectation_id,
+        {{ surrogate_key(['project', 'environment', 'command', 'selection', 'due_time', 'due_at']) }} as run_expectation_id,
         project,
         environment,
         command,
@@ -180,7 +225,9 @@ final as (
         expected_from_at,
         due_at,
         next_run_id,
-        next_build_at
+        next_build_at,
+        case when due_seconds is not null then due_time end as due_time,
+        case when due_seconds is not null then zone end as timezone
     from due
 
 )
