@@ -14,6 +14,7 @@ class Receiver:
 
     def __init__(self) -> None:
         self.received: list[tuple[str, str, Any]] = []
+        self.signatures: list[str | None] = []
         self.statuses: list[int] = []
         self.body = ""
         receiver = self
@@ -22,6 +23,7 @@ class Receiver:
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"])).decode()
                 receiver.received.append((self.path, self.headers.get("Idempotency-Key", ""), body))
+                receiver.signatures.append(self.headers.get("X-Offdag-Signature"))
                 self.send_response(receiver.statuses.pop(0) if receiver.statuses else 200)
                 self.send_header("Location", "/elsewhere")
                 self.send_header("Content-Length", str(len(receiver.body)))

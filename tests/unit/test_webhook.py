@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -31,6 +32,25 @@ def test_a_message_arrives_once_as_a_document(tmp_path: Path, receiver: Receiver
     assert content["id"] == key != ""
     assert content["channel"] == "#data-alerts"
     assert content["message"]["problems"][0]["title"] == "test unique on orders.id fails"
+
+
+def test_a_document_is_signed_where_a_secret_is_set(receiver: Receiver) -> None:
+    environ = {"OFFDAG_WEBHOOK_URL": receiver.url, "OFFDAG_WEBHOOK_SECRET": "s3cret-of-both"}
+    settings = Settings.load({}, environ)
+    [hook, unsigned] = *sinks_for(settings, print), Webhook(receiver.url)
+    for sink in (hook, unsigned):
+        sink.post({"channel": "#a", "message": {"text": "été"}}, "id-1")
+    body = receiver.received[0][2].encode()
+    # As its receiver computes it.
+    key = hashlib.sha256(b"").block_size * b"\0"
+    inner, outer = (
+        bytes(a ^ b for a, b in zip(b"s3cret-of-both".ljust(len(key), b"\0"), pad * len(key), strict=True))
+        for pad in (b"6", b"\\")
+    )
+    expected = hashlib.sha256(outer + hashlib.sha256(inner + body).digest()).hexdigest()
+    assert receiver.signatures == [f"sha256={expected}", None]
+    assert "s3cret-of-both" in settings.secrets
+    assert "s3cret-of-both" not in repr(settings)
 
 
 def test_a_refusal_stays_due_and_never_shows_the_url(tmp_path: Path, receiver: Receiver) -> None:

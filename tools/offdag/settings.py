@@ -52,6 +52,7 @@ class Settings:
         slack_api_url: Base URL of Slack's Web API.
         webhook: URL that gets each message as JSON; never shown.
         webhook_answer: Text that its answer must contain; None for any.
+        webhook_secret: Signs what it receives; never shown.
         heartbeat: URL that is called after each monitor run; never shown.
         dbt_platform_url: Address of dbt platform's API.
         dbt_platform_token: Its service token; never shown.
@@ -83,6 +84,7 @@ class Settings:
     slack_api_url: str
     webhook: str | None = field(repr=False)
     webhook_answer: str | None
+    webhook_secret: str | None = field(repr=False)
     heartbeat: str | None = field(repr=False)
     dbt_platform_url: str
     dbt_platform_token: str | None = field(repr=False)
@@ -140,6 +142,7 @@ class Settings:
             self.slack_token,
             self.slack_webhook,
             self.webhook,
+            self.webhook_secret,
             self.heartbeat,
             self.dbt_platform_token,
             self.gitlab_token,
@@ -197,6 +200,7 @@ class Settings:
             slack_api_url=_checked_url(environ, "OFFDAG_SLACK_API_URL") or "https://slack.com/api/",
             webhook=_checked_url(environ, "OFFDAG_WEBHOOK_URL"),
             webhook_answer=environ.get("OFFDAG_WEBHOOK_ANSWER") or None,
+            webhook_secret=environ.get("OFFDAG_WEBHOOK_SECRET") or None,
             heartbeat=_checked_url(environ, "OFFDAG_HEARTBEAT_URL"),
             dbt_platform_url=_checked_url(environ, "OFFDAG_DBT_PLATFORM_URL") or "https://cloud.getdbt.com",
             dbt_platform_token=_checked_token(environ, "OFFDAG_DBT_PLATFORM_TOKEN"),

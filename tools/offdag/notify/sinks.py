@@ -157,5 +157,6 @@ def sinks_for(settings: Settings, show: Callable[[str], None], is_json: bool = F
     if settings.webhook:
         from offdag.notify.webhook import Webhook
 
-        sinks.append(Webhook(settings.webhook, settings.webhook_answer, settings.proxy_for(settings.webhook)))
+        proxy = settings.proxy_for(settings.webhook)
+        sinks.append(Webhook(settings.webhook, settings.webhook_answer, settings.webhook_secret, proxy))
     return sinks or [TerminalSink(show, is_json)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import json
 
 from offdag.notify import formats
@@ -51,14 +52,18 @@ class Webhook(Threadless):
     Args:
         url: Receives the documents, and answers 2xx; a secret.
         expected: Text that the answer must contain; None for any.
+        secret: Signs the documents: the header X-Offdag-Signature is ``sha256=`` and the HMAC of the body in hex. None for no signature.
         proxy: URL of a proxy.
     """
 
     name = "webhook"
 
-    def __init__(self, url: str, expected: str | None = None, proxy: str | None = None) -> None:
+    def __init__(
+        self, url: str, expected: str | None = None, secret: str | None = None, proxy: str | None = None
+    ) -> None:
         self._url = url
         self._expected = expected
+        self._secret = secret
         self._proxy = proxy
 
     def payload(self, message: Message, channel: str, thread: PostedMessage | None) -> Payload:
@@ -67,6 +72,8 @@ class Webhook(Threadless):
     def post(self, payload: Payload, envelope_id: str) -> PostedMessage:
         body = json.dumps({"id": envelope_id, **payload}, ensure_ascii=False).encode()
         headers = {"Content-Type": "application/json", "Idempotency-Key": envelope_id}
+        if self._secret:
+            headers["X-Offdag-Signature"] = f"sha256={hmac.new(self._secret.encode(), body, 'sha256').hexdigest()}"
         answer = _answer(self._url, body, headers, self._proxy)
         if not 200 <= answer.status < 300:
             raise Refusal(f"the webhook answered {answer.status}", "export OFFDAG_WEBHOOK_URL=https://...")
