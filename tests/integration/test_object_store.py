@@ -95,6 +95,9 @@ def test_a_bucket_is_collected_monitored_and_compacted(env: dict[str, str], root
     monitored = offdag(tmp_path, "monitor", "--as-of", "2026-02-03T00:00:00", *place, env=env)
     assert monitored.code == 0, monitored
     assert "1 open" in monitored.err
+    published = offdag(tmp_path, "publish", root + "/published", env=env)
+    assert published.code == 0, published
+    assert "fct_incidents.parquet" in Store(root + "/published").names("marts")
     rebuilt = offdag(tmp_path, "rebuild", *place, env=env)
     assert (rebuilt.code, "9 equal" in rebuilt.err) == (0, True), rebuilt
     compacted = offdag(tmp_path, "compact", *place, env=env)

@@ -19,7 +19,8 @@ MODULES = sorted(p.relative_to(PACKAGE).as_posix() for p in PACKAGE.rglob("*.py"
 # A package imports only those before it.
 ORDER = [
     "errors",
-    "extras", "clock", "environment", "origin", "duckdb_files", "config_folder", "settings", "artifacts", "history", "dbt", "collect",
+    "extras", "clock", "environment", "origin", "outputs", "duckdb_files", "config_folder", "settings", "artifacts", "history",
+    "dbt", "collect",
     "monitor", "notify", "report", "review", "export", "init", "greenery", "doctor", "job", "serve", "cli",
 ]  # fmt: skip
 # Distribution names that differ from the imported ones.
@@ -60,7 +61,7 @@ def package(module: str) -> str:
         ("dbt_artifacts_parser", ["artifacts/models.py"]),
         ("pydantic", ["artifacts/models.py"]),
         ("pyarrow.parquet", ["history/history.py"]),
-        ("fsspec", ["history/store.py", "collect/places.py", "monitor/plan.py", "report/files.py"]),
+        ("fsspec", ["history/store.py", "collect/places.py", "monitor/plan.py", "outputs.py"]),
         ("sqlmesh", ["dbt/profile_adapter.py", "review/", "export/"]),
         ("filelock", ["dbt/process.py", "job.py"]),
         ("altair", ["report/charts.py"]),

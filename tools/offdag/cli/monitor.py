@@ -1,4 +1,4 @@
-"""Verbs that build and read the monitor: monitor, incidents, report."""
+"""Verbs that build and read the monitor: monitor, incidents, report, publish, serve."""
 
 from __future__ import annotations
 
@@ -116,6 +116,19 @@ def report(settings: Settings, out: str | None, is_opened: bool) -> int:
     if is_opened:
         place = settings.report_path
         webbrowser.open(place if "://" in place else Path(place).absolute().as_uri())
+    return ExitCode.OK
+
+
+@verb("offdag publish s3://my-bucket/offdag", "monitor_database", "lock_timeout")
+@click.argument("place")
+def publish(settings: Settings, place: str) -> int:
+    """Write the marts as Parquet files to PLACE, a folder or a URL, for a warehouse to read as external tables."""
+    from offdag.export.marts import publish as publish_marts
+    from offdag.monitor.marts import open_marts
+
+    with open_marts(settings.monitor_database, settings.wait_as("publish")) as marts:
+        done = publish_marts(marts, place)
+    _log.info("published %d marts with %s rows into %s; %d removed", done.marts, f"{done.rows:,}", place, done.removed)
     return ExitCode.OK
 
 

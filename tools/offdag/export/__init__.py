@@ -1,1 +1,1 @@
-"""The history into tables of a server warehouse."""
+"""What offdag has, for other warehouses: the history in Postgres, the marts as Parquet files."""

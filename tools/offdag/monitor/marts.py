@@ -53,6 +53,27 @@ class Marts:
         except duckdb.Error as error:
             raise self._misfit(mart, error) from error
 
+    def names(self) -> list[str]:
+        """Names of all marts, sorted."""
+        query = "select table_name from information_schema.tables where regexp_matches(table_name, '^(dim|fct)_') order by 1"
+        return [name for (name,) in self._connection.execute(query).fetchall()]
+
+    def write_parquet(self, mart: str, file: Path) -> int:
+        """Write a mart to a new Parquet file; gives its number of rows.
+
+        Raises:
+            MonitorError: The monitor lacks the mart, or the disk is full.
+        """
+        place = str(file).replace("'", "''")
+        try:
+            written = self._connection.execute(
+                f"copy (select * from \"{mart}\") to '{place}' (format parquet, compression zstd)"
+            )
+            [(rows,)] = written.fetchall()
+        except duckdb.Error as error:
+            raise self._misfit(mart, error) from error
+        return int(rows)
+
     def observations(self) -> dict[str, list[dict[str, Any]]]:
         """The newest observations of each signal that has an incident, the oldest first.
 

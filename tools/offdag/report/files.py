@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 from datetime import datetime
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 import msgspec
 
 from offdag.errors import UsageError
+from offdag.outputs import write_output
 from offdag.report.badge import badge
 from offdag.report.contents import Contents
 from offdag.report.page import render_page
@@ -43,7 +43,7 @@ def write_report(contents: Contents, place: str, now: datetime, cache: Path) -> 
         files[f"{exposure}.json"] = _json({"as_of": contents.as_of, **row})
     for path, content in files.items():
         try:
-            _write(path, content)
+            write_output(path, content)
         except Exception as error:
             # Each store's library has errors of its own.
             what = getattr(error, "strerror", None) or str(error) or type(error).__name__
@@ -55,24 +55,6 @@ def write_report(contents: Contents, place: str, now: datetime, cache: Path) -> 
 
 def _json(document: dict[str, Any]) -> bytes:
     return msgspec.json.encode(document) + b"\n"
-
-
-def _write(path: str, content: bytes) -> None:
-    """Write a file whole or not at all: a reader may have it open. An object is whole by itself."""
-    if "://" in path:
-        import fsspec
-
-        with fsspec.open(path, "wb") as file:
-            file.write(content)
-        return
-    target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_bytes(content)
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _file_name(project: str, environment: str, node_id: str) -> str:

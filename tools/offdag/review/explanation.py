@@ -153,8 +153,8 @@ class Explainer:
         has_other_rows = again.added or again.removed or comparison.added or comparison.removed
         by_code = set(comparison.columns) - set(again.columns)
         if not has_other_rows and (by_code or comparison.has_schema_changes):
-            return Explanation(Cause.CODE, f"{listed}; {columns} are other in each run")
-        what = f"{columns} are other in each run" if columns else "the code gives other rows in each run"
+            return Explanation(Cause.CODE, f"{listed}; values of {columns} differ in each run")
+        what = f"values of {columns} differ in each run" if columns else "the code gives other rows in each run"
         return Explanation(Cause.UNKNOWN, f"{listed} changed, and {what}")
 
     def _other_relations(self, unique_id: str) -> Explanation:
@@ -211,8 +211,8 @@ class Explainer:
         if again is not None and again.has_row_changes:
             if _is_as_large(comparison, again):
                 return Explanation(Cause.CHANCE, "the same code gave other rows when it ran a second time")
-            what = ", ".join(again.columns) or "rows"
-            return Explanation(Cause.UNKNOWN, f"{what} are other in each run, and more than these differ")
+            what = f"values of {', '.join(again.columns)}" if again.columns else "rows"
+            return Explanation(Cause.UNKNOWN, f"{what} differ in each run, and more than these differ from production")
         read = self._read_from_outside(node)
         if not read:
             return Explanation(Cause.UNKNOWN, "same code; which inputs production's table was built from is not known")
