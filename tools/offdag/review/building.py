@@ -19,6 +19,7 @@ from offdag.review.changes import grows
 from offdag.review.clones import CLONED_BY_DBT, clone_by_dbt, start_tables
 from offdag.review.command import STATE_MODIFIED
 from offdag.review.review import Request, places
+from offdag.review.schemas import is_own_schema
 from offdag.review.selection import (
     Dbt,
     DbtRefused,
@@ -111,9 +112,12 @@ class Builder:
             remarks += [why_not] if why_not else []
             check_relations(selected, taken, self.allow_shared, self._next_command)
             if production:
-                # A relation of production that may be written is never replaced by a copy of itself, and one that may be is not removed.
+                # A relation of production that may be written is never removed or replaced, nor one that may be production's or another's.
                 own = [
-                    n for n in selected if n.relation not in taken and (not why_not or n.unique_id in production.nodes)
+                    n
+                    for n in selected
+                    if n.relation not in taken
+                    and (not why_not or n.unique_id in production.nodes or self._is_of_pull_request(n))
                 ]
                 cloned, problems = self._start(own, production, command)
                 remarks += problems
@@ -166,6 +170,10 @@ class Builder:
         self.request.production.connection("type")
         nodes = selected_nodes(Dbt(words, self.request.production, self.settings.dbt_environ))
         return {node.relation for node in nodes if node.relation}
+
+    def _is_of_pull_request(self, node: SelectedNode) -> bool:
+        own = self.settings.review_schema
+        return bool(own and node.relation and is_own_schema(node.relation[1], own.lower()))
 
     def _is_other_file(self) -> bool:
         """Whether both targets are DuckDB files, and not the same one."""

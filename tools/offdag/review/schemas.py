@@ -37,7 +37,7 @@ def drop_schemas(dbt: Dbt, request: Request, own: str, production: Build | None)
         raise UsageError(f"dbt could not read the project: {refusal.message}", "dbt ls", "dbt parse") from refusal
     # Without case to be compared, and as dbt writes them to be addressed.
     made = {node.relation[:2]: node.relation_name for node in nodes if node.relation and node.relation_name}
-    ours = {place: made[place] for place in sorted(made) if _is_own(place[1], own.lower())}
+    ours = {place: made[place] for place in sorted(made) if is_own_schema(place[1], own.lower())}
     if not ours:
         raise UsageError(
             f"the target {request.review.target} has no schema of its own for {own}",
@@ -94,6 +94,6 @@ def _dropped(databases: Databases, relation_name: str) -> str | None:
     return place
 
 
-def _is_own(schema: str, own: str) -> bool:
+def is_own_schema(schema: str, own: str) -> bool:
     """Whether it is the pull request's schema, or one with a custom name before or behind it: pr_7_marts, and not pr_71."""
     return schema == own or schema.startswith(f"{own}_") or schema.endswith(f"_{own}")
