@@ -138,7 +138,7 @@ def test_names_with_capitals_and_tables_of_an_earlier_push(server: postgres.Post
         assert cursor.fetchone() == (165, 110, 1)
     refused = offdag(tmp_path, "ci", *where, "-o", str(tmp_path / "out"), env={**pull, "OFFDAG_REVIEW_SCHEMA": "Live"})
     assert refused.code == 2, refused
-    assert "would write 1 of production's relations: postgres.live.days" in refused.err
+    assert "would write 2 of production's relations: postgres.live.days, postgres.live.new" in refused.err
     unknown = offdag(tmp_path, "ci", *where, "--drop", "--history", str(tmp_path / "none"), env=pull)
     assert unknown.code == 2, unknown
     assert "nothing was removed, since production's schemas are unknown, and PR_7 may be one of them" in unknown.err
