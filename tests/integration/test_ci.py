@@ -287,7 +287,7 @@ with both_sides(review, (folder / "prod.duckdb", folder / "ci.duckdb"), LockWait
     assert list((tmp_path / "work").iterdir()) == []
 
 
-def test_a_new_model_in_a_fixed_schema_is_refused_and_its_table_stays(tmp_path: Path) -> None:
+def test_a_model_in_a_fixed_schema_is_refused_and_the_table_there_stays(tmp_path: Path) -> None:
     """Production does not have it yet, and would write the same relation: what is there is not a leftover of an earlier push."""
     project = tmp_path / "project"
     for name, text in {
@@ -296,13 +296,15 @@ def test_a_new_model_in_a_fixed_schema_is_refused_and_its_table_stays(tmp_path: 
         "path: shop.duckdb, schema: ci}}}\n",
         "macros/names.sql": "{% macro generate_schema_name(custom, node) %}{{ custom or target.schema }}{% endmacro %}",
         "models/orders.sql": "select 1 as id",
+        "models/days.sql": "{{ config(materialized='incremental', schema='audit') }} select 1 as id",
     }.items():
         (project / name).parent.mkdir(parents=True, exist_ok=True)
         (project / name).write_text(text)
     where = ("--project-dir", str(project))
     assert offdag(tmp_path, "run", "-e", "prod", *where, "--", "dbt", "-q", "build", "--target", "prod").code == 0
     with duckdb.connect(str(project / "shop.duckdb")) as connection:
-        connection.execute("create schema audit; create table audit.events as select range as id from range(3)")
+        for name in ("events", "days_v2"):
+            connection.execute(f"create table audit.{name} as select range as id from range(3)")
     (project / "models" / "events.sql").write_text(
         "{{ config(materialized='incremental', schema='audit') }} select 9 as id"
     )
@@ -314,3 +316,12 @@ def test_a_new_model_in_a_fixed_schema_is_refused_and_its_table_stays(tmp_path: 
     with duckdb.connect(str(project / "shop.duckdb")) as connection:
         # dbt added its row, and the others are there.
         assert connection.execute("select count(*) from audit.events").fetchone() == (4,)
+    # A model that production has, under a new name that is somebody else's.
+    days = project / "models" / "days.sql"
+    days.write_text(days.read_text().replace("schema='audit'", "schema='audit', alias='days_v2'"))
+    (project / "models" / "events.sql").unlink()
+    refused = offdag(tmp_path, "ci", *where, "-o", str(tmp_path / "out"))
+    assert refused.code == 2, refused
+    assert "the build would write 1 of production's relations: shop.audit.days_v2" in refused.err
+    with duckdb.connect(str(project / "shop.duckdb")) as connection:
+        assert connection.execute("select count(*) from audit.days_v2").fetchone() == (3,)

@@ -97,6 +97,9 @@ NAMES = (
     'Referenced column "distance" not found! Candidate bindings: "driven", "day"',
     "Table with name orders does not exist! Did you mean 'order_items'?",
     "Got 3 results, configured to fail if != 0",
+    "No function matches the given name and argument types 'round(VARCHAR, INTEGER)'.",
+    'column reference "id" is ambiguous',
+    'syntax error at or near "from"',
 )
 
 
@@ -117,6 +120,9 @@ NAMES = (
         (f"CSV Error on Line: 2\nOriginal Line: zz,{SECRET}", "CSV Error on Line: 2\nOriginal Line: ***"),
         (f"Overflow in multiplication of INT32 ({SECRET} * 12345)!", "Overflow in multiplication of INT32 (***"),
         ("Type INT64 with value 24000000000 can't be cast", "Type INT64 with value ***"),
+        (f"Invalid Input Error: customer {SECRET}", "Invalid Input Error: ***"),
+        (f"JSON path error near '{SECRET}'", "JSON path error near ***"),
+        (f'string is not a valid identifier: "{SECRET}"', "string is not a valid identifier: ***"),
         ("Date out of range: 2020-45-1", "Date out of range: ***"),
         ("[CAST_OVERFLOW] The value 3000000000L of the type", "[CAST_OVERFLOW] The value ***"),
         ("division by zero: 5 / 0", "division by zero: ***"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 
@@ -33,11 +34,12 @@ def write_output(path: str, content: bytes) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def remove_outputs(pattern: str, kept: set[str]) -> int:
+def remove_outputs(folder: str, pattern: str, kept: set[str]) -> int:
     """Remove files of an earlier time.
 
     Args:
-        pattern: Path or fsspec URL with ``*`` in the last part.
+        folder: Path or fsspec URL, taken literally.
+        pattern: Regular expression of the names that may be removed.
         kept: Names of files that stay.
 
     Returns:
@@ -48,8 +50,9 @@ def remove_outputs(pattern: str, kept: set[str]) -> int:
     """
     import fsspec
 
-    store, place = fsspec.core.url_to_fs(pattern)
-    old = [path for path in store.glob(place) if path.rpartition("/")[2] not in kept]
+    store, place = fsspec.core.url_to_fs(folder)
+    paths = {path.rstrip("/").rpartition("/")[2]: path for path in store.ls(place, detail=False)}
+    old = [path for name, path in paths.items() if re.fullmatch(pattern, name) and name not in kept]
     for path in old:
         store.rm_file(path)
     return len(old)

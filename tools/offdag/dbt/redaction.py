@@ -58,14 +58,15 @@ _VALUES = (
 )
 # Quoted text behind these words is a name of something, if it looks like one; behind others it can be a value of a row.
 _NAME_WORDS = re.compile(
-    r"(?i)(?:\b(?:alias|as|bindings|catalog|column|constraint|database|dataset|entries|field|file|from|function|identifier|index|join|macro|"
-    r"mean|model|named?|near|node|object|operator|or|project|relation|role|schema|seed|snapshot|source|table|test|type|use|user|view)s?:?|[,.(])\s{0,3}$"
+    r"(?i)(?:\b(?:(?:alias|as|catalog|column|constraint|database|dataset|field|file|from|function|identifier|index|join|macro|mean|model|"
+    r"named?|at or near|node|object|operator|or|project|reference|relation|role|schema|seed|snapshot|source|table|test|type|use|user|"
+    r"view)s?|(?:bindings|entries|use):)|[,.(])\s{0,3}$"
 )
-_QUOTED_NAME = re.compile(r"""(["'`])[A-Za-z_][\w$. -]{0,120}\1(?!\w)""")
+_QUOTED_NAME = re.compile(r"""(["'`])[A-Za-z_][\w$.,() -]{0,120}\1(?!\w)""")
 _QUOTE = re.compile(r"""(?<!\w)["'`]""")
 # From here on a message of a database gives values, whatever quotes they have.
 _VALUES_BEGIN = re.compile(
-    r"(?:^|\s)(?:CONTEXT|DETAIL|Input|Original Line|Possible (?:fixes|solutions)|Row Values): ?"
+    r"\bInvalid Input Error: |\bindex (?=\d)|(?:^|\s)(?:CONTEXT|DETAIL|Input|Original Line|Possible (?:fixes|solutions)|Row Values): ?"
     r"|\b[Vv]alues?:? (?=[-\d.\[(])|\bout of range: |\b[Ii]nvalid [A-Z]\w* value: |\bdivision by zero: |\boverflow: |\berror\("
     r"|\b[A-Z]+\d+ \("
 )

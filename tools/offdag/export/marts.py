@@ -53,7 +53,7 @@ def publish(marts: Marts, place: str) -> Published:
             file.unlink()
             done.marts += 1
     try:
-        done.removed = remove_outputs(f"{folder}/*.parquet", {f"{name}.parquet" for name in names})
+        done.removed = remove_outputs(folder, r"(dim|fct)_\w+\.parquet", {f"{name}.parquet" for name in names})
     except Exception as error:
         raise _failure(error, folder) from error
     return done

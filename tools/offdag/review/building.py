@@ -61,6 +61,26 @@ class Built:
 
 
 @dataclass(frozen=True)
+class _Taken:
+    """Production's relations.
+
+    Attributes:
+        relations: As far as they are known.
+        is_listed: Whether what the project makes for production's target is among them, as far as it matters.
+        remark: What was not checked; None where all was.
+    """
+
+    relations: frozenset[Relation]
+    is_listed: bool
+    remark: str | None
+
+    def is_apart(self, node: SelectedNode, production: Build) -> bool:
+        """Whether production has the node, and nothing in the schema in which the review makes it."""
+        schemas = {relation[:2] for relation in self.relations}
+        return node.unique_id in production.nodes and node.relation is not None and node.relation[:2] not in schemas
+
+
+@dataclass(frozen=True)
 class Builder:
     """How the build runs.
 
@@ -108,35 +128,31 @@ class Builder:
         production = self.state.build if self.state else None
         cloned: frozenset[str] = frozenset()
         if selected:
-            taken, why_not = self._taken(selected, production)
-            remarks += [why_not] if why_not else []
-            check_relations(selected, taken, self.allow_shared, self._next_command)
+            taken = self._taken(selected, production)
+            remarks += [taken.remark] if taken.remark else []
+            check_relations(selected, taken.relations, self.allow_shared, self._next_command)
             if production:
                 # A relation of production that may be written is never removed or replaced, nor one that may be production's or another's.
+                own = [n for n in selected if n.relation not in taken.relations]
                 own = [
-                    n
-                    for n in selected
-                    if n.relation not in taken
-                    and (not why_not or n.unique_id in production.nodes or self._is_of_pull_request(n))
+                    n for n in own if taken.is_listed or taken.is_apart(n, production) or self._is_of_pull_request(n)
                 ]
                 cloned, problems = self._start(own, production, command)
                 remarks += problems
         return self._built(command, selected, cloned, tuple(remarks))
 
-    def _taken(self, selected: Sequence[SelectedNode], production: Build | None) -> tuple[set[Relation], str | None]:
-        """Production's relations: those of its last build, and what the project makes for production's target, where it has new nodes.
+    def _taken(self, selected: Sequence[SelectedNode], production: Build | None) -> _Taken:
+        """Production's relations: those of its last build, and for new nodes and nodes that grow what the project makes for its target.
 
         Two servers of the profile may be one under two names, so they are not told apart.
-
-        Returns:
-            The relations, and a remark where some of them are unknown.
 
         Raises:
             UsageError: Production exists, and they are unknown.
         """
         taken = relations_of(production) if production else set()
-        remark = None
-        if production is None or any(node.relation and node.unique_id not in production.nodes for node in selected):
+        remark, is_listed = None, True
+        new = [n for n in selected if n.relation and (production is None or n.unique_id not in production.nodes)]
+        if new or any(map(grows, selected)):
             try:
                 taken |= self._relations_of_target()
             except (UsageError, DbtRefused) as problem:
@@ -148,12 +164,14 @@ class Builder:
                         f"{self._next_command} --allow-shared '*'    # only if the build cannot write production's relations",
                     ) from problem
                 what = "new models write" if production else "it writes"
-                remark = f"It was not checked before the build whether {what} production's relations: {why}."
+                if new:
+                    remark = f"It was not checked before the build whether {what} production's relations: {why}."
+                is_listed = False
         if self._is_other_file():
             # Two files may have catalogs of one name.
             own = duckdb_path(self.request.review)
             taken = {relation for relation in taken if own is None or relation[0] != own.stem.lower()}
-        return taken, remark
+        return _Taken(frozenset(taken), is_listed, remark)
 
     def _relations_of_target(self) -> set[Relation]:
         """What the same selection makes for production's target.

@@ -172,7 +172,7 @@ def count_where(condition: exp.Expr) -> exp.Expr:
 
 
 def _snapshot_rows(node: CompiledNode) -> tuple[exp.Expr | None, set[str]]:
-    """Which rows of a snapshot are compared, and which columns are not: its current rows, without dbt's own columns."""
+    """Which rows of a snapshot are compared, and which columns are not: its current rows, without dbt's own times and keys."""
     import json
 
     from sqlglot import exp
@@ -181,7 +181,7 @@ def _snapshot_rows(node: CompiledNode) -> tuple[exp.Expr | None, set[str]]:
         return None, set()
     config = json.loads(node.config)
     renamed = config.get("snapshot_meta_column_names") or {}
-    own = ("dbt_valid_from", "dbt_valid_to", "dbt_scd_id", "dbt_updated_at", "dbt_is_deleted")
+    own = ("dbt_valid_from", "dbt_valid_to", "dbt_scd_id", "dbt_updated_at")
     valid_to = exp.column(renamed.get("dbt_valid_to") or "dbt_valid_to")
     current: exp.Expr = valid_to.is_(exp.null())
     if config.get("dbt_valid_to_current"):

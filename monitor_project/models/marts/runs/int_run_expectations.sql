@@ -38,6 +38,11 @@ cadences as (
     select
         cadences.*,
         {{ seconds_of_day('cadences.due_time') }} as due_seconds,
+        -- Midnight of the day, where the times are local ones there.
+        case
+            when {{ seconds_of_day('cadences.due_time') }} is null or zones.name is null then cast(cadences.since as {{ dbt.type_timestamp() }})
+            else {{ instant_of('cadences.since', 'cadences.timezone') }}
+        end as since_at,
         case when zones.name is null then 'UTC' else cadences.timezone end as zone,
         cadences.selection is null and exists (
             select 1
@@ -63,7 +68,7 @@ expected as (
         cadences.every_hours,
         cadences.grace_hours,
         cadences.days,
-        cadences.since,
+        cadences.since_at,
         cadences.due_time,
         cadences.due_seconds,
         cadences.zone,
@@ -120,13 +125,13 @@ spaced as (
         run_id,
         ended_at as last_build_at,
         -- Nothing is expected before `since`.
-        case when since > ended_at then cast(since as {{ dbt.type_timestamp() }}) else ended_at end as expected_from_at,
+        case when since_at > ended_at then since_at else ended_at end as expected_from_at,
         next_run_id,
         next_build_at
     from sequenced
     where
         run_id is not null
-        and (since is null or next_build_at is null or next_build_at >= since)
+        and (since_at is null or next_build_at is null or next_build_at >= since_at)
 
     union all
 
@@ -144,14 +149,14 @@ spaced as (
         zone,
         cast(null as {{ dbt.type_string() }}) as run_id,
         cast(null as {{ dbt.type_timestamp() }}) as last_build_at,
-        cast(since as {{ dbt.type_timestamp() }}) as expected_from_at,
+        since_at as expected_from_at,
         run_id as next_run_id,
         ended_at as next_build_at
     from sequenced
     where
         build_number = 1
-        and since is not null
-        and (ended_at is null or ended_at >= since)
+        and since_at is not null
+        and (ended_at is null or ended_at >= since_at)
 
 ),
 
