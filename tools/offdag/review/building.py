@@ -144,7 +144,7 @@ class Builder:
     def _taken(self, selected: Sequence[SelectedNode], production: Build | None) -> _Taken:
         """Production's relations: those of its last build, and for new nodes and nodes that grow what the project makes for its target.
 
-        Two servers of the profile may be one under two names, so they are not told apart.
+        Two servers of the profile may be one under two names, so they are not distinguished.
 
         Raises:
             UsageError: Production exists, and they are unknown.
