@@ -361,42 +361,38 @@ def business_check(place: Place) -> CommandResult:
     return offdag(place.home, "monitor", "--config-dir", str(place.home))
 
 
-@scenario
-def ci_shared(place: Place) -> CommandResult:
-    """Without a state, production's relations are those that the project makes for production's target."""
+def one_model(place: Place, targets: str) -> tuple[str, ...]:
+    """Flags that lead to a project of one model with a profile of these targets."""
     project = place.home / "project"
     (project / "models").mkdir(parents=True)
     (project / "models" / "orders.sql").write_text("select 1 as id")
     (project / "dbt_project.yml").write_text("name: p\nprofile: p\n")
+    (project / "profiles.yml").write_text(f"p: {{target: ci, outputs: {{{targets}}}}}\n")
+    return "--project-dir", str(project)
+
+
+@scenario
+def ci_shared(place: Place) -> CommandResult:
+    """Without a state, production's relations are those that the project makes for production's target."""
     target = "{type: duckdb, path: shop.duckdb}"
-    (project / "profiles.yml").write_text(f"p: {{target: prod, outputs: {{prod: {target}, ci: {target}}}}}\n")
-    return offdag(place.home, "ci", "--project-dir", str(project), "-o", str(place.home / "out"))
+    where = one_model(place, f"prod: {target}, ci: {target}")
+    return offdag(place.home, "ci", *where, "-o", str(place.home / "out"))
 
 
 @scenario
 def ci_blind(place: Place) -> CommandResult:
     """The history cannot be read, and the profile does not have production's target."""
-    project = place.home / "project"
-    (project / "models").mkdir(parents=True)
-    (project / "models" / "orders.sql").write_text("select 1 as id")
-    (project / "dbt_project.yml").write_text("name: p\nprofile: p\n")
-    (project / "profiles.yml").write_text("p: {target: ci, outputs: {ci: {type: duckdb, path: shop.duckdb}}}\n")
-    where = ("--project-dir", str(project), "-o", str(place.home / "out"))
-    return offdag(
-        place.home, "ci", *where, "--history", "s3://no-such-host/x", env={"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}
-    )
+    where = one_model(place, "ci: {type: duckdb, path: shop.duckdb}")
+    history = ("--history", "s3://no-such-host/x")
+    env = {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}
+    return offdag(place.home, "ci", *where, *history, "-o", str(place.home / "out"), env=env)
 
 
 @scenario
 def ci_drop_unknown(place: Place) -> CommandResult:
-    project = place.home / "project"
-    (project / "models").mkdir(parents=True)
-    (project / "models" / "orders.sql").write_text("select 1 as id")
-    (project / "dbt_project.yml").write_text("name: p\nprofile: p\n")
-    target = "{type: duckdb, path: shop.duckdb, schema: \"{{ env_var('OFFDAG_REVIEW_SCHEMA') }}\"}"
-    (project / "profiles.yml").write_text(f"p: {{target: ci, outputs: {{ci: {target}}}}}\n")
-    where = ("--project-dir", str(project), "--history", str(place.home / "none"))
-    return offdag(place.home, "ci", *where, "--drop", env={"OFFDAG_REVIEW_SCHEMA": "analytics"})
+    where = one_model(place, "ci: {type: duckdb, path: shop.duckdb, schema: \"{{ env_var('OFFDAG_REVIEW_SCHEMA') }}\"}")
+    history = ("--history", str(place.home / "none"))
+    return offdag(place.home, "ci", *where, *history, "--drop", env={"OFFDAG_REVIEW_SCHEMA": "analytics"})
 
 
 @scenario
