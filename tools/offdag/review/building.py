@@ -156,16 +156,17 @@ class Builder:
             try:
                 taken |= self._relations_of_target()
             except (UsageError, DbtRefused) as problem:
-                why = problem.brief if isinstance(problem, DbtRefused) else problem.what
                 if self.is_blind and "*" not in self.allow_shared:
                     raise UsageError(
-                        f"nothing was built, since it is unknown which relations are production's: {why}",
+                        f"nothing was built, since it is unknown which relations are production's: {problem.what}",
                         f"the history, and the target {self.request.production.target}",
                         f"{self._next_command} --allow-shared '*'    # only if the build cannot write production's relations",
                     ) from problem
                 what = "new models write" if production else "it writes"
                 if new:
-                    remark = f"It was not checked before the build whether {what} production's relations: {why}."
+                    remark = (
+                        f"It was not checked before the build whether {what} production's relations: {problem.what}."
+                    )
                 is_listed = False
         if self._is_other_file():
             # Two files may have catalogs of one name.

@@ -100,9 +100,7 @@ def clone_by_dbt(dbt: Dbt, copied: Sequence[SelectedNode], state: Path) -> tuple
         # dbt also ends well where a selector matches nothing.
         results = Build.read(dbt.invocation.target_path).results
     except (DbtRefused, UsageError) as problem:
-        return frozenset(), [
-            _not_as_in_production(copied, problem.brief if isinstance(problem, DbtRefused) else problem.what)
-        ]
+        return frozenset(), [_not_as_in_production(copied, problem.what)]
     cloned = frozenset(i for i in (node.unique_id for node in copied) if i in results and not results[i].is_failed)
     others = [node for node in copied if node.unique_id not in cloned]
     return cloned, [_not_as_in_production(others, "dbt clone did not copy production's table")] if others else []

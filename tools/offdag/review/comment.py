@@ -69,13 +69,8 @@ def _place(settings: Settings) -> _Place:
     environ, number = settings.environ, settings.origin.pull_request
     is_gitlab = bool(environ.get("CI_API_V4_URL"))
     # Those of GitLab and GitHub, but for GitLab's token: its own has no right to write comments.
-    known = {
-        **environ,
-        "OFFDAG_GITLAB_TOKEN": settings.gitlab_token,
-        "OFFDAG_GITHUB_TOKEN": settings.github_token,
-    }
     needed = ("CI_PROJECT_ID", "OFFDAG_GITLAB_TOKEN") if is_gitlab else ("GITHUB_REPOSITORY", "OFFDAG_GITHUB_TOKEN")
-    missing = [name for name in needed if not known.get(name)]
+    missing = [name for name in needed if not environ.get(name)]
     if missing or not (number or "").isdigit():
         raise DeliveryError(
             "the comment has no place: " + (f"{', '.join(missing)} not set" if missing else "this is no pull request"),

@@ -61,9 +61,19 @@ class Pair:
         """A query over the rows of both sides, ``a`` and ``b``, matched by key."""
         from sqlglot import exp
 
-        on = exp.and_(*(exp.column(c.alias, table="a").eq(exp.column(c.alias, table="b")) for c in self.key))
         before, after = (self.side(table) for table in (self.before, self.after))
-        return exp.select(*selected).from_(before.subquery("a")).join(after.subquery("b"), on=on, join_type=kind)
+        return (
+            exp.select(*selected)
+            .from_(before.subquery("a"))
+            .join(after.subquery("b"), on=self.same_key, join_type=kind)
+        )
+
+    @property
+    def same_key(self) -> exp.Expr:
+        """Whether a row of ``a`` and one of ``b`` have the same key."""
+        from sqlglot import exp
+
+        return exp.and_(*(exp.column(c.alias, table="a").eq(exp.column(c.alias, table="b")) for c in self.key))
 
     def present(self, side: str) -> exp.Expr:
         """Whether a joined row has one side: a key is never null."""
@@ -366,7 +376,6 @@ def _renamed(
         )
         for i, t in enumerate((pair.before, pair.after))
     )
-    on = exp.and_(*(exp.column(c.alias, table="a").eq(exp.column(c.alias, table="b")) for c in pair.key))
     counted = [
         count
         for c in candidates.values()
@@ -375,7 +384,8 @@ def _renamed(
             exp.Count(this=exp.column(c.alias, table="a")),
         )
     ]
-    counts = pair.databases.row(exp.select(*counted).from_(before.subquery("a")).join(after.subquery("b"), on=on))
+    joined = exp.select(*counted).from_(before.subquery("a")).join(after.subquery("b"), on=pair.same_key)
+    counts = pair.databases.row(joined)
     renamed: dict[str, str] = {}
     for (old, new), different, filled in zip(candidates, counts[::2], counts[1::2], strict=True):
         if not different and filled and old not in renamed and new not in renamed.values():

@@ -43,8 +43,8 @@ class DbtRefused(Exception):
         self.message = message
 
     @property
-    def brief(self) -> str:
-        """The message on one line, cut."""
+    def what(self) -> str:
+        """The message on one line, cut; as offdag's own errors have it."""
         return " ".join(self.message.split())[:_LONGEST_REASON]
 
 
