@@ -12,8 +12,8 @@ import pytest
 pytest.register_assert_rewrite("support.golden")
 
 from bench import postgres
+from sim import artifacts
 from sim.slack import FakeSlack
-from support import artifacts
 from support.command import offdag
 from support.receiver import Receiver
 

@@ -15,9 +15,9 @@ import pytest
 
 from offdag.collect.observed_tables import declare_observed_tables
 from offdag.history.history import History
-from support import artifacts
+from sim import artifacts
+from sim.marts import marts
 from support.command import ROOT, config_folder, environ, offdag, run
-from support.marts import marts
 from support.projects import SHOP
 
 

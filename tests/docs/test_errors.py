@@ -15,8 +15,8 @@ import duckdb
 import pytest
 
 from offdag.history.history import History
+from sim import artifacts
 from sim.slack import FakeSlack
-from support import artifacts
 from support.command import ROOT, CommandResult, greenery, offdag
 
 

@@ -14,7 +14,8 @@ import pytest
 from offdag.collect.collection import collect
 from offdag.collect.context import Context
 from offdag.collect.places import find_artifacts
-from support import artifacts, generated, histories
+from sim import artifacts
+from support import generated, histories
 from support.command import config_folder, offdag
 from support.generated import Project
 from support.oracle import health, incidents, nodes, quality, runs, sources, stock
@@ -202,7 +203,7 @@ SAME_ROWS: dict[str, tuple[str, int, Callable[[Project], dict[Any, Any]]]] = {
         from fct_model_durations
         """,
         3,
-        quality.durations,
+        lambda project: quality.durations(project, AS_OF),
     ),
     "fct_test_flakiness": (
         """

@@ -16,7 +16,7 @@ from offdag.collect.context import Context
 from offdag.collect.places import find_artifacts
 from offdag.errors import HistoryError
 from offdag.history.history import History
-from support import artifacts
+from sim import artifacts
 
 
 def run(number: int) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import duckdb
 import pytest
 
 from offdag.clock import utc_now
-from support import artifacts
+from sim import artifacts
 from support.command import ROOT, CommandResult, offdag
 
 

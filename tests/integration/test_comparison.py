@@ -15,7 +15,7 @@ from offdag.review.comparison import compare
 from offdag.review.details import detailed
 from offdag.review.failing_rows import failing_rows
 from offdag.review.figures import Precision, SampleRow
-from support import artifacts
+from sim import artifacts
 from support.sides import Sides
 
 

@@ -18,7 +18,7 @@ from offdag.collect.places import find_artifacts
 from offdag.errors import ExitCode, HistoryError
 from offdag.history.history import History
 from offdag.history.store import Store
-from support import artifacts
+from sim import artifacts
 from support.command import ROOT, environ
 
 

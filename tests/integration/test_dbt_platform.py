@@ -15,7 +15,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from offdag.history.history import History
-from support import artifacts
+from sim import artifacts
 from support.command import CommandResult, offdag
 
 TOKEN = "dbtc_secret-of-the-test"

@@ -10,8 +10,9 @@ from pathlib import Path
 import duckdb
 
 from offdag.clock import utc_now
+from sim import artifacts
 from sim.slack import TOKEN, FakeSlack
-from support import artifacts, warm
+from support import warm
 from support.command import BIN, ROOT, CommandResult, environ, offdag, run
 
 

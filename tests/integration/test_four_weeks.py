@@ -14,10 +14,10 @@ from typing import Any
 import duckdb
 import pytest
 
+from sim.marts import marts
 from sim.slack import FakeSlack
 from support import browser, golden
 from support.command import ROOT, CommandResult, environ, greenery, offdag
-from support.marts import marts
 
 pytestmark = pytest.mark.golden
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from support import artifacts
+from sim import artifacts
 from support.command import CommandResult, environ, offdag, run
 
 DAYS = 10

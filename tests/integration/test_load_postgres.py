@@ -21,7 +21,7 @@ from offdag.export.postgres import load
 from offdag.history.compaction import compact
 from offdag.history.history import History
 from offdag.history.retention import prune
-from support import artifacts
+from sim import artifacts
 from support.command import offdag
 from support.projects import invocation
 

@@ -17,7 +17,7 @@ import pytest
 
 from offdag.history.history import History
 from offdag.history.store import Store
-from support import artifacts
+from sim import artifacts
 from support.command import BIN, offdag
 
 KEYS = {"AWS_ACCESS_KEY_ID": "of-the-test", "AWS_SECRET_ACCESS_KEY": "of-the-test", "AWS_DEFAULT_REGION": "us-east-1"}

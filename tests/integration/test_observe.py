@@ -19,7 +19,7 @@ from offdag.dbt.command import DbtInvocation
 from offdag.duckdb_files import LockWait
 from offdag.errors import UsageError
 from offdag.history.history import History
-from support import artifacts
+from sim import artifacts
 from support.projects import SHOP, invocation, show
 
 STOCK = ObservedTable(

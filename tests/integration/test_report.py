@@ -20,7 +20,8 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser
 
-from support import artifacts, browser, histories
+from sim import artifacts
+from support import browser, histories
 from support.command import ROOT, environ, offdag
 from support.histories import ORDERS, Moment, Play
 

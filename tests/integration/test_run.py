@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from offdag.history.history import History
-from support import artifacts
+from sim import artifacts
 from support.command import ROOT, environ, offdag
 
 

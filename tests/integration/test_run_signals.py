@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from offdag.history.history import History
-from support import artifacts
+from sim import artifacts
 from support.command import ROOT, environ, offdag
 
 # A program in dbt's place: it writes results, says that it is ready, and ends as its second word says.

@@ -20,7 +20,7 @@ from offdag.duckdb_files import LockWait
 from offdag.errors import DatabaseLocked, NoBuild, UsageError
 from offdag.history.history import History
 from offdag.review.state import State, with_database, write_state
-from support import artifacts
+from sim import artifacts
 from support.projects import invocation
 
 AT = artifacts.NOW

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from offdag.history.history import History
-from support import artifacts
+from sim import artifacts
 from support.command import config_folder, offdag
 from support.receiver import SECRET, Receiver
 

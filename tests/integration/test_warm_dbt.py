@@ -18,7 +18,8 @@ from typing import Any
 import pytest
 
 from offdag.clock import utc_now
-from support import artifacts, warm
+from sim import artifacts
+from support import warm
 from support.command import environ, offdag, run
 
 # What differs between two calls of one dbt: in its artifacts, and in its lines.

@@ -15,7 +15,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from offdag import __version__
-from support import artifacts
+from sim import artifacts
 from support.command import ROOT, environ
 
 

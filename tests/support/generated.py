@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from support import artifacts
+from sim import artifacts
 
 _MICROSECOND = timedelta(microseconds=1)
 _OUTAGE = "could not connect to server: Connection refused"

@@ -21,7 +21,7 @@ from offdag.collect.observed_tables import declare_observed_tables
 from offdag.collect.places import find_artifacts
 from offdag.history.history import History
 from offdag.origin import Origin
-from support import artifacts
+from sim import artifacts
 from support.command import config_folder
 from support.projects import SHOP
 from support.recorded import document
@@ -334,7 +334,7 @@ STORIES: dict[str, Callable[[], list[Moment]]] = {
     ],
     "source_loses_its_rule": lambda: [check(0, {LOADS: ("error", 29)}), _without_rule(build(1), LOADS)],
     "slow_model": lambda: [
-        *(build(day, {ORDERS: {"execution_time": 20.0 + day % 2}}, only=(STAGING, ORDERS)) for day in range(7)),
+        *(build(day, {ORDERS: {"execution_time": 20.0 + day % 2}}, only=(STAGING, ORDERS)) for day in range(-8, 7)),
         build(7, {ORDERS: {"execution_time": 300.0}}, only=(STAGING, ORDERS)),
     ],
     "flaky_test": lambda: [
@@ -350,7 +350,10 @@ STORIES: dict[str, Callable[[], list[Moment]]] = {
         build(1, nodes={ORDERS: _declared(order_id="bigint", customer="text")}),
     ],
     "rows_drop": lambda: [
-        *(build(day, {SEED: {"adapter_response": {"rows_affected": 3000 + day}}}, only=(SEED,)) for day in range(7)),
+        *(
+            build(day, {SEED: {"adapter_response": {"rows_affected": 3000 + day}}}, only=(SEED,))
+            for day in range(-8, 7)
+        ),
         build(7, {SEED: {"adapter_response": {"rows_affected": 12, "bytes_processed": 4096}}}, only=(SEED,)),
     ],
     "nodes_drop": lambda: [*(build(day) for day in range(6)), build(6, only=(SEED, STAGING))],
@@ -424,12 +427,12 @@ STORIES: dict[str, Callable[[], list[Moment]]] = {
     ],
     # A full refresh takes longer: it does not say whether the increments are slow.
     "slow_then_full_refresh": lambda: [
-        *(build(day, {ORDERS: {"execution_time": 20.0 + day % 2}}, only=(STAGING, ORDERS)) for day in range(7)),
+        *(build(day, {ORDERS: {"execution_time": 20.0 + day % 2}}, only=(STAGING, ORDERS)) for day in range(-8, 7)),
         build(7, {ORDERS: {"execution_time": 300.0}}, only=(STAGING, ORDERS)),
         _with_args(build(8, {ORDERS: {"execution_time": 900.0}}, only=(STAGING, ORDERS)), full_refresh=True),
     ],
     "view_becomes_table": lambda: [
-        *(build(day, {STAGING: {"execution_time": 1.0}}, only=(STAGING,)) for day in range(7)),
+        *(build(day, {STAGING: {"execution_time": 1.0}}, only=(STAGING,)) for day in range(-8, 7)),
         *(
             build(day, {STAGING: {"execution_time": 200.0}}, nodes={STAGING: _AS_TABLE}, only=(STAGING,))
             for day in range(7, 10)

@@ -16,7 +16,8 @@ from offdag.collect.collector import CollectedArtifact
 from offdag.collect.context import Context
 from offdag.collect.places import find_artifacts, fingerprints
 from offdag.history.history import History
-from support import artifacts, recorded
+from sim import artifacts
+from support import recorded
 
 AT = artifacts.NOW
 every_version = pytest.mark.parametrize("version", recorded.VERSIONS)

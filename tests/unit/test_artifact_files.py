@@ -20,7 +20,7 @@ from offdag.collect.places import ArtifactFile, artifacts_in, find_artifacts
 from offdag.errors import DatabaseLocked, HistoryError, NoBuild, UsageError
 from offdag.history.history import History
 from offdag.history.store import Store
-from support import artifacts
+from sim import artifacts
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from offdag.errors import UsageError
 from offdag.history.history import History
 from offdag.history.retention import prune
 from offdag.origin import Origin
-from support import artifacts
+from sim import artifacts
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from offdag.history.history import History
 from offdag.history.retention import prune
 from offdag.history.store import Store
 from offdag.monitor.build import _DbtBuild, is_vanished_file_message
-from support import artifacts
+from sim import artifacts
 
 NOW = artifacts.NOW + timedelta(days=2)
 

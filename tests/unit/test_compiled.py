@@ -7,7 +7,7 @@ import pytest
 
 from offdag.artifacts.compiled import CompiledNode, read_compiled
 from offdag.artifacts.document import parse_document
-from support import artifacts
+from sim import artifacts
 
 
 def read(*nodes: dict[str, Any]) -> dict[str, CompiledNode]:

@@ -8,7 +8,7 @@ import pytest
 
 from offdag.artifacts.document import Kind, UnreadableArtifact, Verdict, parse_document
 from offdag.artifacts.timestamps import parse_instant
-from support import artifacts
+from sim import artifacts
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from offdag.collect.collection import collect_files
 from offdag.collect.context import Context
 from offdag.collect.places import find_artifacts
 from offdag.history.history import History
-from support import artifacts
+from sim import artifacts
 
 VALID: dict[str, Callable[[], dict[str, Any]]] = {
     "run_results": lambda: artifacts.run_results(

@@ -11,7 +11,7 @@ from offdag.review.build import Build
 from offdag.review.changes import changed_files, changes_of
 from offdag.review.impact import Impact, trace_impact
 from offdag.review.lineage import NoLineage, query_lineage
-from support import artifacts
+from sim import artifacts
 
 COLUMNS = {"model.p.orders": ["id", "amount", "state"], "model.p.customers": ["id", "name"]}
 

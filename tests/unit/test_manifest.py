@@ -8,7 +8,7 @@ from typing import Any
 
 from offdag.artifacts.document import parse_document
 from offdag.artifacts.manifest import Manifest, read_manifest
-from support import artifacts
+from sim import artifacts
 
 
 def read(document: dict[str, Any], project: str | None = None) -> Manifest:

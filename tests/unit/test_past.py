@@ -10,7 +10,7 @@ from offdag.collect.context import Context
 from offdag.collect.places import artifacts_in
 from offdag.history.history import History
 from offdag.review.past import Past
-from support import artifacts
+from sim import artifacts
 
 STATUSES = ["pass", "fail", "pass", "pass", "fail", "pass"]
 

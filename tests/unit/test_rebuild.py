@@ -19,7 +19,8 @@ from offdag.history.compaction import compact
 from offdag.history.history import History, MergedFile
 from offdag.history.retention import prune
 from offdag.origin import Origin
-from support import artifacts, recorded
+from sim import artifacts
+from support import recorded
 
 NOW = artifacts.NOW + timedelta(days=400)
 

@@ -7,7 +7,7 @@ import pytest
 
 from offdag.artifacts.document import UnreadableArtifact, parse_document
 from offdag.artifacts.results import Results, read_results
-from support import artifacts
+from sim import artifacts
 
 
 def read(document: dict[str, Any]) -> Results:

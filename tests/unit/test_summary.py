@@ -21,7 +21,7 @@ from offdag.review.page import page
 from offdag.review.past import Past, Usual
 from offdag.review.review import Made, Review
 from offdag.review.summary import summary
-from support import artifacts
+from sim import artifacts
 from support.golden import check
 
 HOSTILE = "`a` | <b> @here ](http://x) \n::error::x %0A\x1b[31m\x00"

@@ -4,45 +4,26 @@ from __future__ import annotations
 
 import random
 import threading
-from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timezone
 from typing import Any
-from unittest.mock import patch
 
 from offdag.history.history import History
-from offdag.history.store import Store
 from offdag.monitor.rows import DueNotification
 from offdag.notify.delivery import Delivery
 from offdag.notify.slack import SlackBot
 from sim.case import Case, CaseResult
 from sim.clock import MovingClock
+from sim.kills import SLACK_FAULTS, SimulatedKill, killed_at
+from sim.messages import check_ends, check_messages
 from sim.notifications import due
 from sim.slack import TOKEN, FakeSlack
 
-_FAULTS = (
-    "500",
-    "500_after",
-    "drop",
-    "short",
-    "empty",
-    "page",
-    "list",
-    "429:0",
-    "429:3600",
-    "error:internal_error",
-    "error:fatal_error",
-    "error:ratelimited",
-)
 _FAULT_RATE = 0.2
 _SHARE_THAT_KNOWS_LESS = 0.5
 _CHANNELS = ("#data-alerts", "#shop-stock")
 _ROUNDS_TO_SETTLE = 8
-
-
-class SimulatedKill(BaseException):
-    """The sender's process ends here."""
 
 
 class World:
@@ -93,38 +74,14 @@ class World:
         return found
 
 
-@contextmanager
-def _killed_at(number: int, is_after: bool, count: Counter[str]) -> Iterator[None]:
-    """Kill whoever makes the n-th write or call to Slack, before or after its effect."""
-    lock, calls = threading.Lock(), 0
-
-    def dying(original: Callable[..., Any]) -> Callable[..., Any]:
-        def call(*arguments: Any, **named: Any) -> Any:
-            nonlocal calls
-            with lock:
-                calls += 1
-                is_mine = calls == number
-            if is_mine and not is_after:
-                count["kills"] += 1
-                raise SimulatedKill
-            result = original(*arguments, **named)
-            if is_mine:
-                count["kills"] += 1
-                raise SimulatedKill
-            return result
-
-        return call
-
-    with ExitStack() as stack:
-        for owner, method in ((Store, "write"), (Store, "create"), (Store, "delete"), (SlackBot, "_answer")):
-            stack.enter_context(patch.object(owner, method, dying(getattr(owner, method))))
-        yield
-
-
-def run_case(case: Case, slack: FakeSlack) -> CaseResult:
+def run_case(case: Case) -> CaseResult:
     """Some rounds of incidents, senders, faults and kills; then senders without faults until nothing is due."""
+    with FakeSlack() as slack:
+        return _run(case, slack)
+
+
+def _run(case: Case, slack: FakeSlack) -> CaseResult:
     rng, result, clock = case.rng, CaseResult(), MovingClock()
-    slack.reset()
     history = History(case.folder)
     world = World(rng, history)
 
@@ -132,7 +89,7 @@ def run_case(case: Case, slack: FakeSlack) -> CaseResult:
         if rng.random() >= _FAULT_RATE:
             return "ok"
         result.counts["faults"] += 1
-        return rng.choice(_FAULTS)
+        return rng.choice(SLACK_FAULTS)
 
     def send(rows: list[DueNotification]) -> None:
         sink = SlackBot(TOKEN, f"{slack.url}/api/")
@@ -154,7 +111,9 @@ def run_case(case: Case, slack: FakeSlack) -> CaseResult:
     for _ in range(_ROUNDS_TO_SETTLE):
         clock.advance(hours=1)
         send(world.due())
-    _check(history, slack, world, result)
+    result.broken += [f"{row.notification_id} was never delivered" for row in world.due()]
+    check_messages(history, slack, result)
+    check_ends(history, slack, result)
     return result
 
 
@@ -174,43 +133,5 @@ def _round(
         return
     for rows in senders:
         number = rng.randint(1, 25) if rng.random() < 0.7 else 0
-        with suppress(SimulatedKill), _killed_at(number, rng.random() < 0.5, result.counts):
+        with suppress(SimulatedKill), killed_at(number, rng.random() < 0.5, result.counts):
             send(rows)
-
-
-def _check(history: History, slack: FakeSlack, world: World, result: CaseResult) -> None:
-    receipts = history.read("deliveries").to_pylist()
-    delivered = [r for r in receipts if r["outcome"] == "delivered"]
-    result.counts["notifications"] += sum(r["event"] in ("opened", "resolved") for r in delivered)
-    result.counts["messages"] += len(slack.posted)
-    result.counts["marked"] += sum("Possible repeat" in str(m) for m in slack.posted)
-    result.broken += [f"{row.notification_id} was never delivered" for row in world.due()]
-    by_notification = Counter(r["notification_id"] for r in delivered if r["event"] in ("opened", "resolved"))
-    result.broken += [f"{name} was delivered {n} times" for name, n in by_notification.items() if n > 1]
-    posted: Counter[str] = Counter()
-    for message in slack.posted:
-        posted[message["metadata"]["event_payload"]["envelope_id"]] += "Possible repeat" not in str(message)
-    result.broken += [f"envelope {name} was posted {n} times" for name, n in posted.items() if n > 1]
-    recorded = {r["envelope_id"] for r in delivered}
-    result.broken += [f"envelope {name} has no receipt" for name in posted if name not in recorded]
-    for message in slack.posted:
-        if "thread_ts" not in message:
-            _check_thread(slack, message, delivered, result)
-
-
-def _check_thread(slack: FakeSlack, first: dict[str, Any], delivered: list[dict[str, Any]], result: CaseResult) -> None:
-    """The details once, and in the first message what ended."""
-    envelope = first["metadata"]["event_payload"]["envelope_id"]
-    answers = [m for m in slack.posted if m.get("thread_ts") == first["ts"]]
-    details = [m for m in answers if m["metadata"]["event_payload"]["envelope_id"].startswith(f"{envelope}-")]
-    opened = [r["signal_key"] for r in delivered if r["envelope_id"] == envelope and r["event"] == "opened"]
-    if opened and len(details) != 1:
-        result.broken.append(f"the message {envelope} has {len(details)} details")
-    ended = {r["signal_key"] for r in delivered if r["event"] == "resolved" and r["signal_key"] in opened}
-    # The header has the title of a lone problem, without its state.
-    text = str(first["blocks"][1:])
-    for key in opened:
-        before = text[: text.find(f"test of {key} fails")]
-        is_shown_ended = before.rfind("*RESOLVED*") > before.rfind("*FAILED*")
-        if is_shown_ended != (key in ended):
-            result.broken.append(f"the message {envelope} shows {key} {'as ended' if is_shown_ended else 'as open'}")

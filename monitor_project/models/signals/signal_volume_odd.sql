@@ -1,4 +1,5 @@
--- Builds of a node that affected far more or far fewer rows than usual, for adapters that report rows affected.
+-- Builds of a node that affected far more or far fewer rows than usual, for adapters that report rows affected. What recurs is usual: the
+-- load of a weekend, or of a night. That replaces a measure of deviation, which two usual numbers, far from each other, make useless.
 with
 
 -- Joined by equality, so that DuckDB skips the blocks of other dates.
@@ -14,6 +15,7 @@ baseline_dates as (
 executions as (
 
     select
+        executions.node_execution_id,
         executions.project,
         executions.environment,
         executions.invocation_id,
@@ -38,34 +40,54 @@ executions as (
 
 ),
 
+{%- set series = ['project', 'environment', 'node_id', 'is_full_refresh'] %}
+
 compared as (
 
-    select *
-    from {{ against_baseline(
-        'executions',
-        'rows_affected',
-        ['project', 'environment', 'node_id', 'is_full_refresh'],
-        ['observed_at', 'invocation_id']
-    ) }} as compared_executions
+    select
+        *,
+        min(observed_at) over (partition by {{ series | join(', ') }}) as first_observed_at
+    from {{ against_baseline('executions', 'rows_affected', series, ['observed_at', 'invocation_id']) }} as compared_executions
 
 ),
 
 judged as (
 
     select
-        *,
-        abs(rows_affected - usual_value) > {{ var('volume_deviations') }} * 1.4826 * usual_deviation
-        and abs(rows_affected - usual_value) > usual_value * {{ var('volume_least_rate') }} as is_bad
+        compared.*,
+        newest.judged_from_date is not null as is_judged,
+        abs(compared.rows_affected - compared.usual_value) > compared.usual_value * {{ var('volume_least_rate') }} as is_far
     from compared
+    left join {{ ref('int_newest_instant') }} as newest
+        on
+            compared.observed_at >= newest.judged_from_date
+            and {{ has_baseline('compared') }}
+
+),
+
+known as (
+
+    {{ recurring('judged', 'node_execution_id', 'rows_affected', series, var('volume_least_rate')) }}
+
+),
+
+observations as (
+
+    select
+        judged.*,
+        judged.is_far and known.node_execution_id is null as is_bad
+    from judged
+    left join known
+        on judged.node_execution_id = known.node_execution_id
     -- Without a baseline there is no observation.
-    where prior_run_count >= {{ var('baseline_least_runs') }}
+    where judged.is_judged
 
 ),
 
 turning_points as (
 
     select *
-    from {{ turning_points('judged', ['project', 'environment', 'node_id'], 'is_bad', ['observed_at', 'invocation_id']) }}
+    from {{ turning_points('observations', ['project', 'environment', 'node_id'], 'is_bad', ['observed_at', 'invocation_id']) }}
         as turning_points
 
 ),

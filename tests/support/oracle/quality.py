@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, time, timedelta
 from statistics import median
 from typing import NamedTuple
 
@@ -39,8 +39,12 @@ class Duration(NamedTuple):
     is_slow: bool | None
 
 
-def durations(project: Project) -> dict[tuple[str, str], Duration]:
-    """fct_model_durations."""
+def durations(project: Project, as_of: datetime) -> dict[tuple[str, str], Duration]:
+    """fct_model_durations, of builds that are all within baseline_days."""
+    newest = max(
+        a.ended_at for a in [*project.builds, *project.freshness, *project.descriptions] if a.ended_at <= as_of
+    )
+    judged_from = datetime.combine((newest - timedelta(days=30)).date(), time())
     found = {}
     for node in project.nodes:
         if not node.startswith("model."):
@@ -52,12 +56,26 @@ def durations(project: Project) -> dict[tuple[str, str], Duration]:
             usual = median(before) if before else None
             deviation = median(abs(s - usual) for s in before) if usual is not None else None
             is_slow = None
-            if usual is not None and deviation is not None and len(before) >= 5:
-                is_slow = took - usual > 4 * 1.4826 * deviation and took - usual > 30
+            at = build.results[node].completed_at
+            first_at = successes[0][0].results[node].completed_at
+            assert at and first_at
+            is_known = len(before) >= 5 and at - first_at >= timedelta(days=14) and at >= judged_from
+            if usual is not None and deviation is not None and is_known:
+                is_far = took - usual > 4 * 1.4826 * deviation and took - usual >= 30 and took >= 1.5 * usual
+                alike = [_hours_between(b, build, node) for b, t in successes[:number] if abs(t - took) <= 0.5 * took]
+                old = [hours for hours in alike if hours > 5 * 24]
+                recurs = len(old) >= 3 or any(min(hours % 168, 168 - hours % 168) <= 27 for hours in old)
+                is_slow = is_far and not recurs
             found[build.id, node] = Duration(
                 took, usual, deviation, percentile(seconds, 0.5), percentile(seconds, 0.95), is_slow
             )
     return found
+
+
+def _hours_between(earlier: Build, later: Build, node: str) -> float:
+    one, other = earlier.results[node].completed_at, later.results[node].completed_at
+    assert one and other
+    return (other - one).total_seconds() / 3600
 
 
 def percentile(values: Sequence[float], rate: float) -> float:

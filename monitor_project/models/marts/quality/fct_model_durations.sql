@@ -1,6 +1,6 @@
 -- Each success is compared with the earlier successes of the same node, materialization and refresh mode: a view that became a table has no
--- baseline yet. The baseline is the median and the median absolute
--- deviation, which a single slow run barely changes. slow_least_seconds ignores differences too small to matter.
+-- baseline yet. The baseline is the median and the median absolute deviation, which a single slow run barely changes. slow_least_seconds and
+-- slow_least_rate ignore differences too small to matter. What recurs is usual: a model that is slow each Sunday.
 with
 
 -- Joined by equality, so that DuckDB skips the blocks of other dates.
@@ -57,6 +57,7 @@ compared as (
         *,
         {{ percentile_within('execution_seconds', 0.5, series) }} as p50_seconds,
         {{ percentile_within('execution_seconds', 0.95, series) }} as p95_seconds,
+        min(observed_at) over (partition by {{ series | join(', ') }}) as first_observed_at,
         row_number() over (
             partition by {{ series | join(', ') }}
             order by observed_at desc, invocation_id desc
@@ -65,32 +66,51 @@ compared as (
 
 ),
 
+judged as (
+
+    select
+        compared.*,
+        newest.judged_from_date is not null as is_judged,
+        -- 1.4826 x the median absolute deviation estimates the standard deviation of a normal distribution.
+        compared.execution_seconds > compared.usual_value + {{ var('slow_deviations') }} * 1.4826 * compared.usual_deviation
+        and compared.execution_seconds >= compared.usual_value * (1 + {{ var('slow_least_rate') }})
+        and compared.execution_seconds >= compared.usual_value + {{ var('slow_least_seconds') }} as is_far
+    from compared
+    left join {{ ref('int_newest_instant') }} as newest
+        on
+            compared.observed_at >= newest.judged_from_date
+            and {{ has_baseline('compared') }}
+
+),
+
+known as (
+
+    {{ recurring('judged', 'node_execution_id', 'execution_seconds', series, var('slow_least_rate')) }}
+
+),
+
 final as (
 
     select
-        node_execution_id,
-        project,
-        environment,
-        invocation_id,
-        node_id,
-        materialization,
-        is_full_refresh,
-        observed_at,
-        execution_seconds,
-        cast(prior_run_count as bigint) as prior_run_count,
-        cast(usual_value as double) as usual_seconds,
-        cast(usual_deviation as double) as usual_deviation_seconds,
-        cast(p50_seconds as double) as p50_seconds,
-        cast(p95_seconds as double) as p95_seconds,
-        newest_number = 1 as is_latest,
-        -- 1.4826 x the median absolute deviation estimates the standard deviation of a normal distribution.
-        case
-            when prior_run_count >= {{ var('baseline_least_runs') }}
-                then
-                    execution_seconds > usual_value + {{ var('slow_deviations') }} * 1.4826 * usual_deviation
-                    and execution_seconds >= usual_value + {{ var('slow_least_seconds') }}
-        end as is_slow
-    from compared
+        judged.node_execution_id,
+        judged.project,
+        judged.environment,
+        judged.invocation_id,
+        judged.node_id,
+        judged.materialization,
+        judged.is_full_refresh,
+        judged.observed_at,
+        judged.execution_seconds,
+        cast(judged.prior_run_count as bigint) as prior_run_count,
+        cast(judged.usual_value as double) as usual_seconds,
+        cast(judged.usual_deviation as double) as usual_deviation_seconds,
+        cast(judged.p50_seconds as double) as p50_seconds,
+        cast(judged.p95_seconds as double) as p95_seconds,
+        judged.newest_number = 1 as is_latest,
+        case when judged.is_judged then judged.is_far and known.node_execution_id is null end as is_slow
+    from judged
+    left join known
+        on judged.node_execution_id = known.node_execution_id
 
 )
 

@@ -1,4 +1,4 @@
-"""Small artifacts in dbt 1.11's shape, for cases that a real run does not give at will."""
+"""Small artifacts in the shape of dbt 1.11, for what a real run does not give at will."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ NOW = datetime(2026, 1, 31, 6, 0, 0)
 
 
 def instant(at: datetime) -> str:
+    """A time as dbt writes it."""
     return at.isoformat(timespec="microseconds") + "Z"
 
 
 def metadata(kind: str, version: int, at: datetime = NOW, **more: Any) -> dict[str, Any]:
+    """The part that all artifacts have."""
     return {
         "dbt_schema_version": f"https://schemas.getdbt.com/dbt/{kind}/v{version}.json",
         "dbt_version": "1.11.16",
@@ -28,6 +30,7 @@ def metadata(kind: str, version: int, at: datetime = NOW, **more: Any) -> dict[s
 
 
 def result(unique_id: str, status: str = "success", at: datetime = NOW, **more: Any) -> dict[str, Any]:
+    """One result of run_results."""
     timing = (
         []
         if status == "skipped"
@@ -57,6 +60,7 @@ def result(unique_id: str, status: str = "success", at: datetime = NOW, **more: 
 
 
 def run_results(results: list[dict[str, Any]], at: datetime = NOW, which: str = "build", **more: Any) -> dict[str, Any]:
+    """A run_results of some results."""
     return {
         "metadata": metadata("run-results", 6, at, **more),
         "results": results,
@@ -66,10 +70,12 @@ def run_results(results: list[dict[str, Any]], at: datetime = NOW, which: str = 
 
 
 def sources(results: list[dict[str, Any]], at: datetime = NOW, **more: Any) -> dict[str, Any]:
+    """A sources file of some results."""
     return {"metadata": metadata("sources", 3, at, **more), "results": results, "elapsed_time": 0.5}
 
 
 def freshness(unique_id: str, status: str = "pass", age_seconds: float = 60.0, at: datetime = NOW) -> dict[str, Any]:
+    """One result of a freshness check."""
     return {
         "unique_id": unique_id,
         "max_loaded_at": instant(at - timedelta(seconds=age_seconds)),
@@ -89,6 +95,7 @@ def freshness(unique_id: str, status: str = "pass", age_seconds: float = 60.0, a
 
 
 def node(unique_id: str, parents: tuple[str, ...] = (), **more: Any) -> dict[str, Any]:
+    """A node of the manifest."""
     resource_type, package, name = unique_id.split(".", 2)
     return {
         "unique_id": unique_id,
@@ -107,6 +114,7 @@ def node(unique_id: str, parents: tuple[str, ...] = (), **more: Any) -> dict[str
 
 
 def manifest(nodes: list[dict[str, Any]], at: datetime = NOW, project: str = "p", **more: Any) -> dict[str, Any]:
+    """A manifest of some nodes."""
     return {
         "metadata": metadata("manifest", 12, at, project_name=project, adapter_type="duckdb", **more),
         "nodes": {n["unique_id"]: n for n in nodes},
