@@ -28,5 +28,5 @@ select
     cast(1 as bigint) as newest_instant_id,
     max(newest_at) as newest_at,
     cast({{ dbt.dateadd('day', '-' ~ var('baseline_days'), 'max(newest_at)') }} as date) as baseline_from_date,
-    cast({{ dbt.dateadd('day', '-' ~ (var('baseline_days') // 2), 'max(newest_at)') }} as date) as judged_from_date
+    cast({{ dbt.dateadd('day', '-' ~ var('judged_days'), 'max(newest_at)') }} as date) as judged_from_date
 from instants
