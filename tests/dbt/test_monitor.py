@@ -59,30 +59,6 @@ def test_plain_dbt_build_works_too_from_the_root_without_a_history(tmp_path: Pat
     assert again.code == 0, again
 
 
-def test_late_files_and_a_full_rebuild_give_the_same_rows(tmp_path: Path) -> None:
-    as_of = ["monitor", "--as-of", "2026-02-10T00:00:00"]
-    days = {
-        day: build(
-            tmp_path / f"day{day}",
-            day,
-            artifacts.result("model.p.a", "error" if day == 2 else "success", artifacts.NOW + timedelta(days=day)),
-        )
-        for day in range(4)
-    }
-    for day in (0, 3):
-        assert offdag(tmp_path, "collect", "-e", "prod", str(days[day])).code == 0
-    assert offdag(tmp_path, *as_of).code == 0
-    for day in (2, 1):
-        assert offdag(tmp_path, "collect", "-e", "prod", str(days[day])).code == 0
-    late = offdag(tmp_path, *as_of)
-    assert "incidents: 0 open, 1 ended" in late.err, late
-    fresh = offdag(tmp_path, *as_of, "--monitor-database", str(tmp_path / "fresh.duckdb"))
-    assert fresh.code == 0, fresh
-    found, expected = marts(tmp_path / "monitor.duckdb"), marts(tmp_path / "fresh.duckdb")
-    assert len(found["fct_node_executions"]) == 4
-    assert found == expected
-
-
 def test_rows_that_a_compaction_shows_twice_count_once(tmp_path: Path) -> None:
     folder = build(tmp_path / "target", 0, artifacts.result("model.p.a"))
     offdag(tmp_path, "collect", "-e", "prod", str(folder))

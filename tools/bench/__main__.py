@@ -10,7 +10,7 @@ import tempfile
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
-from bench import builds, collecting, diffing, loading, monitoring, reporting, startup
+from bench import builds, collecting, diffing, loading, monitoring, reporting, signals, startup
 from bench.measure import CommandFailure, Cost
 from bench.suite import Suite
 from bench.table import Numbers, put_table, table
@@ -23,6 +23,7 @@ _SUITES = {
     "diffing": diffing.suite,
     "loading": loading.suite,
     "startup": startup.suite,
+    "signals": signals.suite,
 }
 
 _PAGE = Path("docs/performance.md")
@@ -55,12 +56,16 @@ def main() -> None:
             for suite in suites:
                 _round(suite, number, given.rounds, measured)
         numbers = _numbers(suites, measured)
+        pages = {suite.page.path: suite.page.table() for suite in suites if suite.page}
     if given.merge and given.out.is_file():
         numbers = _merged(json.loads(given.out.read_text()), numbers)
     print(table(numbers), end="")
     outs = [given.out]
+    for page in pages.values():
+        print(page, end="")
     if given.docs:
-        put_table(numbers, _PAGE)
+        for path, text in {_PAGE: table(numbers), **pages}.items():
+            put_table(text, path)
         outs.append(_PAGE.with_suffix(".json"))
     for out in outs:
         out.parent.mkdir(parents=True, exist_ok=True)

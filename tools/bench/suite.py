@@ -33,6 +33,19 @@ class Figure:
     goal: float | None = None
 
 
+@dataclass(frozen=True)
+class Page:
+    """A page of the documentation with a table of its own.
+
+    Attributes:
+        path: The page.
+        table: Makes the table, after all rounds.
+    """
+
+    path: Path
+    table: Callable[[], str]
+
+
 @dataclass
 class Suite:
     """The work of one subject.
@@ -40,11 +53,13 @@ class Suite:
     Attributes:
         work: By name, in the order in which a round does it.
         figures: Made after all rounds.
+        page: Where a table goes that is not one of costs; None without one.
         at_end: Closed after that.
     """
 
     work: dict[str, Work] = field(default_factory=dict)
     figures: list[Callable[[Costs], Figure]] = field(default_factory=list)
+    page: Page | None = None
     at_end: ExitStack = field(default_factory=ExitStack)
 
     def cpu_sum(self, name: str, parts: list[str], goal: float | None = None) -> None:
@@ -76,8 +91,13 @@ def python(code: str, *arguments: object, folder: Path | None = None) -> Cost:
 
 def made(module: str, function: str, *arguments: object) -> None:
     """Make data by a generator of this package, outside of what is measured."""
+    made_by(f"bench.{module}", function, *arguments)
+
+
+def made_by(module: str, function: str, *arguments: object) -> Cost:
+    """Call a function in a separate process."""
     given = ", ".join(map(repr, arguments))
-    python(f"import datetime; from pathlib import *; from bench.{module} import {function}; {function}({given})")
+    return python(f"import datetime; from pathlib import *; from {module} import {function}; {function}({given})")
 
 
 def _cpu(costs: Costs, name: str) -> float:

@@ -15,9 +15,9 @@ Numbers = dict[str, Any]
 _TABLE = re.compile(r"(?<=<!-- measured -->\n).*?(?=<!-- end -->)", re.DOTALL)
 
 
-def put_table(numbers: Numbers, page: Path) -> None:
-    """Put the tables in place of those that a page has between its marks."""
-    text = _TABLE.sub(lambda _: table(numbers), page.read_text(encoding="utf-8"))
+def put_table(new: str, page: Path) -> None:
+    """Put tables in place of those that a page has between its marks."""
+    text = _TABLE.sub(lambda _: new, page.read_text(encoding="utf-8"))
     page.write_text(text, encoding="utf-8")
 
 

@@ -34,6 +34,10 @@ class Habits:
         has_parts: Whether some models are also built at noon.
         has_developers: Whether there are builds of the environment dev, most of which fail.
         holidays: Days of the year without a build, which its cadence does not know of.
+        continues: Whether dbt builds what is downstream of a failure (`on_error: continue`).
+        has_batches: Whether models that report rows are microbatch models.
+        threads: How many nodes run at a time; with several, results are in the order in which they end.
+        interrupted: Days of the year on which a signal stops the build halfway.
     """
 
     style: str
@@ -45,7 +49,11 @@ class Habits:
     upgrade_day: int | None
     has_parts: bool
     has_developers: bool
-    holidays: frozenset[int]
+    holidays: frozenset[int] = frozenset()
+    continues: bool = False
+    has_batches: bool = False
+    threads: int = 1
+    interrupted: frozenset[int] = frozenset()
 
     @classmethod
     def drawn(cls, rng: random.Random, days: int) -> Habits:
@@ -67,12 +75,11 @@ class Habits:
         """Whether the nightly build is scheduled."""
         return self.works_weekends or day.weekday() < 5
 
-    @property
-    def cadence(self) -> str:
+    def cadence(self, project: str) -> str:
         """The line of run_cadences.csv."""
         command = {"commands": "run", "models": ""}.get(self.style, "build")
         days = "" if self.works_weekends else "mon tue wed thu fri"
-        return f"{PROJECT},prod,{command},,24,2,{days},,,,\n"
+        return f"{project},prod,{command},,24,2,{days},,,,\n"
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,6 +16,7 @@ BEGIN = datetime(2025, 1, 6)
 _OUTAGE = "could not connect to server: Connection refused"
 _UNCHECKED_AFTER = timedelta(hours=26)
 _SATURDAY = 5
+_STOPS = ("error", "fail", "partial success")
 _MASS, _FLAKY_FLIPS = 5, 5
 
 # Bad or good, as a command showed it.
@@ -32,7 +32,7 @@ class Command:
         ended_at: Naive UTC.
         environment: prod or dev.
         documents: Artifacts that it left.
-        job_run: What `offdag run` recorded of a command that left none.
+        job_run: What `offdag run` recorded of a command that a signal ended.
     """
 
     id: str
@@ -84,7 +84,7 @@ class _Run:
     is_nightly: bool = True
 
 
-def lived(rng: random.Random, days: int, rate: float = 1.0, size: int = 1) -> Year:
+def lived(rng: random.Random, days: int, rate: float = 1.0, size: int = 1, habits: Habits | None = None) -> Year:
     """A year of ``days`` days.
 
     Args:
@@ -92,9 +92,10 @@ def lived(rng: random.Random, days: int, rate: float = 1.0, size: int = 1) -> Ye
         days: Its length.
         rate: Times the usual number of faults.
         size: Times the usual number of nodes.
+        habits: The team's; None to draw them.
     """
     project = nodes(rng, days, size)
-    year = Year(Habits.drawn(rng, days), project, faults.drawn(rng, project, days, rate))
+    year = Year(habits or Habits.drawn(rng, days), project, faults.drawn(rng, project, days, rate))
     team = _Team(rng, year)
     for day in range(days):
         team.spend(day)
@@ -184,7 +185,7 @@ class _Team:
     def _retry(self, day: int, ran: Command) -> None:
         """`dbt retry`; some faults are gone by then."""
         results = ran.documents["run_results"]["results"]
-        again = {r["unique_id"] for r in results if r["status"] in ("error", "fail", "skipped")}
+        again = {r["unique_id"] for r in results if r["status"] in (*_STOPS, "skipped")}
         for fault in faults.on(self._year.faults, day).values():
             if fault.kind in ("node_failed", "mass_failure") and self._rng.random() < 0.4:
                 fault.last_day = day - 1
@@ -193,7 +194,7 @@ class _Team:
 
     @staticmethod
     def _has_failed(ran: Command) -> bool:
-        return any(r["status"] in ("error", "fail") for r in ran.documents["run_results"]["results"])
+        return any(r["status"] in _STOPS for r in ran.documents["run_results"]["results"])
 
     def _run(self, run: _Run) -> Command:
         """A dbt command: one node after the other, as its faults will have it."""
@@ -203,9 +204,10 @@ class _Team:
         outage = whole if whole and whole.kind == "mass_failure" else None
         ids = {node.id for node in run.chosen}
         shown: list[tuple[Node, Fault | None, dict[str, Any], datetime]] = []
-        for node in run.chosen:
+        is_interrupted = run.is_nightly and run.day in self._habits.interrupted
+        for node in run.chosen[: len(run.chosen) // 2] if is_interrupted else run.chosen:
             fault = today.get(node.id)
-            if stopped & set(node.parents) & ids:
+            if stopped & set(node.parents) & ids and not self._habits.continues:
                 stopped.add(node.id)
                 results.append(artifacts.result(node.id, "skipped", at))
                 continue
@@ -217,22 +219,22 @@ class _Team:
             result["timing"][0] |= {"started_at": started, "completed_at": started}
             results.append(result)
             shown.append((node, fault, result, at))
-            if result["status"] in ("error", "fail"):
+            if result["status"] in _STOPS:
                 # A failed test stops what reads its model.
                 stopped.add(node.parents[0] if node.is_test else node.id)
         command = self._ended(run, results, at + timedelta(seconds=1))
-        is_mass = outage is not None and sum(r["status"] == "error" for _, _, r, _ in shown) >= _MASS
-        self._observe("mass_failure", None, command.ended_at, is_mass)
-        if outage and is_mass:
-            outage.seen.append(command.ended_at)
-        self._observe("run_incomplete", None, command.ended_at, False)
+        if is_interrupted:
+            stopped_run = self._stopped_run(run.at, command.ended_at)
+            command.job_run = stopped_run | {"has_results": True, "invocation_id": command.id}
+        elif run.is_nightly and run.which != "test":
+            self._year.builds.append(command.ended_at)
+        self._observe("run_incomplete", None, command.ended_at, is_interrupted)
         if whole and whole.kind == "node_drop" and self._habits.style != "models" and run.is_nightly:
             whole.seen.append(command.ended_at)
-        if not is_mass:
-            for node, fault, result, ended in shown:
-                self._show(node, fault, result, ended)
-        if run.is_nightly and run.which != "test":
-            self._year.builds.append(command.ended_at)
+        is_mass = outage is not None and sum(r["status"] == "error" for _, _, r, _ in shown) >= _MASS
+        self._observe("mass_failure", None, command.ended_at, is_mass)
+        for node, fault, result, ended in [] if is_mass else shown:
+            self._show(node, fault, result, ended)
         return command
 
     def _ran(self, run: _Run, node: Node, fault: Fault | None, outage: Fault | None) -> tuple[dict[str, Any], float]:
@@ -245,6 +247,13 @@ class _Team:
         if kind == "node_failed":
             assert fault
             why = f"column c{fault.first_day} does not exist in {node.id}"
+            if self._habits.has_batches and node.rows:
+                batches = {"successful": [["2025-01-01", "2025-01-02"]], "failed": [["2025-01-02", "2025-01-03"]]}
+                return {
+                    "status": "partial success",
+                    "message": "PARTIAL SUCCESS (1/2)",
+                    "batch_results": batches,
+                }, seconds
             return {"status": "error", "message": f"Database Error in {node.id}\n  {why}"}, seconds
         if node.is_test:
             is_bad = kind == "test_failed" or (kind == "test_flaky" and rng.random() < 0.45)
@@ -271,7 +280,7 @@ class _Team:
         if status == "reused":
             return
         kind = "test_failed" if node.is_test else "node_failed"
-        is_bad = status in ("error", "fail", "warn")
+        is_bad = status in (*_STOPS, "warn")
         self._observe(kind, node.id, at, is_bad)
         (self._last_good.discard if is_bad else self._last_good.add)(node.id)
         if not fault:
@@ -290,13 +299,13 @@ class _Team:
     def _observe(self, kind: str, node_id: str | None, at: datetime, is_bad: bool) -> None:
         self._year.observations[kind, node_id].append((at, is_bad))
 
-    def _ended(self, run: _Run, results: Iterable[dict[str, Any]], at: datetime) -> Command:
+    def _ended(self, run: _Run, results: list[dict[str, Any]], at: datetime) -> Command:
         self._count += 1
         command = Command(f"{run.which}-{self._count:05}", at)
         command.documents = {
             "manifest": self._manifest(run.day, command),
             "run_results": artifacts.run_results(
-                list(results),
+                self._threaded(results),
                 at,
                 run.which,
                 invocation_id=command.id,
@@ -363,18 +372,30 @@ class _Team:
         at = night + timedelta(minutes=3)
         fault.seen.append(at)
         self._observe("run_incomplete", None, at, True)
-        row = {
+        self._year.commands.append(Command(f"killed-{self._count:05}", at, job_run=self._stopped_run(night, at)))
+
+    def _stopped_run(self, started_at: datetime, ended_at: datetime) -> dict[str, Any]:
+        return {
             "job_run_id": f"job-run-{self._count}",
             "command": "dbt build",
             "is_build": True,
-            "started_at": night,
-            "ended_at": at,
+            "started_at": started_at,
+            "ended_at": ended_at,
             "exit_code": 137,
             "signal": "SIGKILL",
             "has_results": False,
             "log_tail": "Running with dbt=1.11.16",
         }
-        self._year.commands.append(Command(f"killed-{self._count:05}", at, job_run=row))
+
+    def _threaded(self, results: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """With several threads, neighbours end in another order."""
+        found = list(results)
+        for number in range(0, len(found) - 1, 2) if self._habits.threads > 1 else ():
+            if self._rng.random() < 0.5:
+                found[number], found[number + 1] = found[number + 1], found[number]
+        for number, result in enumerate(found):
+            result["thread_id"] = f"Thread-{number % self._habits.threads + 1} (worker)"
+        return found
 
     def _develop(self, day: int, at: datetime) -> None:
         """Somebody builds in dev, and most of it fails."""

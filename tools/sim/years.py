@@ -34,7 +34,7 @@ from sim.kills import SLACK_FAULTS, SimulatedKill, killed_at, store_fails
 from sim.marts import marts
 from sim.messages import check_messages
 from sim.slack import TOKEN, FakeSlack
-from sim.team import Habits
+from sim.team import PROJECT, Habits
 from sim.truth import Episode
 from sim.year import BEGIN, Command, Year, lived
 
@@ -59,7 +59,7 @@ class Place:
     def __init__(self, folder: Path, habits: Habits) -> None:
         seeds = folder / "offdag" / "seeds"
         seeds.mkdir(parents=True)
-        (seeds / "run_cadences.csv").write_text(_CADENCES + habits.cadence, encoding="utf-8")
+        (seeds / "run_cadences.csv").write_text(_CADENCES + habits.cadence(PROJECT), encoding="utf-8")
         self.database = folder / "monitor.duckdb"
         self._targets = folder / "targets"
         self.settings = Settings.load(
@@ -76,9 +76,10 @@ class Place:
 
     def collect(self, command: Command) -> int:
         """Collect what a command left; gives the number of artifacts that were refused."""
-        given = {"project": "shop", "environment": command.environment}
+        given = {"project": PROJECT, "environment": command.environment}
         if command.job_run:
             self.history.put("job_runs", command.ended_at.date(), command.id, [command.job_run], given)
+        if not command.documents:
             return 0
         folder = self._targets / command.id
         if not folder.is_dir():
@@ -124,10 +125,17 @@ def incidents_of(year: Year, place: Place, days: int, every_days: int) -> set[Ep
 
 
 class _Storm:
-    """A year in which what can go wrong with offdag's own steps does."""
+    """A year in which what can go wrong with offdag's own steps does.
+
+    Attributes:
+        place: What it rages on.
+        result: What it did.
+        sent: When senders ran to their end.
+    """
 
     def __init__(self, case: Case, year: Year, slack: FakeSlack) -> None:
         self.result = CaseResult()
+        self.sent: list[datetime] = []
         self.place = Place(Path(case.folder) / "storm", year.habits)
         self._rng = case.rng
         self._slack = slack
@@ -204,11 +212,13 @@ class _Storm:
                 sender.start()
             for sender in senders:
                 sender.join()
+            self.sent.append(self.place.settings.now)
             return
         with suppress(SimulatedKill), ExitStack() as stack:
             if rng.random() < 0.3:
                 stack.enter_context(killed_at(rng.randint(1, 25), rng.random() < 0.5, counts))
             self.place.send(self._slack)
+            self.sent.append(self.place.settings.now)
 
     def _choose(self, _method: str) -> str:
         """What Slack does."""
@@ -230,7 +240,7 @@ def run_case(case: Case, days: int = 365) -> CaseResult:
         _settle(place, left, slack, clock, end)
         _check_truth(year, place, result)
         _check_collected(year, place, end, result)
-        check_messages(place.history, slack, result)
+        check_messages(place.history, slack, result, storm.sent)
         result.broken += [f"{row.notification_id} was never delivered" for row in place.due()]
         _check_same(year, place, Place(Path(case.folder) / "calm", year.habits), result)
     return result

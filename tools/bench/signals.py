@@ -1,0 +1,83 @@
+"""How often each kind of signal is right, over simulated years of data teams, and how many messages a project sends that fails daily."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from bench.measure import Cost
+from bench.suite import Costs, Figure, Page, Suite, made_by, once
+
+_YEARS, _ALL_YEARS = 4, 24
+_MISSED_GOAL, _FALSE_GOAL, _MESSAGES_GOAL = 1.0, 2.0, 30.0
+
+
+def suite(folder: Path, full: bool) -> Suite:
+    """Some years; more where all is asked for."""
+    found, counts = Suite(), folder / "signals.json"
+    years = _ALL_YEARS if full else _YEARS
+    found.work[f"signals of {years} simulated years"] = once(partial(_live, counts, years))
+    found.figures += [
+        partial(
+            _share,
+            counts,
+            "faults without an incident in the first run that showed them",
+            "found",
+            "faults",
+            _MISSED_GOAL,
+        ),
+        partial(_share, counts, "incidents without a fault", "right", "incidents", _FALSE_GOAL),
+        partial(_messages, counts),
+    ]
+    found.page = Page(Path("docs/signals.md"), partial(_table, counts))
+    return found
+
+
+def _live(counts: Path, years: int, _number: int) -> Cost:
+    return made_by("sim.corpus", "write", str(counts), years)
+
+
+def _share(counts: Path, name: str, part: str, whole: str, goal: float, _costs: Costs) -> Figure:
+    """The share that is not there, in percent, over all kinds."""
+    kinds = _read(counts)["kinds"].values()
+    there, all_of_them = sum(kind.get(part, 0) for kind in kinds), sum(kind.get(whole, 0) for kind in kinds)
+    return Figure(name, 100 * (all_of_them - there) / all_of_them, "%", goal)
+
+
+def _messages(counts: Path, _costs: Costs) -> Figure:
+    found = _read(counts)
+    name = f"most messages of a week to a channel, {found['failures_a_day']:.0f} failures a day"
+    return Figure(name, max(found["messages_a_week"]), "messages", _MESSAGES_GOAL)
+
+
+def _table(counts: Path) -> str:
+    """Faults and incidents by kind, as Markdown."""
+    found = _read(counts)
+    lines = [
+        f"{found['years']} years of data teams.",
+        "",
+        "| kind | faults | found | recall | incidents | right | precision |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for kind, count in found["kinds"].items():
+        cells = [count.get(name, 0) for name in ("faults", "found", "incidents", "right")]
+        recall, precision = _percent(cells[1], cells[0]), _percent(cells[3], cells[2])
+        lines.append(f"| `{kind}` | {cells[0]} | {cells[1]} | {recall} | {cells[2]} | {cells[3]} | {precision} |")
+    weeks = found["messages_a_week"]
+    lines += [
+        "",
+        f"A project of about 170 nodes with {found['failures_a_day']:.0f} failures a day, monitored once a day, sent "
+        f"{min(weeks)} to {max(weeks)} messages a week to its channel; details and ends are in their threads.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _percent(part: int, whole: int) -> str:
+    return f"{100 * part / whole:.1f} %" if whole else "unknown"
+
+
+def _read(counts: Path) -> dict[str, Any]:
+    read: dict[str, Any] = json.loads(counts.read_text(encoding="utf-8"))
+    return read
