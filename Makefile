@@ -8,6 +8,7 @@ TARGET ?= $(or $(DBT_TARGET),dev)
 # The environment that offdag records; by default the target's name.
 ENVIRONMENT ?= $(TARGET)
 WEEK ?= 4
+SECONDS ?= 60
 DATABASE := inventory_project/data/inventory_$(TARGET).duckdb
 # A target without a database is loaded with sample data first; never prod.
 SAMPLE := $(if $(filter prod,$(TARGET)),,$(DATABASE))
@@ -16,7 +17,7 @@ RUN := $(OFFDAG) run --environment $(ENVIRONMENT) --project-dir inventory_projec
 MEASURED := MEASURED_BY="$(CURDIR)/pyproject.toml" COVERAGE_FILE="$(CURDIR)/.offdag/coverage/data" PYTHONPATH="$(CURDIR)/tests/support/measured"
 SQL := inventory_project/models inventory_project/analyses inventory_project/tests monitor_project/models monitor_project/tests
 
-.PHONY: oracle orchestrators reviews help demo test build load monitor build-then-monitor ci schedule report docs lint format bench sim fixtures golden clean
+.PHONY: fuzz oracle orchestrators reviews help demo test build load monitor build-then-monitor ci schedule report docs lint format bench sim fixtures golden clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-20s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -92,6 +93,10 @@ bench: $(VENV)/.installed ## Measure offdag's CPU seconds and memory; BENCH_ARGS
 sim: $(VENV)/.installed ## Kills, faults and damaged files from a seed, and the oracle (about 11 minutes); SIM_ARGS="deliveries --cases 50"
 	@$(if $(SIM_ARGS),,$(MAKE) --no-print-directory oracle)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m sim $(SIM_ARGS)
+
+fuzz: $(VENV)/.installed ## Fuzz artifacts, messages, seeds and flags with atheris, where it installs (4 minutes); SECONDS=600
+	@$(BIN)/python -c 'import atheris' 2>/dev/null || $(BIN)/python -m pip install --quiet atheris==3.0.0
+	@for target in artifact message seed flags; do $(BIN)/python -m sim.fuzz $$target --seconds $(SECONDS) || exit 1; done
 
 oracle: $(VENV)/.installed ## Compare the marts of 1,900 generated builds with an independent calculation (about a minute)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" OFFDAG_TEST_PROJECTS=200 $(BIN)/python -m pytest tests/histories/test_oracle.py

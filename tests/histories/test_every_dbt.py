@@ -104,10 +104,6 @@ def years(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Year], di
     return lives, found
 
 
-def unlike(ones: set[Episode], others: set[Episode]) -> list[Episode]:
-    return sorted((one for one in ones if not any(truth.is_same(one, other) for other in others)), key=str)
-
-
 @pytest.mark.parametrize("way", WAYS)
 def test_incidents_are_those_that_happened(way: str, years: tuple[dict[str, Year], dict[str, set[Episode]]]) -> None:
     lives, found = years
@@ -116,8 +112,7 @@ def test_incidents_are_those_that_happened(way: str, years: tuple[dict[str, Year
             project = name_of(version, way)
             expected = truth.episodes(lives[project], AS_OF)
             assert len(expected) >= 3
-            assert unlike(found[project], expected) == [], version.name
-            assert unlike(expected, found[project]) == [], version.name
+            assert truth.unlike(found[project], expected) == ([], []), version.name
 
 
 def test_the_table_of_the_docs(years: tuple[dict[str, Year], dict[str, set[Episode]]]) -> None:

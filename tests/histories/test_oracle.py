@@ -46,6 +46,9 @@ class Monitored:
                 histories.Play(project.name, number, moment).collect(history, home)
         cadences = "".join(f"{project.name},prod,,,24,2,,,\n" for project in self.projects)
         config = config_folder(home, run_cadences=cadences)
+        given = (config / "dbt_project.yml").read_text(encoding="utf-8")
+        given = given.replace("vars: {}", f"vars: {{baseline_least_days: {quality.LEAST_DAYS}}}")
+        (config / "dbt_project.yml").write_text(given, encoding="utf-8")
         collect(history, find_artifacts([str(home / "artifacts")], True), Context(environment="prod"))
         ended = offdag(home, "monitor", "--as-of", AS_OF.isoformat(), "--config-dir", str(config))
         assert ended.code == 0, ended
@@ -350,6 +353,11 @@ def test_the_mart_has_the_rows_of_the_oracle(monitored: Monitored, mart: str) ->
     assert found
     different = {key: (found[key], value) for key, value in expected.items() if not is_same(found[key], value)}
     assert not different
+
+
+def test_durations_are_judged(monitored: Monitored) -> None:
+    found = {is_slow for (is_slow,) in monitored.rows("select distinct is_slow from fct_model_durations")}
+    assert found == {True, False, None}
 
 
 def test_health_follows_from_the_open_incidents(monitored: Monitored) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import pairwise
@@ -19,14 +19,17 @@ _IN_A_YEAR = {
     "run_missing": (3, 1, 2),
     "run_incomplete": (3, 1, 1),
     "mass_failure": (3, 1, 2),
-    "model_slow": (5, 1, 3),
+    "model_slow": (5, 1, 12),
     "test_flaky": (2, 25, 40),
     "schema_changed": (3, 1, 1),
-    "volume_odd": (6, 1, 1),
+    "volume_odd": (6, 1, 10),
     "node_drop": (3, 1, 1),
 }
 # Without earlier runs there is no baseline to differ from: the rules call that unknown.
-_FIRST_DAY = {"model_slow": 20, "volume_odd": 20, "node_drop": 20, "test_flaky": 10, "schema_changed": 2}
+_FIRST_DAY = {"model_slow": 22, "volume_odd": 22, "node_drop": 20, "test_flaky": 10, "schema_changed": 2}
+
+
+_FACTORS = {"model_slow": (3.0, 4.0, 8.0), "volume_odd": (0.0, 0.05, 4.0, 6.0)}
 
 
 @dataclass
@@ -40,6 +43,7 @@ class Fault:
         last_day: The last one on which it is broken.
         seen: When commands ended in which it showed; empty where none could show it.
         results: Whether a flaky test was bad in each of its runs.
+        factor: Of the seconds of a slow model, or the rows of an odd volume.
     """
 
     kind: str
@@ -48,6 +52,7 @@ class Fault:
     last_day: int
     seen: list[datetime] = field(default_factory=list)
     results: list[bool] = field(default_factory=list)
+    factor: float = 1.0
 
     @property
     def flips(self) -> int:
@@ -59,7 +64,9 @@ class Fault:
         return self.first_day <= day <= self.last_day
 
 
-def drawn(rng: random.Random, nodes: dict[str, Node], days: int, rate: float) -> list[Fault]:
+def drawn(
+    rng: random.Random, nodes: dict[str, Node], days: int, rate: float, kinds: Collection[str] | None = None
+) -> list[Fault]:
     """The faults of a year: at most one at a time of a node, and of the whole build.
 
     Args:
@@ -67,14 +74,18 @@ def drawn(rng: random.Random, nodes: dict[str, Node], days: int, rate: float) ->
         nodes: The project's.
         days: Length of the year.
         rate: Times the usual number of faults.
+        kinds: Of these kinds alone; None for all.
     """
     found: list[Fault] = []
     for kind, (number, shortest, longest) in _IN_A_YEAR.items():
+        if kinds is not None and kind not in kinds:
+            continue
         for _ in range(round(number * rate * days / 365)):
             length = rng.randint(shortest, longest)
             first = rng.randint(_FIRST_DAY.get(kind, 1), max(days - length - 1, _FIRST_DAY.get(kind, 1)))
             place = _place(rng, kind, nodes)
-            fault = Fault(kind, place, first, first + length - 1)
+            factor = rng.choice(_FACTORS.get(kind, (1.0,)))
+            fault = Fault(kind, place, first, first + length - 1, factor=factor)
             if not any(_is_in_the_way(fault, other) for other in found):
                 found.append(fault)
     return found

@@ -91,6 +91,7 @@ class Node:
         parents: What it reads.
         seconds: How long it usually runs.
         rows: How many rows it usually affects; None where the adapter does not report them.
+        noise: How far seconds and rows scatter: the standard deviation of their logarithm.
         days: First day on which the project has it, and the first on which it no longer has.
     """
 
@@ -98,6 +99,7 @@ class Node:
     parents: tuple[str, ...]
     seconds: float
     rows: int | None = None
+    noise: float = 0.1
     days: tuple[int, int] = (0, 100_000)
 
     @property
@@ -117,9 +119,10 @@ def nodes(rng: random.Random, days: int, size: int = 1) -> dict[str, Node]:
             if layer == "mart" and number == 2:
                 # A model that is added, and one day removed.
                 lives = (rng.randint(1, days // 2), rng.randint(days // 2, days))
-            rows = rng.choice([None, 5_000, 100_000])
+            rows = rng.choice([None, 40, 5_000, 100_000])
             seconds = rng.choice([2.0, 30.0, 300.0])
-            found.append(Node(unique_id, tuple(dict.fromkeys(parents)), seconds, rows, lives))
+            noise = rng.choice([0.05, 0.1, 0.2, 0.3])
+            found.append(Node(unique_id, tuple(dict.fromkeys(parents)), seconds, rows, noise, lives))
         layers.append(ids)
     tested = [node for node in found for _ in range(rng.choice([1, 1, 2]))]
     for number, node in enumerate(tested):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
+from itertools import pairwise
 from typing import NamedTuple
 
-from sim.faults import Fault
 from sim.year import Observation, Year
 
 # Kinds whose rule leaves nothing to judge: each observation is good or bad. The others compare with a baseline.
@@ -16,8 +17,8 @@ EXACT = ("node_failed", "test_failed", "source_stale", "source_unchecked", "run_
 _EVERY, _GRACE = timedelta(hours=24), timedelta(hours=2)
 _SATURDAY = 5
 JUDGED = ("model_slow", "test_flaky", "schema_changed", "volume_odd", "node_drop")
-# The minutes between what happened and the file about it, and between two runs.
-_SOON, _NEAR = timedelta(minutes=10), timedelta(days=1, hours=6)
+# Minutes between what happened and the file about it.
+_SOON = timedelta(minutes=10)
 
 
 class Episode(NamedTuple):
@@ -35,11 +36,11 @@ class Score:
 
     Attributes:
         faults: Faults that a command could show.
-        found: Of these, those with an incident that began in the first run that showed them, or before.
+        found: Of these, those with an incident that was there after the first run that showed them.
         incidents: Incidents of the kind.
-        right: Of these, those with a fault.
+        right: Of these, those that were there while a fault showed; at most one for each fault.
         missed: The faults that were not found.
-        wrong: The incidents without a fault.
+        wrong: The incidents that were not right.
     """
 
     faults: int = 0
@@ -74,7 +75,7 @@ def _bad_runs(observations: Iterable[Observation]) -> Iterable[tuple[datetime, d
 def _missed(year: Year, as_of: datetime) -> Iterable[datetime]:
     """When a build of the cadence was due and did not come."""
     builds = sorted(at for at in year.builds if at <= as_of)
-    for ended, following in zip(builds, [*builds[1:], as_of], strict=True):
+    for ended, following in pairwise([*builds, as_of] if builds else []):
         due = ended + _EVERY + _GRACE
         while not year.habits.works_weekends and due.weekday() >= _SATURDAY:
             due += timedelta(days=1)
@@ -88,32 +89,49 @@ def scores(year: Year, incidents: Iterable[Episode], as_of: datetime) -> dict[st
     by_kind: dict[str, list[Episode]] = defaultdict(list)
     for incident in incidents:
         by_kind[incident.kind].append(incident)
-    expected = list(episodes(year, as_of))
-    for episode in expected:
-        score = found[episode.kind]
-        score.faults += 1
-        if any(is_same(episode, incident) for incident in by_kind[episode.kind]):
-            score.found += 1
-        else:
-            score.missed.append(episode)
+    for episode in episodes(year, as_of):
+        _count(found[episode.kind], episode, by_kind[episode.kind], partial(is_same, episode))
     for fault in year.faults:
         if fault.seen and fault.kind in JUDGED:
-            score = found[fault.kind]
-            score.faults += 1
-            if any(_is_of(fault, incident, fault.seen[0]) for incident in by_kind[fault.kind]):
-                score.found += 1
-            else:
-                score.missed.append(Episode(fault.kind, fault.node_id, fault.seen[0], fault.seen[-1]))
-    for kind, them in by_kind.items():
-        for incident in them:
-            is_right = any(is_same(incident, episode) for episode in expected) or any(
-                _is_of(fault, incident) for fault in year.faults if fault.kind == kind and kind in JUDGED
-            )
+            shown = Episode(fault.kind, fault.node_id, fault.seen[0], fault.seen[-1])
+            _count(found[fault.kind], shown, by_kind[fault.kind], partial(_is_there_at_once, shown))
+    for kind, rest in by_kind.items():
+        # Those that found their fault are gone; a fault that was found late still has an incident.
+        late = [e for e in found[kind].missed if kind in JUDGED]
+        for incident in rest:
             found[kind].incidents += 1
-            found[kind].right += is_right
-            if not is_right:
+            match = next((e for e in late if _is_while(incident, e)), None)
+            if match:
+                late.remove(match)
+                found[kind].right += 1
+            else:
                 found[kind].wrong.append(incident)
     return found
+
+
+def _count(score: Score, episode: Episode, incidents: list[Episode], is_found: Callable[[Episode], bool]) -> None:
+    """Count a fault, and take its incident out of the list."""
+    score.faults += 1
+    incident = next((one for one in incidents if is_found(one)), None)
+    if incident is None:
+        score.missed.append(episode)
+        return
+    incidents.remove(incident)
+    score.found += 1
+    score.incidents += 1
+    score.right += 1
+
+
+def unlike(found: Iterable[Episode], expected: Iterable[Episode]) -> tuple[list[Episode], list[Episode]]:
+    """Those that are only in the first, and only in the second; each is matched once."""
+    alone, rest = [], sorted(expected, key=str)
+    for one in sorted(found, key=str):
+        match = next((other for other in rest if is_same(one, other)), None)
+        if match:
+            rest.remove(match)
+        else:
+            alone.append(one)
+    return alone, rest
 
 
 def is_same(one: Episode, other: Episode) -> bool:
@@ -125,10 +143,21 @@ def is_same(one: Episode, other: Episode) -> bool:
     return abs(one.started_at - other.started_at) < _SOON and is_same_end
 
 
-def _is_of(fault: Fault, incident: Episode, found_by: datetime | None = None) -> bool:
-    """Whether an incident is about a fault, and was there by the time that is given."""
-    if fault.node_id != incident.node_id or not fault.seen:
-        return False
-    if incident.started_at > fault.seen[-1] + _NEAR or incident.last_bad_at < fault.seen[0] - _NEAR:
-        return False
-    return found_by is None or incident.started_at <= found_by + _SOON
+def _is_there_at_once(fault: Episode, incident: Episode) -> bool:
+    """Whether an incident was open after the first run that showed a fault."""
+    is_of_node = incident.node_id == fault.node_id
+    return (
+        is_of_node
+        and incident.started_at <= fault.started_at + _SOON
+        and incident.last_bad_at >= fault.started_at - _SOON
+    )
+
+
+def _is_while(incident: Episode, fault: Episode) -> bool:
+    """Whether an incident was there while a fault showed."""
+    is_of_node = incident.node_id == fault.node_id
+    return (
+        is_of_node
+        and incident.started_at <= fault.last_bad_at + _SOON
+        and incident.last_bad_at >= fault.started_at - _SOON
+    )

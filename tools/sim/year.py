@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -84,7 +85,14 @@ class _Run:
     is_nightly: bool = True
 
 
-def lived(rng: random.Random, days: int, rate: float = 1.0, size: int = 1, habits: Habits | None = None) -> Year:
+def lived(
+    rng: random.Random,
+    days: int,
+    rate: float = 1.0,
+    size: int = 1,
+    habits: Habits | None = None,
+    kinds: Collection[str] | None = None,
+) -> Year:
     """A year of ``days`` days.
 
     Args:
@@ -93,9 +101,10 @@ def lived(rng: random.Random, days: int, rate: float = 1.0, size: int = 1, habit
         rate: Times the usual number of faults.
         size: Times the usual number of nodes.
         habits: The team's; None to draw them.
+        kinds: Of the faults; None for all.
     """
     project = nodes(rng, days, size)
-    year = Year(habits or Habits.drawn(rng, days), project, faults.drawn(rng, project, days, rate))
+    year = Year(habits or Habits.drawn(rng, days), project, faults.drawn(rng, project, days, rate, kinds))
     team = _Team(rng, year)
     for day in range(days):
         team.spend(day)
@@ -241,7 +250,7 @@ class _Team:
         """What a node leaves, and its seconds."""
         rng, kind = self._rng, fault.kind if fault else ""
         growth = (1 + self._habits.daily_growth) ** run.day
-        seconds = node.seconds * (1 if node.is_test else growth) * rng.lognormvariate(0, 0.15)
+        seconds = node.seconds * (1 if node.is_test else growth) * rng.lognormvariate(0, node.noise)
         if outage:
             return {"status": "error", "message": f"Database Error in {node.id}\n  {_OUTAGE}"}, 0.5
         if kind == "node_failed":
@@ -263,14 +272,14 @@ class _Team:
         if self._habits.style == "reused" and not fault and node.id in self._last_good and rng.random() < 0.5:
             return {"status": "reused", "message": "Reused from cache"}, 0.05
         is_full = bool(run.flags.get("full_refresh"))
-        seconds *= (8 if kind == "model_slow" else 1) * (4 if is_full and node.rows else 1)
+        seconds *= (fault.factor if fault and kind == "model_slow" else 1) * (4 if is_full and node.rows else 1)
         seconds += 90 if kind == "model_slow" else 0
         more: dict[str, Any] = {"status": "success"}
         if node.rows:
             volume = self._habits.weekend_volume if run.at.weekday() >= _SATURDAY else 1
             seconds *= volume
-            odd = rng.choice([0.05, 5]) if kind == "volume_odd" else 1
-            rows = node.rows * growth * volume * odd * rng.lognormvariate(0, 0.1) * (20 if is_full else 1)
+            odd = fault.factor if fault and kind == "volume_odd" else 1
+            rows = node.rows * growth * volume * odd * rng.lognormvariate(0, node.noise) * (20 if is_full else 1)
             more["adapter_response"] = {"rows_affected": round(rows)}
         return more, seconds
 

@@ -262,14 +262,10 @@ def _check_truth(year: Year, place: Place, result: CaseResult) -> None:
     """The incidents of the kinds that leave nothing to judge are those of the simulator."""
     kinds = (*truth.EXACT, "run_missing")
     found = [incident for incident in place.incidents() if incident.kind in kinds]
-    expected = truth.episodes(year, place.settings.now)
     result.counts["incidents"] += len(found)
-    for one in found:
-        if not any(truth.is_same(one, other) for other in expected):
-            result.broken.append(f"an incident that was none: {one.kind} of {one.node_id} at {one.started_at}")
-    for one in expected:
-        if not any(truth.is_same(one, other) for other in found):
-            result.broken.append(f"no incident: {one.kind} of {one.node_id} at {one.started_at}")
+    alone, missing = truth.unlike(found, truth.episodes(year, place.settings.now))
+    result.broken += [f"an incident that was none: {e.kind} of {e.node_id} at {e.started_at}" for e in alone]
+    result.broken += [f"no incident: {e.kind} of {e.node_id} at {e.started_at}" for e in missing]
 
 
 def _check_collected(year: Year, place: Place, end: datetime, result: CaseResult) -> None:

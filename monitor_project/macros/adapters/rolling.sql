@@ -30,3 +30,16 @@
 {% macro duckdb__percentile_within(column, share, partition_by) -%}
     quantile_cont({{ column }}, {{ share }}) over (partition by {{ partition_by | join(', ') }})
 {%- endmacro %}
+
+{#- Documented in ../_macros.yml. -#}
+{% macro median(column) -%}
+    {{ return(adapter.dispatch('median', 'monitor')(column)) }}
+{%- endmacro %}
+
+{% macro default__median(column) -%}
+    percentile_cont(0.5) within group (order by {{ column }})
+{%- endmacro %}
+
+{% macro duckdb__median(column) -%}
+    median({{ column }})
+{%- endmacro %}

@@ -1,5 +1,5 @@
--- Builds of a node that affected far more or far fewer rows than usual, for adapters that report rows affected. What recurs is usual: the
--- load of a weekend, or of a night. That replaces a measure of deviation, which two usual numbers, far from each other, make useless.
+-- Builds of a node that affected far more or far fewer rows than usual, for adapters that report rows affected. A number like those of the
+-- same weekday is usual.
 with
 
 -- Joined by equality, so that DuckDB skips the blocks of other dates.
@@ -56,7 +56,8 @@ judged as (
     select
         compared.*,
         newest.judged_from_date is not null as is_judged,
-        abs(compared.rows_affected - compared.usual_value) > compared.usual_value * {{ var('volume_least_rate') }} as is_far
+        abs(compared.rows_affected - compared.usual_value) > {{ var('volume_deviations') }} * 1.4826 * compared.usual_deviation
+        and abs(compared.rows_affected - compared.usual_value) > compared.usual_value * {{ var('volume_least_rate') }} as is_far
     from compared
     left join {{ ref('int_newest_instant') }} as newest
         on
@@ -65,9 +66,9 @@ judged as (
 
 ),
 
-known as (
+of_weekday as (
 
-    {{ recurring('judged', 'node_execution_id', 'rows_affected', series, var('volume_least_rate')) }}
+    {{ weekly_baseline('judged', 'node_execution_id', 'rows_affected', series) }}
 
 ),
 
@@ -75,10 +76,14 @@ observations as (
 
     select
         judged.*,
-        judged.is_far and known.node_execution_id is null as is_bad
+        judged.is_far
+        and (
+            of_weekday.node_execution_id is null
+            or abs(judged.rows_affected - of_weekday.weekly_value) > of_weekday.weekly_value * {{ var('volume_least_rate') }}
+        ) as is_bad
     from judged
-    left join known
-        on judged.node_execution_id = known.node_execution_id
+    left join of_weekday
+        on judged.node_execution_id = of_weekday.node_execution_id
     -- Without a baseline there is no observation.
     where judged.is_judged
 

@@ -28,6 +28,10 @@ def test_results(project: Project) -> dict[tuple[str, str], str]:
     }
 
 
+# The var baseline_least_days, smaller than usual: the generated projects are some days long.
+LEAST_DAYS = 2
+
+
 class Duration(NamedTuple):
     """One success of a model against those before it; seconds."""
 
@@ -44,7 +48,7 @@ def durations(project: Project, as_of: datetime) -> dict[tuple[str, str], Durati
     newest = max(
         a.ended_at for a in [*project.builds, *project.freshness, *project.descriptions] if a.ended_at <= as_of
     )
-    judged_from = datetime.combine((newest - timedelta(days=30)).date(), time())
+    judged_from = datetime.combine((newest - timedelta(days=40)).date(), time())
     found = {}
     for node in project.nodes:
         if not node.startswith("model."):
@@ -59,23 +63,24 @@ def durations(project: Project, as_of: datetime) -> dict[tuple[str, str], Durati
             at = build.results[node].completed_at
             first_at = successes[0][0].results[node].completed_at
             assert at and first_at
-            is_known = len(before) >= 5 and at - first_at >= timedelta(days=14) and at >= judged_from
+            is_known = len(before) >= 5 and at - first_at >= timedelta(days=LEAST_DAYS) and at >= judged_from
             if usual is not None and deviation is not None and is_known:
                 is_far = took - usual > 4 * 1.4826 * deviation and took - usual >= 30 and took >= 1.5 * usual
-                alike = [_hours_between(b, build, node) for b, t in successes[:number] if abs(t - took) <= 0.5 * took]
-                old = [hours for hours in alike if hours > 5 * 24]
-                recurs = len(old) >= 3 or any(min(hours % 168, 168 - hours % 168) <= 27 for hours in old)
-                is_slow = is_far and not recurs
+                of_weekday = [t for b, t in successes[:number] if _is_weeks_between(b, build, node)]
+                is_slow = is_far and (not of_weekday or took >= 1.5 * median(of_weekday))
             found[build.id, node] = Duration(
                 took, usual, deviation, percentile(seconds, 0.5), percentile(seconds, 0.95), is_slow
             )
     return found
 
 
-def _hours_between(earlier: Build, later: Build, node: str) -> float:
+def _is_weeks_between(earlier: Build, later: Build, node: str) -> bool:
+    """Whether a run was on the same weekday of the five weeks before another one, three hours more or less."""
     one, other = earlier.results[node].completed_at, later.results[node].completed_at
     assert one and other
-    return (other - one).total_seconds() / 3600
+    hours = (other - one).total_seconds() / 3600
+    is_at_its_hour = min(hours % 168, 168 - hours % 168) <= 3
+    return one.weekday() == other.weekday() and 6 * 24 <= hours <= 36 * 24 and is_at_its_hour
 
 
 def percentile(values: Sequence[float], rate: float) -> float:

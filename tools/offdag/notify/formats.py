@@ -99,7 +99,8 @@ def _headline(problem: Problem, is_mentioned: bool = True) -> str:
     mention = f" {_mention(problem.mention)}" if problem.mention and is_mentioned else ""
     title = escape(problem.title)
     shown = f"<{_link_target(problem.link)}|{title}>" if problem.link else title
-    return f"*{problem.state}*  {shown}{mention}"
+    # The state of a signal of the user's own is its kind.
+    return f"*{escape(problem.state)}*  {shown}{mention}"
 
 
 def _link_target(url: str) -> str:

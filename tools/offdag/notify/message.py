@@ -149,7 +149,7 @@ def _heading(rows: Sequence[DueNotification], problems: Sequence[Problem]) -> st
 
 
 def _problem(row: DueNotification) -> Problem:
-    evidence = json.loads(row.evidence or "{}")
+    evidence = _evidence(row)
     facts: list[tuple[str, str | None]] = [("Since", _minute(row.started_at))]
     title, brief = row.title, ""
     if row.event == "resolved":
@@ -208,9 +208,18 @@ def _times(count: int) -> str:
     return f", seen {count} times" if count > 1 else ""
 
 
-def _impact(evidence: dict[str, Any]) -> str | None:
+def _evidence(row: DueNotification) -> dict[str, str]:
+    """The facts behind a signal as texts, without the empty ones; none where a signal of the user's own gives no JSON object."""
+    try:
+        found = json.loads(row.evidence or "{}")
+    except (ValueError, RecursionError):
+        return {}
+    return {k: str(v) for k, v in found.items() if v} if isinstance(found, dict) else {}
+
+
+def _impact(evidence: dict[str, str]) -> str | None:
     skipped, exposures, outdated = (evidence.get(k) for k in ("skipped_models", "exposures", "outdated_models"))
-    parts = [f"{skipped} model{'s' if skipped != 1 else ''} skipped"] if skipped else []
+    parts = [f"{skipped} model{'s' if skipped != '1' else ''} skipped"] if skipped else []
     parts += [f"built on old data: {outdated}"] if outdated else []
     return "; ".join(parts + ([f"exposures: {exposures}"] if exposures else [])) or None
 

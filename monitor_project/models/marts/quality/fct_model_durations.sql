@@ -1,6 +1,6 @@
 -- Each success is compared with the earlier successes of the same node, materialization and refresh mode: a view that became a table has no
 -- baseline yet. The baseline is the median and the median absolute deviation, which a single slow run barely changes. slow_least_seconds and
--- slow_least_rate ignore differences too small to matter. What recurs is usual: a model that is slow each Sunday.
+-- slow_least_rate ignore differences too small to matter. A run that is as long as those of its weekday is usual.
 with
 
 -- Joined by equality, so that DuckDB skips the blocks of other dates.
@@ -83,9 +83,9 @@ judged as (
 
 ),
 
-known as (
+of_weekday as (
 
-    {{ recurring('judged', 'node_execution_id', 'execution_seconds', series, var('slow_least_rate')) }}
+    {{ weekly_baseline('judged', 'node_execution_id', 'execution_seconds', series) }}
 
 ),
 
@@ -107,10 +107,18 @@ final as (
         cast(judged.p50_seconds as double) as p50_seconds,
         cast(judged.p95_seconds as double) as p95_seconds,
         judged.newest_number = 1 as is_latest,
-        case when judged.is_judged then judged.is_far and known.node_execution_id is null end as is_slow
+        case
+            when judged.is_judged
+                then
+                    judged.is_far
+                    and (
+                        of_weekday.node_execution_id is null
+                        or judged.execution_seconds >= of_weekday.weekly_value * (1 + {{ var('slow_least_rate') }})
+                    )
+        end as is_slow
     from judged
-    left join known
-        on judged.node_execution_id = known.node_execution_id
+    left join of_weekday
+        on judged.node_execution_id = of_weekday.node_execution_id
 
 )
 
