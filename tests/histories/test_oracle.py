@@ -201,12 +201,12 @@ SAME_ROWS: dict[str, tuple[str, int, Callable[[Project], dict[Any, Any]]]] = {
     ),
     "fct_model_durations": (
         """
-        select project, invocation_id, node_id, execution_seconds, usual_seconds, usual_deviation_seconds, p50_seconds,
+        select project, invocation_id, node_id, execution_seconds, usual_seconds, deviations, p50_seconds,
             p95_seconds, is_slow
         from fct_model_durations
         """,
         3,
-        lambda project: quality.durations(project, AS_OF),
+        quality.durations,
     ),
     "fct_test_flakiness": (
         """

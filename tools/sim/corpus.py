@@ -17,43 +17,48 @@ import time_machine
 
 from sim import truth
 from sim.slack import FakeSlack
+from sim.team import Habits
+from sim.truth import Score
 from sim.year import BEGIN, lived
 from sim.years import Place, incidents_of
 
-_DAYS, _EVERY_DAYS = 365, 30
-# Four weeks of a project of about 170 nodes, of which about 20 fail each day.
-_BUSY_DAYS, _BUSY_RATE, _BUSY_SIZE = 28, 400.0, 6
+_DAYS, _EVERY_DAYS = 365, 14
+# Four weeks of a project that is built each night.
+_BUSY_DAYS, _BUSY_RATE, _BUSY_SIZE = 28, 300.0, 6
+_BUSY = Habits("build", True, 1.0, 0.0, 0, retries=False, upgrade_day=None, has_parts=False, has_developers=False)
+_BUSY_KINDS = ("node_failed", "test_failed", "test_flaky", "source_stale")
 
 
 def write(path: str, years: int) -> None:
-    """Write the counts of ``years`` years, by kind, and the messages of each week, as JSON."""
+    """Write the counts of ``years`` years, by kind, what was not right, and the messages of each week, as JSON."""
     total: dict[str, Counter[str]] = defaultdict(Counter)
+    unlike: list[str] = []
     with ProcessPoolExecutor(os.cpu_count(), get_context("spawn")) as pool:
         busy = pool.submit(_messages)
-        for counts in pool.map(_scored, range(years)):
-            for kind, count in counts.items():
-                total[kind] += Counter(count)
-        found: dict[str, Any] = {"years": years, "kinds": {k: dict(total[k]) for k in sorted(total)}, **busy.result()}
+        for number, scores in enumerate(pool.map(_scored, range(years))):
+            for kind, score in scores.items():
+                total[kind] += Counter(
+                    faults=score.faults, found=score.found, incidents=score.incidents, right=score.right
+                )
+                for word, them in (("missed", score.missed), ("wrong", score.wrong)):
+                    unlike += [f"year {number}: {word} {kind} of {e.node_id} at {e.started_at}" for e in them]
+        kinds = {kind: dict(total[kind]) for kind in sorted(total)}
+        found: dict[str, Any] = {"years": years, "kinds": kinds, "unlike": unlike, **busy.result()}
     Path(path).write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
 
-def _scored(number: int) -> dict[str, dict[str, int]]:
-    """Counts of one year, by kind."""
+def _scored(number: int) -> dict[str, Score]:
+    """One year, by kind."""
     year = lived(random.Random(f"truth-{number}"), _DAYS)
     with tempfile.TemporaryDirectory(prefix="offdag-sim-") as folder:
         incidents = incidents_of(year, Place(Path(folder), year.habits), _DAYS, _EVERY_DAYS)
-    scores = truth.scores(year, incidents, BEGIN + timedelta(days=_DAYS))
-    return {
-        kind: {"faults": s.faults, "found": s.found, "incidents": s.incidents, "right": s.right}
-        for kind, s in scores.items()
-    }
+    return truth.scores(year, incidents, BEGIN + timedelta(days=_DAYS))
 
 
 def _messages() -> dict[str, Any]:
-    """Failures a day, and messages of each week to each channel, of a project that fails every day."""
-    year = lived(random.Random("busy"), _BUSY_DAYS, _BUSY_RATE, _BUSY_SIZE)
-    weeks: Counter[str] = Counter()
-    failures: Counter[str] = Counter()
+    """Failures a day, and messages of each week to the one channel, of a project that fails every day."""
+    year = lived(random.Random("busy"), _BUSY_DAYS, _BUSY_RATE, _BUSY_SIZE, _BUSY, _BUSY_KINDS)
+    weeks = [0] * (_BUSY_DAYS // 7)
     with (
         tempfile.TemporaryDirectory(prefix="offdag-sim-") as folder,
         time_machine.travel(BEGIN) as clock,
@@ -69,7 +74,10 @@ def _messages() -> dict[str, Any]:
             place.monitor()
             place.send(slack)
             new = [message for message in slack.posted[before:] if "thread_ts" not in message]
-            weeks.update(f"{(day - 1) // 7}-{message['channel']}" for message in new)
-    for seen in year.observations.values():
-        failures.update(str(at.date()) for at, is_bad in seen if is_bad)
-    return {"failures_a_day": sum(failures.values()) / _BUSY_DAYS, "messages_a_week": sorted(weeks.values())}
+            weeks[(day - 1) // 7] += len(new)
+    failures = Counter(at.date() for seen in year.observations.values() for at, is_bad in seen if is_bad)
+    return {
+        "nodes": len(year.nodes),
+        "failures_a_day": sorted(failures.values()),
+        "messages_a_week": weeks,
+    }

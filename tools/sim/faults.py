@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
@@ -26,10 +27,11 @@ _IN_A_YEAR = {
     "node_drop": (3, 1, 1),
 }
 # Without earlier runs there is no baseline to differ from: the rules call that unknown.
-_FIRST_DAY = {"model_slow": 22, "volume_odd": 22, "node_drop": 20, "test_flaky": 10, "schema_changed": 2}
+_FIRST_DAY = {"model_slow": 36, "volume_odd": 36, "node_drop": 20, "test_flaky": 10, "schema_changed": 2}
 
 
-_FACTORS = {"model_slow": (3.0, 4.0, 8.0), "volume_odd": (0.0, 0.05, 4.0, 6.0)}
+# By how many standard deviations a slow run or an odd volume is away at least, whatever the node's noise.
+_DEVIATIONS = 9.0
 
 
 @dataclass
@@ -84,8 +86,7 @@ def drawn(
             length = rng.randint(shortest, longest)
             first = rng.randint(_FIRST_DAY.get(kind, 1), max(days - length - 1, _FIRST_DAY.get(kind, 1)))
             place = _place(rng, kind, nodes)
-            factor = rng.choice(_FACTORS.get(kind, (1.0,)))
-            fault = Fault(kind, place, first, first + length - 1, factor=factor)
+            fault = Fault(kind, place, first, first + length - 1, factor=_factor(rng, kind, nodes.get(place or "")))
             if not any(_is_in_the_way(fault, other) for other in found):
                 found.append(fault)
     return found
@@ -105,6 +106,14 @@ def _place(rng: random.Random, kind: str, nodes: dict[str, Node]) -> str | None:
     if kind == "volume_odd":
         models = [node for node in models if node.rows] or models
     return rng.choice(models).id
+
+
+def _factor(rng: random.Random, kind: str, node: Node | None) -> float:
+    """What a fault does to seconds or rows: at least twice as long, and no, a twentieth, or three times as many rows."""
+    away = math.exp(_DEVIATIONS * node.noise) if node else 1.0
+    if kind == "model_slow":
+        return max(away, rng.choice([2.0, 8.0]))
+    return rng.choice([0.0, min(1 / away, 0.05), max(away, 3.0)]) if kind == "volume_odd" else 1.0
 
 
 def _is_in_the_way(one: Fault, other: Fault) -> bool:

@@ -173,7 +173,7 @@ def command(target: str, files: tuple[Path, ...], seconds: int) -> None:
             TARGETS[target](path.read_bytes())
             click.echo(f"{path}: ended well")
         return
-    import atheris
+    import atheris  # installed by `make fuzz`
 
     with atheris.instrument_imports(include=["offdag"]):
         TARGETS[target](b"")

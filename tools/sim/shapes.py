@@ -70,6 +70,8 @@ def written_by(version: Version, documents: dict[str, dict[str, Any]]) -> dict[s
         if kind == "manifest":
             for section in ("nodes", "sources"):
                 shaped[section] = {k: _kept(node, fields) for k, node in shaped[section].items()}
+            for node in shaped["nodes"].values():
+                node["config"] = _kept(node["config"], fields)
             shaped = {k: v for k, v in shaped.items() if k in fields}
         else:
             shaped["results"] = [_kept(row, fields) for row in shaped["results"]]
@@ -80,9 +82,10 @@ def written_by(version: Version, documents: dict[str, dict[str, Any]]) -> dict[s
 
 
 def _as_run_by(version: Version, run_results: dict[str, Any]) -> None:
-    # dbt wrote the command line from 1.4 on, and the wall time until 1.11.
     if version.number < (1, 4):
         run_results["args"].pop("invocation_command", None)
+    if version.number < (1, 10):
+        run_results["metadata"].pop("invocation_started_at", None)
     if not version.is_fusion:
         return
     run_results.pop("elapsed_time", None)

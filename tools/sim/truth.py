@@ -93,8 +93,10 @@ def scores(year: Year, incidents: Iterable[Episode], as_of: datetime) -> dict[st
         _count(found[episode.kind], episode, by_kind[episode.kind], partial(is_same, episode))
     for fault in year.faults:
         if fault.seen and fault.kind in JUDGED:
-            shown = Episode(fault.kind, fault.node_id, fault.seen[0], fault.seen[-1])
-            _count(found[fault.kind], shown, by_kind[fault.kind], partial(_is_there_at_once, shown))
+            # Each command that ran fewer nodes is an incident of its own.
+            ends = [(at, at) for at in fault.seen] if fault.kind == "node_drop" else [(fault.seen[0], fault.seen[-1])]
+            for shown in (Episode(fault.kind, fault.node_id, *end) for end in ends):
+                _count(found[fault.kind], shown, by_kind[fault.kind], partial(_is_there_at_once, shown))
     for kind, rest in by_kind.items():
         # Those that found their fault are gone; a fault that was found late still has an incident.
         late = [e for e in found[kind].missed if kind in JUDGED]

@@ -241,7 +241,8 @@ class _Team:
         if whole and whole.kind == "node_drop" and self._habits.style != "models" and run.is_nightly:
             whole.seen.append(command.ended_at)
         is_mass = outage is not None and sum(r["status"] == "error" for _, _, r, _ in shown) >= _MASS
-        self._observe("mass_failure", None, command.ended_at, is_mass)
+        if is_mass or not is_interrupted:
+            self._observe("mass_failure", None, command.ended_at, is_mass)
         for node, fault, result, ended in [] if is_mass else shown:
             self._show(node, fault, result, ended)
         return command

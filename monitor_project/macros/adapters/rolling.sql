@@ -32,14 +32,60 @@
 {%- endmacro %}
 
 {#- Documented in ../_macros.yml. -#}
-{% macro median(column) -%}
-    {{ return(adapter.dispatch('median', 'monitor')(column)) }}
+{% macro against_rhythm(relation, column, series, order) -%}
+    {{ adapter.dispatch('against_rhythm', 'monitor')(relation, column, series, order) }}
 {%- endmacro %}
 
-{% macro default__median(column) -%}
-    percentile_cont(0.5) within group (order by {{ column }})
-{%- endmacro %}
-
-{% macro duckdb__median(column) -%}
-    median({{ column }})
+{#- Logarithms, since seconds and rows vary by factors. The same weekday counts without the last day, in which a fault may go on. -#}
+{% macro duckdb__against_rhythm(relation, column, series, order) -%}
+    (
+        with
+        logged as (
+            select
+                *,
+                ln(1 + greatest({{ column }}, 0)) as logged,
+                min(observed_at) over (partition by {{ series | join(', ') }}) as first_observed_at
+            from {{ relation }}
+        ),
+        levelled as (
+            select
+                *,
+                case
+                    when count(*) over of_weekday >= 2 then median(logged) over of_weekday
+                    else median(logged) over before
+                end as level
+            from logged
+            window
+                before as (
+                    partition by {{ series | join(', ') }}
+                    order by {{ order | join(', ') }}
+                    rows between {{ var('baseline_runs') }} preceding and 1 preceding
+                ),
+                of_weekday as (
+                    partition by {{ series | join(', ') }}, {{ weekday('observed_at') }}
+                    order by observed_at
+                    range between interval 36 days preceding and interval 1 day preceding
+                )
+        ),
+        scattered as (
+            select
+                *,
+                count(*) over before as prior_run_count,
+                quantile_cont(logged - level, [0.1, 0.5, 0.9]) over before as residuals
+            from levelled
+            window before as (
+                partition by {{ series | join(', ') }}
+                order by {{ order | join(', ') }}
+                rows between {{ var('baseline_runs') }} preceding and 1 preceding
+            )
+        )
+        select
+            *,
+            round(exp(level + coalesce(residuals[2], 0)) - 1, 3) as usual_value,
+            -- The tenth and ninetieth percentile of a normal distribution are 2.563 standard deviations apart; few runs show too small a spread.
+            (logged - level - residuals[2]) / (
+                greatest((residuals[3] - residuals[1]) / 2.563, 0.01) * (1 + 6.0 / prior_run_count)
+            ) as deviations
+        from scattered
+    )
 {%- endmacro %}

@@ -1,4 +1,4 @@
--- Builds in which most nodes failed with the same error. The next build in which they do not is good.
+-- Builds in which most nodes failed with the same error, also those that were stopped. The next whole build in which they do not is good.
 with
 
 builds as (
@@ -6,7 +6,6 @@ builds as (
     select * from {{ ref('fct_invocations') }}
     where
         is_build
-        and invocation_status in ('success', 'failure')
         and invocation_id is not null
 
 ),
@@ -25,6 +24,9 @@ judged as (
             builds.project = mass_failures.project
             and builds.environment = mass_failures.environment
             and builds.invocation_id = mass_failures.invocation_id
+    where
+        builds.invocation_status in ('success', 'failure')
+        or mass_failures.invocation_id is not null
 
 ),
 

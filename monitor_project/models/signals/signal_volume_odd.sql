@@ -1,5 +1,4 @@
--- Builds of a node that affected far more or far fewer rows than usual, for adapters that report rows affected. A number like those of the
--- same weekday is usual.
+-- Builds of a node that affected far more or far fewer rows than usual, for adapters that report rows affected.
 with
 
 -- Joined by equality, so that DuckDB skips the blocks of other dates.
@@ -15,7 +14,6 @@ baseline_dates as (
 executions as (
 
     select
-        executions.node_execution_id,
         executions.project,
         executions.environment,
         executions.invocation_id,
@@ -40,14 +38,15 @@ executions as (
 
 ),
 
-{%- set series = ['project', 'environment', 'node_id', 'is_full_refresh'] %}
-
 compared as (
 
-    select
-        *,
-        min(observed_at) over (partition by {{ series | join(', ') }}) as first_observed_at
-    from {{ against_baseline('executions', 'rows_affected', series, ['observed_at', 'invocation_id']) }} as compared_executions
+    select *
+    from {{ against_rhythm(
+        'executions',
+        'rows_affected',
+        ['project', 'environment', 'node_id', 'is_full_refresh'],
+        ['observed_at', 'invocation_id']
+    ) }} as compared_executions
 
 ),
 
@@ -55,44 +54,22 @@ judged as (
 
     select
         compared.*,
-        newest.judged_from_date is not null as is_judged,
-        abs(compared.rows_affected - compared.usual_value) > {{ var('volume_deviations') }} * 1.4826 * compared.usual_deviation
-        and abs(compared.rows_affected - compared.usual_value) > compared.usual_value * {{ var('volume_least_rate') }} as is_far
+        abs(compared.deviations) > {{ var('volume_deviations') }}
+        and abs(compared.rows_affected - compared.usual_value) > compared.usual_value * {{ var('volume_least_rate') }} as is_bad
     from compared
-    left join {{ ref('int_newest_instant') }} as newest
+    -- Without a baseline there is no observation.
+    inner join {{ ref('int_newest_instant') }} as newest
         on
             compared.observed_at >= newest.judged_from_date
-            and {{ has_baseline('compared') }}
-
-),
-
-of_weekday as (
-
-    {{ weekly_baseline('judged', 'node_execution_id', 'rows_affected', series) }}
-
-),
-
-observations as (
-
-    select
-        judged.*,
-        judged.is_far
-        and (
-            of_weekday.node_execution_id is null
-            or abs(judged.rows_affected - of_weekday.weekly_value) > of_weekday.weekly_value * {{ var('volume_least_rate') }}
-        ) as is_bad
-    from judged
-    left join of_weekday
-        on judged.node_execution_id = of_weekday.node_execution_id
-    -- Without a baseline there is no observation.
-    where judged.is_judged
+            and compared.prior_run_count >= {{ var('baseline_least_runs') }}
+            and compared.observed_at >= {{ dbt.dateadd('day', var('baseline_least_days'), 'compared.first_observed_at') }}
 
 ),
 
 turning_points as (
 
     select *
-    from {{ turning_points('observations', ['project', 'environment', 'node_id'], 'is_bad', ['observed_at', 'invocation_id']) }}
+    from {{ turning_points('judged', ['project', 'environment', 'node_id'], 'is_bad', ['observed_at', 'invocation_id']) }}
         as turning_points
 
 ),
@@ -118,10 +95,10 @@ observed as (
         {{ node_label('nodes.node_name', 'turning_points.node_id') }}
         || case when turning_points.is_bad then ' has an unusual number of rows' else ' has as many rows as usual' end as title,
         cast(turning_points.rows_affected as {{ dbt.type_string() }}) || ' rows; usually '
-        || cast(cast(turning_points.usual_value as bigint) as {{ dbt.type_string() }}) as detail,
+        || cast(cast(round(turning_points.usual_value) as bigint) as {{ dbt.type_string() }}) as detail,
         turning_points.node_id,
         nodes.owner,
-        {{ json_object({'path': 'nodes.path', 'rows_affected': 'turning_points.rows_affected', 'usual_rows': 'turning_points.usual_value'}) }} as evidence
+        {{ json_object({'path': 'nodes.path', 'rows_affected': 'turning_points.rows_affected', 'usual_rows': 'round(turning_points.usual_value)'}) }} as evidence
     from turning_points
     left join nodes
         on

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from datetime import datetime, time, timedelta
+from datetime import datetime, timedelta
 from statistics import median
 from typing import NamedTuple
 
@@ -37,50 +38,56 @@ class Duration(NamedTuple):
 
     seconds: float
     usual: float | None
-    deviation: float | None
+    deviations: float | None
     p50: float
     p95: float
     is_slow: bool | None
 
 
-def durations(project: Project, as_of: datetime) -> dict[tuple[str, str], Duration]:
-    """fct_model_durations, of builds that are all within baseline_days."""
-    newest = max(
-        a.ended_at for a in [*project.builds, *project.freshness, *project.descriptions] if a.ended_at <= as_of
-    )
-    judged_from = datetime.combine((newest - timedelta(days=40)).date(), time())
+def durations(project: Project) -> dict[tuple[str, str], Duration]:
+    """fct_model_durations, of builds that are all within baseline_days, and none of them judged_days old."""
     found = {}
     for node in project.nodes:
         if not node.startswith("model."):
             continue
-        successes = [(b, ran.seconds) for b, ran in _history(project, node) if ran.status == "success"]
-        seconds = [s for _, s in successes]
-        for number, (build, took) in enumerate(successes):
-            before = seconds[max(0, number - 30) : number]
-            usual = median(before) if before else None
-            deviation = median(abs(s - usual) for s in before) if usual is not None else None
+        successes = [(b, ran) for b, ran in _history(project, node) if ran.status == "success"]
+        seconds = [ran.seconds for _, ran in successes]
+        ends = [ran.completed_at for _, ran in successes if ran.completed_at]
+        levels = [_level(ends, seconds, number) for number in range(len(seconds))]
+        for number, (build, ran) in enumerate(successes):
+            took = ran.seconds
+            residuals = [
+                math.log1p(seconds[n]) - x for n in range(max(0, number - 30), number) if (x := levels[n]) is not None
+            ]
+            level, middle = levels[number], median(residuals) if residuals else 0.0
+            usual = round(math.expm1(level + middle), 3) if level is not None else None
+            deviations = None
+            if level is not None and residuals:
+                spread = (percentile(residuals, 0.9) - percentile(residuals, 0.1)) / 2.563
+                before = min(number, 30)
+                deviations = (math.log1p(took) - level - middle) / (max(spread, 0.01) * (1 + 6 / before))
             is_slow = None
-            at = build.results[node].completed_at
-            first_at = successes[0][0].results[node].completed_at
-            assert at and first_at
-            is_known = len(before) >= 5 and at - first_at >= timedelta(days=LEAST_DAYS) and at >= judged_from
-            if usual is not None and deviation is not None and is_known:
-                is_far = took - usual > 4 * 1.4826 * deviation and took - usual >= 30 and took >= 1.5 * usual
-                of_weekday = [t for b, t in successes[:number] if _is_weeks_between(b, build, node)]
-                is_slow = is_far and (not of_weekday or took >= 1.5 * median(of_weekday))
+            if number >= 5 and ends[number] - ends[0] >= timedelta(days=LEAST_DAYS):
+                assert usual is not None and deviations is not None
+                is_slow = deviations > 4.5 and took >= 1.5 * usual and took >= usual + 30
             found[build.id, node] = Duration(
-                took, usual, deviation, percentile(seconds, 0.5), percentile(seconds, 0.95), is_slow
+                took, usual, deviations, percentile(seconds, 0.5), percentile(seconds, 0.95), is_slow
             )
     return found
 
 
-def _is_weeks_between(earlier: Build, later: Build, node: str) -> bool:
-    """Whether a run was on the same weekday of the five weeks before another one, three hours more or less."""
-    one, other = earlier.results[node].completed_at, later.results[node].completed_at
-    assert one and other
-    hours = (other - one).total_seconds() / 3600
-    is_at_its_hour = min(hours % 168, 168 - hours % 168) <= 3
-    return one.weekday() == other.weekday() and 6 * 24 <= hours <= 36 * 24 and is_at_its_hour
+def _level(ends: list[datetime], seconds: list[float], number: int) -> float | None:
+    """The median logarithm on the same weekday of the five weeks before, where there are two; else of the thirty runs before."""
+    end = ends[number]
+    alike = [
+        math.log1p(seconds[n])
+        for n in range(number)
+        if ends[n].weekday() == end.weekday() and timedelta(days=1) <= end - ends[n] <= timedelta(days=36)
+    ]
+    if len(alike) >= 2:
+        return median(alike)
+    before = [math.log1p(s) for s in seconds[max(0, number - 30) : number]]
+    return median(before) if before else None
 
 
 def percentile(values: Sequence[float], rate: float) -> float:

@@ -5,6 +5,7 @@
 {% macro changed_run_dates_of(relation) %}(select cast(null as date) as run_date, cast(null as text) as run_date_version){% endmacro %}
 {% macro rows_of_run_dates(relation, run_dates) %}{{ relation }}{% endmacro %}
 {% macro against_baseline(relation, column, series, order) %}(select *, 1 as prior_run_count, 1 as usual_value, 1 as usual_deviation from {{ relation }}){% endmacro %}
+{% macro against_rhythm(relation, column, series, order) %}(select *, 1 as prior_run_count, cast('2026-01-01' as timestamp) as first_observed_at, 1 as usual_value, 1 as deviations from {{ relation }}){% endmacro %}
 {% macro percentile_within(column, share, partition_by) %}quantile_cont({{ column }}, {{ share }}) over (partition by {{ partition_by | join(', ') }}){% endmacro %}
 {% macro json_text(column, key) %}json_extract_string({{ column }}, '{{ key }}'){% endmacro %}
 {% macro json_entries(relation, column) %}(select *, '' as entry_key, '' as entry_value from {{ relation }}){% endmacro %}

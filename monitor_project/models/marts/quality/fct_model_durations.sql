@@ -1,6 +1,5 @@
 -- Each success is compared with the earlier successes of the same node, materialization and refresh mode: a view that became a table has no
--- baseline yet. The baseline is the median and the median absolute deviation, which a single slow run barely changes. slow_least_seconds and
--- slow_least_rate ignore differences too small to matter. A run that is as long as those of its weekday is usual.
+-- baseline yet. slow_least_rate and slow_least_seconds ignore differences too small to matter.
 with
 
 -- Joined by equality, so that DuckDB skips the blocks of other dates.
@@ -57,68 +56,45 @@ compared as (
         *,
         {{ percentile_within('execution_seconds', 0.5, series) }} as p50_seconds,
         {{ percentile_within('execution_seconds', 0.95, series) }} as p95_seconds,
-        min(observed_at) over (partition by {{ series | join(', ') }}) as first_observed_at,
         row_number() over (
             partition by {{ series | join(', ') }}
             order by observed_at desc, invocation_id desc
         ) as newest_number
-    from {{ against_baseline('executions', 'execution_seconds', series, ['observed_at', 'invocation_id']) }} as compared_executions
-
-),
-
-judged as (
-
-    select
-        compared.*,
-        newest.judged_from_date is not null as is_judged,
-        -- 1.4826 x the median absolute deviation estimates the standard deviation of a normal distribution.
-        compared.execution_seconds > compared.usual_value + {{ var('slow_deviations') }} * 1.4826 * compared.usual_deviation
-        and compared.execution_seconds >= compared.usual_value * (1 + {{ var('slow_least_rate') }})
-        and compared.execution_seconds >= compared.usual_value + {{ var('slow_least_seconds') }} as is_far
-    from compared
-    left join {{ ref('int_newest_instant') }} as newest
-        on
-            compared.observed_at >= newest.judged_from_date
-            and {{ has_baseline('compared') }}
-
-),
-
-of_weekday as (
-
-    {{ weekly_baseline('judged', 'node_execution_id', 'execution_seconds', series) }}
+    from {{ against_rhythm('executions', 'execution_seconds', series, ['observed_at', 'invocation_id']) }} as compared_executions
 
 ),
 
 final as (
 
     select
-        judged.node_execution_id,
-        judged.project,
-        judged.environment,
-        judged.invocation_id,
-        judged.node_id,
-        judged.materialization,
-        judged.is_full_refresh,
-        judged.observed_at,
-        judged.execution_seconds,
-        cast(judged.prior_run_count as bigint) as prior_run_count,
-        cast(judged.usual_value as double) as usual_seconds,
-        cast(judged.usual_deviation as double) as usual_deviation_seconds,
-        cast(judged.p50_seconds as double) as p50_seconds,
-        cast(judged.p95_seconds as double) as p95_seconds,
-        judged.newest_number = 1 as is_latest,
+        compared.node_execution_id,
+        compared.project,
+        compared.environment,
+        compared.invocation_id,
+        compared.node_id,
+        compared.materialization,
+        compared.is_full_refresh,
+        compared.observed_at,
+        compared.execution_seconds,
+        cast(compared.prior_run_count as bigint) as prior_run_count,
+        cast(compared.usual_value as double) as usual_seconds,
+        cast(compared.deviations as double) as deviations,
+        cast(compared.p50_seconds as double) as p50_seconds,
+        cast(compared.p95_seconds as double) as p95_seconds,
+        compared.newest_number = 1 as is_latest,
         case
-            when judged.is_judged
+            when newest.newest_at is not null
                 then
-                    judged.is_far
-                    and (
-                        of_weekday.node_execution_id is null
-                        or judged.execution_seconds >= of_weekday.weekly_value * (1 + {{ var('slow_least_rate') }})
-                    )
+                    compared.deviations > {{ var('slow_deviations') }}
+                    and compared.execution_seconds >= compared.usual_value * (1 + {{ var('slow_least_rate') }})
+                    and compared.execution_seconds >= compared.usual_value + {{ var('slow_least_seconds') }}
         end as is_slow
-    from judged
-    left join of_weekday
-        on judged.node_execution_id = of_weekday.node_execution_id
+    from compared
+    left join {{ ref('int_newest_instant') }} as newest
+        on
+            compared.observed_at >= newest.judged_from_date
+            and compared.prior_run_count >= {{ var('baseline_least_runs') }}
+            and compared.observed_at >= {{ dbt.dateadd('day', var('baseline_least_days'), 'compared.first_observed_at') }}
 
 )
 
