@@ -20,7 +20,7 @@ from sim import artifacts, truth
 from sim.shapes import VERSIONS, Version, written_by
 from sim.team import Habits
 from sim.truth import Episode
-from sim.year import BEGIN, Command, Year, lived
+from sim.year import BEGIN, Command, Year, simulated_year
 from support.command import ROOT, config_folder, offdag
 
 pytestmark = pytest.mark.golden
@@ -88,7 +88,7 @@ def years(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Year], di
         for version in VERSIONS:
             if version.number >= chosen.first:
                 project = name_of(version, way)
-                lives[project] = lived(random.Random(project), DAYS, FAULTS, habits=chosen.habits)
+                lives[project] = simulated_year(random.Random(project), DAYS, FAULTS, habits=chosen.habits)
                 for command in lives[project].commands:
                     collect_command(home, history, project, version, command)
     cadences = "".join(year.habits.cadence(project) for project, year in lives.items())

@@ -10,7 +10,7 @@ from sim import truth
 from sim.faults import Fault
 from sim.team import Habits
 from sim.truth import Episode
-from sim.year import BEGIN, Year, lived
+from sim.year import BEGIN, Year, simulated_year
 
 HABITS = Habits("build", True, 1.0, 0.0, 0, retries=False, upgrade_day=None, has_parts=False, has_developers=False)
 NODE = "model.shop.stg_0"
@@ -64,7 +64,7 @@ def test_a_fault_is_found_by_an_incident_of_its_first_run_alone() -> None:
 
 
 def test_the_same_seed_lives_the_same_year() -> None:
-    one, other = (lived(random.Random("seed"), 30) for _ in range(2))
+    one, other = (simulated_year(random.Random("seed"), 30) for _ in range(2))
     assert one.observations == other.observations
     assert [c.id for c in one.commands] == [c.id for c in other.commands]
-    assert one.observations != lived(random.Random("other seed"), 30).observations
+    assert one.observations != simulated_year(random.Random("other seed"), 30).observations

@@ -19,7 +19,7 @@ def suite(folder: Path, full: bool) -> Suite:
     """Some years; more where all is asked for."""
     found, counts = Suite(), folder / "signals.json"
     years = _ALL_YEARS if full else _YEARS
-    found.work[f"signals of {years} simulated years"] = once(partial(_live, counts, years))
+    found.work[f"signals of {years} simulated years"] = once(partial(_simulate, counts, years))
     found.figures += [
         partial(
             _share,
@@ -36,7 +36,7 @@ def suite(folder: Path, full: bool) -> Suite:
     return found
 
 
-def _live(counts: Path, years: int, _number: int) -> Cost:
+def _simulate(counts: Path, years: int, _number: int) -> Cost:
     return made_by("sim.corpus", "write", str(counts), years)
 
 

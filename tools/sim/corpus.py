@@ -19,7 +19,7 @@ from sim import truth
 from sim.slack import FakeSlack
 from sim.team import Habits
 from sim.truth import Score
-from sim.year import BEGIN, lived
+from sim.year import BEGIN, simulated_year
 from sim.years import Place, incidents_of
 
 _DAYS, _EVERY_DAYS = 365, 14
@@ -49,7 +49,7 @@ def write(path: str, years: int) -> None:
 
 def _scored(number: int) -> dict[str, Score]:
     """One year, by kind."""
-    year = lived(random.Random(f"truth-{number}"), _DAYS)
+    year = simulated_year(random.Random(f"truth-{number}"), _DAYS)
     with tempfile.TemporaryDirectory(prefix="offdag-sim-") as folder:
         incidents = incidents_of(year, Place(Path(folder), year.habits), _DAYS, _EVERY_DAYS)
     return truth.scores(year, incidents, BEGIN + timedelta(days=_DAYS))
@@ -57,7 +57,7 @@ def _scored(number: int) -> dict[str, Score]:
 
 def _messages() -> dict[str, Any]:
     """Failures a day, and messages of each week to the one channel, of a project that fails every day."""
-    year = lived(random.Random("busy"), _BUSY_DAYS, _BUSY_RATE, _BUSY_SIZE, _BUSY, _BUSY_KINDS)
+    year = simulated_year(random.Random("busy"), _BUSY_DAYS, _BUSY_RATE, _BUSY_SIZE, _BUSY, _BUSY_KINDS)
     weeks = [0] * (_BUSY_DAYS // 7)
     with (
         tempfile.TemporaryDirectory(prefix="offdag-sim-") as folder,

@@ -43,7 +43,7 @@ class Fault:
         node_id: What breaks; None for the whole build.
         first_day: Day of the year.
         last_day: The last one on which it is broken.
-        seen: When commands ended in which it showed; empty where none could show it.
+        seen: When commands ended in which it showed, of kinds that compare with a baseline; empty where none could show it.
         results: Whether a flaky test was bad in each of its runs.
         factor: Of the seconds of a slow model, or the rows of an odd volume.
     """

@@ -85,7 +85,7 @@ class _Run:
     is_nightly: bool = True
 
 
-def lived(
+def simulated_year(
     rng: random.Random,
     days: int,
     rate: float = 1.0,
@@ -107,7 +107,7 @@ def lived(
     year = Year(habits or Habits.drawn(rng, days), project, faults.drawn(rng, project, days, rate, kinds))
     team = _Team(rng, year)
     for day in range(days):
-        team.spend(day)
+        team.work(day)
     year.commands.sort(key=lambda command: command.ended_at)
     return year
 
@@ -125,7 +125,7 @@ class _Team:
         self._columns: dict[str, str] = {}
         self._count = 0
 
-    def spend(self, day: int) -> None:
+    def work(self, day: int) -> None:
         """All commands of a day."""
         night = BEGIN + timedelta(days=day, hours=4, minutes=self._rng.randint(0, 20))
         # A test that flips after an edit is not flaky.
@@ -138,11 +138,10 @@ class _Team:
             return
         whole = faults.on(self._year.faults, day).get(None)
         if whole and whole.kind == "run_missing":
-            whole.seen.append(night)
             return
         self._check_freshness(day, night - timedelta(minutes=5))
         if whole and whole.kind == "run_incomplete":
-            self._be_killed(whole, night)
+            self._kill_build(night)
             return
         self._build(day, night)
         if self._habits.has_parts and self._habits.style == "build":
@@ -297,8 +296,6 @@ class _Team:
             return
         fault.results.append(is_bad)
         is_shown = {
-            "node_failed": is_bad,
-            "test_failed": is_bad,
             "test_flaky": fault.flips >= _FLAKY_FLIPS,
             "model_slow": status == "success",
             "volume_odd": bool(node.rows) and status == "success",
@@ -358,8 +355,6 @@ class _Team:
             if fault and fault.kind == "source_unchecked":
                 is_bad = at >= self._checked_at.get(source, BEGIN) + _UNCHECKED_AFTER
                 self._observe("source_unchecked", source, at, is_bad)
-                if is_bad:
-                    fault.seen.append(at)
                 continue
             loaded_on = fault.first_day - 1 if fault and fault.kind == "source_stale" else day
             age = at - (BEGIN + timedelta(days=loaded_on, hours=3))
@@ -368,19 +363,16 @@ class _Team:
             self._checked_at[source] = at
             self._observe("source_unchecked", source, at, False)
             self._observe("source_stale", source, at, status != "pass")
-            if fault and status != "pass":
-                fault.seen.append(at)
         command.documents = {
             "manifest": self._manifest(day, command),
             "sources": artifacts.sources(rows, at, invocation_id=command.id),
         }
         self._year.commands.append(self._of_version(day, command))
 
-    def _be_killed(self, fault: Fault, night: datetime) -> None:
+    def _kill_build(self, night: datetime) -> None:
         """`offdag run` saw that a signal ended the build before it left anything."""
         self._count += 1
         at = night + timedelta(minutes=3)
-        fault.seen.append(at)
         self._observe("run_incomplete", None, at, True)
         self._year.commands.append(Command(f"killed-{self._count:05}", at, job_run=self._stopped_run(night, at)))
 

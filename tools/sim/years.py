@@ -36,7 +36,7 @@ from sim.messages import check_messages
 from sim.slack import TOKEN, FakeSlack
 from sim.team import PROJECT, Habits
 from sim.truth import Episode
-from sim.year import BEGIN, Command, Year, lived
+from sim.year import BEGIN, Command, Year, simulated_year
 
 _MONITOR_PROJECT = Path(__file__).parents[2] / "monitor_project"
 _CADENCES = "project,environment,command,selection,every_hours,grace_hours,days,since,comment,due_time,timezone\n"
@@ -124,11 +124,11 @@ def incidents_of(year: Year, place: Place, days: int, every_days: int) -> set[Ep
     return set(found.values())
 
 
-class _Storm:
+class _Disturbed:
     """A year in which what can go wrong with offdag's own steps does.
 
     Attributes:
-        place: What it rages on.
+        place: History and monitor.
         result: What it did.
         sent: When senders ran to their end.
     """
@@ -136,11 +136,11 @@ class _Storm:
     def __init__(self, case: Case, year: Year, slack: FakeSlack) -> None:
         self.result = CaseResult()
         self.sent: list[datetime] = []
-        self.place = Place(Path(case.folder) / "storm", year.habits)
+        self.place = Place(Path(case.folder) / "disturbed", year.habits)
         self._rng = case.rng
         self._slack = slack
 
-    def rage(self, clock: time_machine.Traveller, commands: list[Command], end: datetime) -> list[Command]:
+    def run(self, clock: time_machine.Traveller, commands: list[Command], end: datetime) -> list[Command]:
         """Collect, monitor and send until ``end``; gives the commands that are not collected by then."""
         self._slack.choose = self._choose
         left: list[Command] = []
@@ -229,20 +229,20 @@ class _Storm:
 
 
 def run_case(case: Case, days: int = 365) -> CaseResult:
-    """A year with a storm; then everything is compared with the truth, and with a history in which all came in order."""
-    year = lived(random.Random(f"year-{case.seed}-{case.number}"), days)
+    """A year with disturbances; then everything is compared with the truth, and with a history in which all came in order."""
+    year = simulated_year(random.Random(f"year-{case.seed}-{case.number}"), days)
     end = BEGIN + timedelta(days=days)
     with time_machine.travel(BEGIN) as clock, FakeSlack() as slack:
-        storm = _Storm(case, year, slack)
-        place, result = storm.place, storm.result
+        disturbed = _Disturbed(case, year, slack)
+        place, result = disturbed.place, disturbed.result
         result.counts |= {"days": days, "commands": len(year.commands)}
-        left = storm.rage(clock, [command for command in year.commands if command.ended_at < end], end)
+        left = disturbed.run(clock, [command for command in year.commands if command.ended_at < end], end)
         _settle(place, left, slack, clock, end)
         _check_truth(year, place, result)
         _check_collected(year, place, end, result)
-        check_messages(place.history, slack, result, storm.sent)
+        check_messages(place.history, slack, result, disturbed.sent)
         result.broken += [f"{row.notification_id} was never delivered" for row in place.due()]
-        _check_same(year, place, Place(Path(case.folder) / "calm", year.habits), result)
+        _check_same(year, place, Place(Path(case.folder) / "in_order", year.habits), result)
     return result
 
 
@@ -282,15 +282,15 @@ def _check_collected(year: Year, place: Place, end: datetime, result: CaseResult
         result.broken.append(f"{len(keys) - len(set(keys))} results are in the history twice")
 
 
-def _check_same(year: Year, storm: Place, calm: Place, result: CaseResult) -> None:
+def _check_same(year: Year, disturbed: Place, in_order: Place, result: CaseResult) -> None:
     """All tables are those of a monitor that is built at once, from a history in which all came in order."""
-    now = storm.settings.now
+    now = disturbed.settings.now
     for command in year.commands:
-        calm.collect(command)
-    for place in (storm, calm):
+        in_order.collect(command)
+    for place in (disturbed, in_order):
         prune(place.history, (now - timedelta(days=200)).date())
         place.monitor(now)
-    found, expected = marts(storm.database, _NOT_COMPARED), marts(calm.database, _NOT_COMPARED)
+    found, expected = marts(disturbed.database, _NOT_COMPARED), marts(in_order.database, _NOT_COMPARED)
     for table in expected:
         if found[table] != expected[table]:
             result.broken.append(f"{table} differs from that of a history in order")
