@@ -103,6 +103,9 @@ def _place(rng: random.Random, kind: str, nodes: dict[str, Node]) -> str | None:
     if kind in ("test_failed", "test_flaky"):
         return rng.choice([node.id for node in nodes.values() if node.is_test])
     models = [node for node in nodes.values() if not node.is_test]
+    if kind in ("model_slow", "volume_odd"):
+        # A node that was added has no baseline yet.
+        models = [node for node in models if node.days[0] == 0]
     if kind == "volume_odd":
         models = [node for node in models if node.rows] or models
     return rng.choice(models).id

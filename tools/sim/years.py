@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import random
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -120,8 +120,18 @@ def incidents_of(year: Year, place: Place, days: int, every_days: int) -> set[Ep
                 place.collect(rest.pop(0))
             clock.move_to(now)
             place.monitor()
-            found |= {(i.kind, i.node_id, i.started_at): i for i in place.incidents()}
-    return set(found.values())
+            for incident in place.incidents():
+                # The beginning of one that ended weeks ago can be before the judged days.
+                found.setdefault((incident.kind, incident.node_id, incident.last_bad_at), incident)
+    return _whole(found.values())
+
+
+def _whole(incidents: Iterable[Episode]) -> set[Episode]:
+    """Of the states of an incident that went on, seen by one run of the monitor after the other, the last one."""
+    last: dict[Any, Episode] = {}
+    for incident in sorted(incidents, key=lambda one: one.last_bad_at):
+        last[incident.kind, incident.node_id, incident.started_at] = incident
+    return set(last.values())
 
 
 class _Disturbed:

@@ -50,10 +50,7 @@
         levelled as (
             select
                 *,
-                case
-                    when count(*) over of_weekday >= 2 then median(logged) over of_weekday
-                    else median(logged) over before
-                end as level
+                coalesce(median(logged) over of_weekday, median(logged) over before) as level
             from logged
             window
                 before as (

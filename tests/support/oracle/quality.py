@@ -77,14 +77,14 @@ def durations(project: Project) -> dict[tuple[str, str], Duration]:
 
 
 def _level(ends: list[datetime], seconds: list[float], number: int) -> float | None:
-    """The median logarithm on the same weekday of the five weeks before, where there are two; else of the thirty runs before."""
+    """The median logarithm on the same weekday of the five weeks before; without any, of the thirty runs before."""
     end = ends[number]
     alike = [
         math.log1p(seconds[n])
         for n in range(number)
         if ends[n].weekday() == end.weekday() and timedelta(days=1) <= end - ends[n] <= timedelta(days=36)
     ]
-    if len(alike) >= 2:
+    if alike:
         return median(alike)
     before = [math.log1p(s) for s in seconds[max(0, number - 30) : number]]
     return median(before) if before else None
