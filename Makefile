@@ -90,7 +90,7 @@ format: $(VENV)/.installed ## Sort imports and format the Python code
 bench: $(VENV)/.installed ## Measure offdag's CPU seconds and memory; BENCH_ARGS="builds --rounds 5", or --full for the largest sizes
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m bench $(BENCH_ARGS)
 
-sim: $(VENV)/.installed ## Kills, faults and damaged files from a seed, and the oracle (about 11 minutes); SIM_ARGS="deliveries --cases 50"
+sim: $(VENV)/.installed ## Kills, faults, damaged files and fifty years from a seed, and the oracle (over an hour); SIM_ARGS="years --cases 4"
 	@$(if $(SIM_ARGS),,$(MAKE) --no-print-directory oracle)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m sim $(SIM_ARGS)
 
