@@ -83,18 +83,18 @@ final as (
         cast(compared.p95_seconds as double) as p95_seconds,
         compared.newest_number = 1 as is_latest,
         case
-            when newest.newest_at is not null
+            when
+                compared.observed_at >= newest.judged_from_date
+                and compared.prior_run_count >= {{ var('baseline_least_runs') }}
+                and compared.observed_at >= {{ dbt.dateadd('day', var('baseline_least_days'), 'compared.first_observed_at') }}
                 then
                     compared.deviations > {{ var('slow_deviations') }}
                     and compared.execution_seconds >= compared.usual_value * (1 + {{ var('slow_least_rate') }})
                     and compared.execution_seconds >= compared.usual_value + {{ var('slow_least_seconds') }}
         end as is_slow
     from compared
-    left join {{ ref('int_newest_instant') }} as newest
-        on
-            compared.observed_at >= newest.judged_from_date
-            and compared.prior_run_count >= {{ var('baseline_least_runs') }}
-            and compared.observed_at >= {{ dbt.dateadd('day', var('baseline_least_days'), 'compared.first_observed_at') }}
+    -- One row.
+    cross join {{ ref('int_newest_instant') }} as newest
 
 )
 
