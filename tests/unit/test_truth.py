@@ -49,18 +49,18 @@ def test_each_incident_is_matched_once() -> None:
 
 
 def test_a_fault_is_found_by_an_incident_of_its_first_run_alone() -> None:
-    def score(*incidents: tuple[datetime, datetime]) -> tuple[int, int, int, int]:
+    def score(*incidents: tuple[datetime, datetime]) -> tuple[int, ...]:
         fault = Fault("model_slow", NODE, 1, 3, seen=[at(1), at(2), at(3)])
         found = [Episode("model_slow", NODE, *ends) for ends in incidents]
         scored = truth.scores(year(faults=[fault]), found, at(9))["model_slow"]
-        return scored.faults, scored.found, scored.incidents, scored.right
+        return scored.faults, scored.found, scored.incidents, scored.right, scored.again, len(scored.wrong)
 
-    assert score((at(1), at(3))) == (1, 1, 1, 1)
-    assert score() == (1, 0, 0, 0)
-    # Late is right, but not found; before and after are false alarms, as is a second one.
-    assert score((at(2), at(3))) == (1, 0, 1, 1)
-    assert score((at(0), at(0))) == (1, 0, 1, 0)
-    assert score((at(1), at(1)), (at(2), at(2)), (at(5), at(5))) == (1, 1, 3, 1)
+    assert score((at(1), at(3))) == (1, 1, 1, 1, 0, 0)
+    assert score() == (1, 0, 0, 0, 0, 0)
+    # Late is right, but not found; before and after are false alarms.
+    assert score((at(2), at(3))) == (1, 0, 1, 1, 0, 0)
+    assert score((at(0), at(0))) == (1, 0, 1, 0, 0, 1)
+    assert score((at(1), at(1)), (at(2), at(2)), (at(5), at(5))) == (1, 1, 3, 1, 1, 1)
 
 
 def test_the_same_seed_lives_the_same_year() -> None:

@@ -38,7 +38,11 @@ def write(path: str, years: int) -> None:
         for number, scores in enumerate(pool.map(_scored, range(years))):
             for kind, score in scores.items():
                 total[kind] += Counter(
-                    faults=score.faults, found=score.found, incidents=score.incidents, right=score.right
+                    faults=score.faults,
+                    found=score.found,
+                    incidents=score.incidents,
+                    right=score.right,
+                    again=score.again,
                 )
                 for word, them in (("missed", score.missed), ("wrong", score.wrong)):
                     unlike += [f"year {number}: {word} {kind} of {e.node_id} at {e.started_at}" for e in them]

@@ -38,15 +38,17 @@ class Score:
         faults: Faults that a command could show.
         found: Of these, those with an incident that was there after the first run that showed them.
         incidents: Incidents of the kind.
-        right: Of these, those that were there while a fault showed; at most one for each fault.
+        right: Of these, those that were there while a fault showed; the first for each fault.
+        again: Of the others, those that were there while a fault showed that had another incident before.
         missed: The faults that were not found.
-        wrong: The incidents that were not right.
+        wrong: The incidents without a fault.
     """
 
     faults: int = 0
     found: int = 0
     incidents: int = 0
     right: int = 0
+    again: int = 0
     missed: list[Episode] = field(default_factory=list)
     wrong: list[Episode] = field(default_factory=list)
 
@@ -100,12 +102,15 @@ def scores(year: Year, incidents: Iterable[Episode], as_of: datetime) -> dict[st
     for kind, rest in by_kind.items():
         # Those that found their fault are gone; a fault that was found late still has an incident.
         late = [e for e in found[kind].missed if kind in JUDGED]
+        of_kind = [Episode(f.kind, f.node_id, f.seen[0], f.seen[-1]) for f in year.faults if f.seen and f.kind == kind]
         for incident in rest:
             found[kind].incidents += 1
             match = next((e for e in late if _is_while(incident, e)), None)
             if match:
                 late.remove(match)
                 found[kind].right += 1
+            elif kind in JUDGED and any(_is_while(incident, e) for e in of_kind):
+                found[kind].again += 1
             else:
                 found[kind].wrong.append(incident)
     return found
