@@ -8,7 +8,7 @@ TARGET ?= $(or $(DBT_TARGET),dev)
 # The environment that offdag records; by default the target's name.
 ENVIRONMENT ?= $(TARGET)
 WEEK ?= 4
-SECONDS ?= 60
+FUZZ_SECONDS ?= 60
 DATABASE := inventory_project/data/inventory_$(TARGET).duckdb
 # A target without a database is loaded with sample data first; never prod.
 SAMPLE := $(if $(filter prod,$(TARGET)),,$(DATABASE))
@@ -94,9 +94,9 @@ sim: $(VENV)/.installed ## Kills, faults, damaged files and fifty years from a s
 	@$(if $(SIM_ARGS),,$(MAKE) --no-print-directory oracle)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m sim $(SIM_ARGS)
 
-fuzz: $(VENV)/.installed ## Fuzz artifacts, messages, seeds and flags with atheris, where it installs (4 minutes); SECONDS=600
+fuzz: $(VENV)/.installed ## Fuzz artifacts, messages, seeds and flags with atheris, where it installs (4 minutes); FUZZ_SECONDS=600
 	@$(BIN)/python -c 'import atheris' 2>/dev/null || $(BIN)/python -m pip install --quiet atheris==3.0.0
-	@for target in artifact message seed flags; do $(BIN)/python -m sim.fuzz $$target --seconds $(SECONDS) || exit 1; done
+	@for target in artifact message seed flags; do $(BIN)/python -m sim.fuzz $$target --seconds $(FUZZ_SECONDS) || exit 1; done
 
 oracle: $(VENV)/.installed ## Compare the marts of 1,900 generated builds with an independent calculation (about a minute)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" OFFDAG_TEST_PROJECTS=200 $(BIN)/python -m pytest tests/histories/test_oracle.py

@@ -120,7 +120,7 @@ def _factor(rng: random.Random, kind: str, node: Node | None) -> float:
 
 
 def _is_in_the_way(one: Fault, other: Fault) -> bool:
-    """Whether two faults could not be told apart: of one node, or of the whole build, within a day of each other."""
+    """Whether two faults could not be distinguished: of one node, or of the whole build, within a day of each other."""
     is_near = one.first_day <= other.last_day + 2 and other.first_day <= one.last_day + 2
     return is_near and one.node_id == other.node_id
 

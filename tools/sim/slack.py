@@ -79,14 +79,6 @@ class FakeSlack:
         self._server.server_close()
         self._thread.join()
 
-    def reset(self) -> None:
-        """Forget all messages, calls and behaviours."""
-        self.behaviours.clear()
-        self.posted.clear()
-        self.calls.clear()
-        self.choose = None
-        self.now = time.time
-
     def then(self, method: str, *behaviours: str) -> None:
         """Choose what the next calls of a method do."""
         self.behaviours.setdefault(method, deque()).extend(behaviours)

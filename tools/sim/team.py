@@ -12,8 +12,6 @@ from sim import artifacts
 PROJECT = "shop"
 SOURCES = tuple(f"source.{PROJECT}.raw.s{number}" for number in range(3))
 WARN_AFTER, ERROR_AFTER = timedelta(hours=26), timedelta(hours=50)
-# dbt 1.7 writes version 5 of run_results, and every dbt from 1.8 on version 6.
-OLD_DBT, NEW_DBT = ("1.7.19", 5), ("1.11.16", 6)
 CONTRACTED = f"model.{PROJECT}.mart_0"
 # one build; dbt run and dbt test; a build for each model, as Cosmos runs them; a build that dbt State takes over in part.
 STYLES = ("build", "commands", "models", "reused")
@@ -28,7 +26,7 @@ class Habits:
         works_weekends: Whether it builds on Saturdays and Sundays.
         weekend_volume: Rows of a load on a weekend, against one on another day.
         daily_growth: Of volumes and durations, as a share.
-        full_refresh_days: Every how many days incremental models are built anew; 0 for never.
+        full_refresh_days: Every how many days incremental models are rebuilt (`--full-refresh`); 0 for never.
         retries: Whether a failed build is retried after a quarter of an hour.
         upgrade_day: Day of the year from which on its dbt is a newer one; None for never.
         has_parts: Whether some models are also built at noon.

@@ -98,18 +98,18 @@ def scores(year: Year, incidents: Iterable[Episode], as_of: datetime) -> dict[st
             # Each command that ran fewer nodes is an incident of its own.
             ends = [(at, at) for at in fault.seen] if fault.kind == "node_drop" else [(fault.seen[0], fault.seen[-1])]
             for shown in (Episode(fault.kind, fault.node_id, *end) for end in ends):
-                _count(found[fault.kind], shown, by_kind[fault.kind], partial(_is_there_at_once, shown))
+                _count(found[fault.kind], shown, by_kind[fault.kind], partial(_is_there, shown, shown.started_at))
     for kind, rest in by_kind.items():
         # Those that found their fault are gone; a fault that was found late still has an incident.
         late = [e for e in found[kind].missed if kind in JUDGED]
         of_kind = [Episode(f.kind, f.node_id, f.seen[0], f.seen[-1]) for f in year.faults if f.seen and f.kind == kind]
         for incident in rest:
             found[kind].incidents += 1
-            match = next((e for e in late if _is_while(incident, e)), None)
+            match = next((e for e in late if _is_there(e, e.last_bad_at, incident)), None)
             if match:
                 late.remove(match)
                 found[kind].right += 1
-            elif kind in JUDGED and any(_is_while(incident, e) for e in of_kind):
+            elif kind in JUDGED and any(_is_there(e, e.last_bad_at, incident) for e in of_kind):
                 found[kind].again += 1
             else:
                 found[kind].wrong.append(incident)
@@ -150,21 +150,7 @@ def is_same(one: Episode, other: Episode) -> bool:
     return abs(one.started_at - other.started_at) < _SOON and is_same_end
 
 
-def _is_there_at_once(fault: Episode, incident: Episode) -> bool:
-    """Whether an incident was open after the first run that showed a fault."""
+def _is_there(fault: Episode, until: datetime, incident: Episode) -> bool:
+    """Whether an incident of the fault's node was there between the fault's first observation and another one."""
     is_of_node = incident.node_id == fault.node_id
-    return (
-        is_of_node
-        and incident.started_at <= fault.started_at + _SOON
-        and incident.last_bad_at >= fault.started_at - _SOON
-    )
-
-
-def _is_while(incident: Episode, fault: Episode) -> bool:
-    """Whether an incident was there while a fault showed."""
-    is_of_node = incident.node_id == fault.node_id
-    return (
-        is_of_node
-        and incident.started_at <= fault.last_bad_at + _SOON
-        and incident.last_bad_at >= fault.started_at - _SOON
-    )
+    return is_of_node and incident.started_at <= until + _SOON and incident.last_bad_at >= fault.started_at - _SOON

@@ -11,7 +11,8 @@ from typing import Any
 
 from sim import artifacts, faults
 from sim.faults import Fault
-from sim.team import ERROR_AFTER, NEW_DBT, OLD_DBT, SOURCES, WARN_AFTER, Habits, Node, manifest, nodes
+from sim.shapes import VERSIONS, written_by
+from sim.team import ERROR_AFTER, SOURCES, WARN_AFTER, Habits, Node, manifest, nodes
 
 BEGIN = datetime(2025, 1, 6)
 _OUTAGE = "could not connect to server: Connection refused"
@@ -19,6 +20,8 @@ _UNCHECKED_AFTER = timedelta(hours=26)
 _SATURDAY = 5
 _STOPS = ("error", "fail", "partial success")
 _MASS, _FLAKY_FLIPS = 5, 5
+
+_BEFORE_UPGRADE = next(version for version in VERSIONS if version.name == "1.7")
 
 # Bad or good, as a command showed it.
 Observation = tuple[datetime, bool]
@@ -325,15 +328,9 @@ class _Team:
         return command
 
     def _of_version(self, day: int, command: Command) -> Command:
-        """Written by the dbt that the team has on that day."""
-        upgrade = self._habits.upgrade_day
-        version, schema = OLD_DBT if upgrade is not None and day < upgrade else NEW_DBT
-        for kind, document in command.documents.items():
-            document["metadata"]["dbt_version"] = version
-            if kind == "run_results":
-                document["metadata"]["dbt_schema_version"] = (
-                    f"https://schemas.getdbt.com/dbt/run-results/v{schema}.json"
-                )
+        """Written by the dbt that the team has on that day: 1.7 before its upgrade, else 1.11."""
+        if self._habits.upgrade_day is not None and day < self._habits.upgrade_day:
+            command.documents = written_by(_BEFORE_UPGRADE, command.documents)
         return command
 
     def _manifest(self, day: int, command: Command) -> dict[str, Any]:

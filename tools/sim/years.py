@@ -39,7 +39,6 @@ from sim.truth import Episode
 from sim.year import BEGIN, Command, Year, simulated_year
 
 _MONITOR_PROJECT = Path(__file__).parents[2] / "monitor_project"
-_CADENCES = "project,environment,command,selection,every_hours,grace_hours,days,since,comment,due_time,timezone\n"
 _ROUNDS_TO_SETTLE = 8
 # What differs between two histories with the same commands: what was sent, and the names of files.
 _NOT_COMPARED = (
@@ -59,7 +58,8 @@ class Place:
     def __init__(self, folder: Path, habits: Habits) -> None:
         seeds = folder / "offdag" / "seeds"
         seeds.mkdir(parents=True)
-        (seeds / "run_cadences.csv").write_text(_CADENCES + habits.cadence(PROJECT), encoding="utf-8")
+        header = (_MONITOR_PROJECT / "seeds" / "run_cadences.csv").read_text(encoding="utf-8")
+        (seeds / "run_cadences.csv").write_text(header + habits.cadence(PROJECT), encoding="utf-8")
         self.database = folder / "monitor.duckdb"
         self._targets = folder / "targets"
         self.settings = Settings.load(

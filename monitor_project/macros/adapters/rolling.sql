@@ -38,6 +38,11 @@
 
 {#- Logarithms, since seconds and rows vary by factors. The same weekday counts without the last day, in which a fault may go on. -#}
 {% macro duckdb__against_rhythm(relation, column, series, order) -%}
+    {%- set before -%}
+        partition by {{ series | join(', ') }}
+        order by {{ order | join(', ') }}
+        rows between {{ var('baseline_runs') }} preceding and 1 preceding
+    {%- endset -%}
     (
         with
         logged as (
@@ -53,11 +58,7 @@
                 coalesce(median(logged) over of_weekday, median(logged) over before) as level
             from logged
             window
-                before as (
-                    partition by {{ series | join(', ') }}
-                    order by {{ order | join(', ') }}
-                    rows between {{ var('baseline_runs') }} preceding and 1 preceding
-                ),
+                before as ({{ before }}),
                 of_weekday as (
                     partition by {{ series | join(', ') }}, {{ weekday('observed_at') }}
                     order by observed_at
@@ -70,11 +71,7 @@
                 count(*) over before as prior_run_count,
                 quantile_cont(logged - level, [0.1, 0.5, 0.9]) over before as residuals
             from levelled
-            window before as (
-                partition by {{ series | join(', ') }}
-                order by {{ order | join(', ') }}
-                rows between {{ var('baseline_runs') }} preceding and 1 preceding
-            )
+            window before as ({{ before }})
         )
         select
             *,
