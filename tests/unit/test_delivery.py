@@ -283,6 +283,38 @@ def test_a_thread_that_is_gone_is_answered_in_the_channel_and_stops_nothing(hist
     assert "RESOLVED" in str(first_messages(slack))
 
 
+@pytest.mark.parametrize("later", [1, 25])
+def test_what_could_not_be_answered_in_its_thread_is_shown_by_the_first_message(
+    history: History, slack: FakeSlack, later: int
+) -> None:
+    """Found by `make sim`: a killed sender's answer came to the channel, and the first message stayed open. Also behind a checkpoint."""
+    deliver(history, bot(slack), due())
+    slack.then("chat.postMessage", "error:restricted_action_thread_locked")
+    slack.then("chat.update", "500")
+    deliver(history, bot(slack), over(history, notification_id="n2"))
+    for number in range(later):
+        deliver(history, bot(slack), due(notification_id=f"m{number}", signal_key=f"j{number}", title="test j fails"))
+    [first, answer, *_] = first_messages(slack)
+    assert "RESOLVED" in answer["text"]
+    assert first["text"].startswith("RESOLVED")
+
+
+def test_what_may_have_arrived_is_looked_up_in_a_channel_that_was_archived_since(
+    history: History, slack: FakeSlack
+) -> None:
+    """Found by `make sim`: archived channels were not listed, so the message came again, marked as a possible repeat."""
+    slack.then("chat.postMessage", "drop")
+    slack.then("conversations.list", "error:fatal_error")
+    assert deliver(history, bot(slack), due()).unknown == 1
+    expire()
+    slack.archived = {"data-alerts"}
+    assert deliver(history, bot(slack), due()).messages == 1
+    slack.archived = set()
+    deliver(history, bot(slack), due())
+    assert len(first_messages(slack)) == 1
+    assert receipts(history) == [("n1", "delivered")]
+
+
 class SimulatedKill(BaseException):
     """The process ends here."""
 

@@ -1,4 +1,4 @@
-"""Collecting damaged files: each gets one verdict, and what is beside them is collected."""
+"""Collecting damaged files into a store that fails: each gets one verdict, and what is beside them is collected."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import gzip
 import json
 import os
 import random
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,9 @@ from offdag.collect.collection import collect_files
 from offdag.collect.context import Context
 from offdag.collect.places import find_artifacts
 from offdag.collect.rebuild import rebuild
+from offdag.errors import HistoryError
 from offdag.history.history import History
+from sim.buckets import bucket_fails, new_bucket
 from sim.case import Case, CaseResult
 
 _RECORDED = Path(__file__).parents[2] / "tests" / "fixtures"
@@ -29,7 +32,8 @@ _ODD: tuple[Any, ...] = (
 def run_case(case: Case) -> CaseResult:
     """A few damaged files in folders of their own, each beside one that is intact."""
     rng, result = case.rng, CaseResult()
-    history = History(f"{case.folder}/history")
+    is_in_bucket = rng.random() < 0.4
+    history = History(new_bucket() if is_in_bucket else f"{case.folder}/history")
     sound: set[str] = set()
     for number in range(rng.randint(2, 6)):
         folder = Path(case.folder) / f"target-{number}"
@@ -41,7 +45,11 @@ def run_case(case: Case) -> CaseResult:
         intact = f"sound-{case.number}-{number:04}"
         (folder / "freshness.json").write_bytes(_freshness(intact))
         sound.add(intact)
-        found = collect_files(history, find_artifacts([str(folder)], recursive=False), Context("p", "prod"))
+        files, given = find_artifacts([str(folder)], recursive=False), Context("p", "prod")
+        if is_in_bucket and rng.random() < 0.5:
+            with suppress(HistoryError), bucket_fails(rng, result.counts):
+                collect_files(history, files, given)
+        found = collect_files(history, files, given)
         verdicts = [item.verdict["verdict"] for item in found]
         result.counts.update(f"verdict {verdict}" for verdict in verdicts)
         result.counts["files"] += 1

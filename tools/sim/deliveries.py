@@ -1,18 +1,20 @@
-"""Deliveries under kills and faults of Slack: nothing lost, nothing sent twice, every thread complete."""
+"""Deliveries under kills and faults of Slack and of the store: nothing lost, nothing sent twice, every thread complete."""
 
 from __future__ import annotations
 
 import random
 import threading
 from collections.abc import Callable
-from contextlib import suppress
-from datetime import datetime, timezone
+from contextlib import nullcontext, suppress
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
+from offdag.errors import HistoryError
 from offdag.history.history import History
 from offdag.monitor.rows import DueNotification
 from offdag.notify.delivery import Delivery
 from offdag.notify.slack import SlackBot
+from sim.buckets import bucket_fails, new_bucket
 from sim.case import Case, CaseResult
 from sim.clock import MovingClock
 from sim.kills import SLACK_FAULTS, SimulatedKill, killed_at
@@ -24,6 +26,9 @@ _FAULT_RATE = 0.2
 _SHARE_THAT_KNOWS_LESS = 0.5
 _CHANNELS = ("#data-alerts", "#shop-stock")
 _ROUNDS_TO_SETTLE = 8
+# By how much clocks may differ; the guide to reliability names it.
+_SECONDS_AMONG_SENDERS = 280
+_SECONDS_TO_SLACK = 3300
 
 
 class World:
@@ -82,7 +87,8 @@ def run_case(case: Case) -> CaseResult:
 
 def _run(case: Case, slack: FakeSlack) -> CaseResult:
     rng, result, clock = case.rng, CaseResult(), MovingClock()
-    history = History(case.folder)
+    is_in_bucket = rng.random() < 0.4
+    history = History(new_bucket() if is_in_bucket else case.folder)
     world = World(rng, history)
 
     def choose(method: str) -> str:
@@ -93,10 +99,13 @@ def _run(case: Case, slack: FakeSlack) -> CaseResult:
 
     def send(rows: list[DueNotification]) -> None:
         sink = SlackBot(TOKEN, f"{slack.url}/api/")
-        Delivery(history, sink, clock, pause=lambda _: None).deliver(rows)
+        ahead = timedelta(seconds=rng.uniform(-_SECONDS_AMONG_SENDERS / 2, _SECONDS_AMONG_SENDERS / 2))
+        with suppress(HistoryError):
+            Delivery(history, sink, lambda: clock() + ahead, pause=lambda _: None).deliver(rows)
 
     slack.choose = choose
-    slack.now = lambda: clock().replace(tzinfo=timezone.utc).timestamp()
+    ahead = rng.uniform(-_SECONDS_TO_SLACK, _SECONDS_TO_SLACK)
+    slack.now = lambda: clock().replace(tzinfo=timezone.utc).timestamp() + ahead
     for _ in range(rng.randint(2, 5)):
         world.move_on()
         rows = world.due()
@@ -105,9 +114,13 @@ def _run(case: Case, slack: FakeSlack) -> CaseResult:
             rng.sample(rows, rng.randint(0, len(rows))) if rng.random() < _SHARE_THAT_KNOWS_LESS else rows
             for _ in range(rng.randint(1, 3))
         ]
-        _round(rng, senders, send, result)
+        slack.archived = {name for name in slack.channels if rng.random() < 0.1}
+        result.counts["archived channels"] += len(slack.archived)
+        with bucket_fails(rng, result.counts) if is_in_bucket and rng.random() < 0.5 else nullcontext():
+            _round(rng, senders, send, result)
         clock.advance(minutes=rng.choice((1, 12, 30)))
     slack.choose = None
+    slack.archived = set()
     for _ in range(_ROUNDS_TO_SETTLE):
         clock.advance(hours=1)
         send(world.due())

@@ -27,6 +27,7 @@ class FakeSlack:
         calls: (method, arguments) of all calls.
         scopes: What the token may do.
         strange_channels: Names of channels that the bot is not in.
+        archived: Names of channels that take no message, and are listed only if asked for.
         choose: Gives the behaviour of a call of a method where none is queued; None for ok.
         now: Slack's clock, in seconds since 1970.
     """
@@ -38,6 +39,7 @@ class FakeSlack:
         self.channels = {name: f"C{i:08d}" for i, name in enumerate(channels, start=1)}
         self.scopes = ["chat:write", "channels:read", "channels:history", "groups:read", "groups:history"]
         self.strange_channels: set[str] = set()
+        self.archived: set[str] = set()
         self.choose: Callable[[str], str] | None = None
         self.now: Callable[[], float] = time.time
         self._lock = threading.Lock()
@@ -98,8 +100,14 @@ class FakeSlack:
         token = (request.headers.get("Authorization") or "").removeprefix("Bearer ")
         if method != "webhook" and token != TOKEN:
             behaviour = "error:invalid_auth"
+        elif method.startswith("chat.") and self._is_archived(arguments):
+            behaviour = "error:is_archived"
         if not self._refused(request, method, behaviour):
             self._accept(request, behaviour, self._do(method, arguments))
+
+    def _is_archived(self, arguments: dict[str, Any]) -> bool:
+        place = str(arguments["channel"]).lstrip("#")
+        return place in self.archived or place in {self.channels[name] for name in self.archived}
 
     def _refused(self, request: BaseHTTPRequestHandler, method: str, behaviour: str) -> bool:
         """Whether the call was answered without being done."""
@@ -139,7 +147,9 @@ class FakeSlack:
                 self.posted.append(arguments)
             return "ok"
         if method == "conversations.list":
-            listed = self.channels.items()
+            # slack-sdk sends "1" and "0".
+            hidden = self.archived if str(arguments.get("exclude_archived")) in ("1", "True", "true") else set()
+            listed = [item for item in self.channels.items() if item[0] not in hidden]
             return {
                 "ok": True,
                 "channels": [{"id": i, "name": n, "is_member": n not in self.strange_channels} for n, i in listed],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import threading
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import replace
@@ -140,7 +141,7 @@ class _Disturbed:
     Attributes:
         place: History and monitor.
         result: What it did.
-        sent: When senders ran to their end.
+        sent: When senders ran to their end, with a channel that took messages.
     """
 
     def __init__(self, case: Case, year: Year, slack: FakeSlack) -> None:
@@ -153,6 +154,8 @@ class _Disturbed:
     def run(self, clock: time_machine.Traveller, commands: list[Command], end: datetime) -> list[Command]:
         """Collect, monitor and send until ``end``; gives the commands that are not collected by then."""
         self._slack.choose = self._choose
+        ahead = self._rng.uniform(-3300, 3300)
+        self._slack.now = lambda: time.time() + ahead
         left: list[Command] = []
         arrivals = self._arrivals(commands)
         for watched_at in self._watches(arrivals[0][0], end):
@@ -163,16 +166,20 @@ class _Disturbed:
             clock.move_to(watched_at)
             self._watch()
         self._slack.choose = None
+        self._slack.archived = set()
         return [*left, *(command for _, command in arrivals)]
 
     def _arrivals(self, commands: list[Command]) -> list[tuple[datetime, Command]]:
-        """When each command is collected: soon, late, after an outage of the collector, or out of order."""
+        """When each command is collected: soon, late, after an outage of the collector, out of order, or before it ended by dbt's clock."""
         rng, found = self._rng, []
         outages = [BEGIN + timedelta(days=rng.uniform(5, 360)) for _ in range(3)]
         for command in commands:
             late = timedelta(minutes=rng.uniform(-8, 8))
             if rng.random() < 0.05:
                 late += timedelta(hours=rng.uniform(1, 80))
+            elif rng.random() < 0.02:
+                self.result.counts["clocks that are ahead"] += 1
+                late -= timedelta(hours=rng.uniform(0, 6))
             at = command.ended_at + late
             for outage in outages:
                 if outage < at < outage + timedelta(days=4):
@@ -216,18 +223,25 @@ class _Disturbed:
                 compact(self.place.history, self.place.settings.now)
         counts["monitor runs"] += 1
         self.place.monitor()
+        self._slack.archived = set(self._slack.channels) if rng.random() < 0.04 else set()
+        counts["archived channels"] += len(self._slack.archived)
         if rng.random() < 0.2:
             senders = [threading.Thread(target=self.place.send, args=(self._slack,)) for _ in range(2)]
             for sender in senders:
                 sender.start()
             for sender in senders:
                 sender.join()
-            self.sent.append(self.place.settings.now)
+            self._note_sent()
             return
         with suppress(SimulatedKill), ExitStack() as stack:
             if rng.random() < 0.3:
                 stack.enter_context(killed_at(rng.randint(1, 25), rng.random() < 0.5, counts))
             self.place.send(self._slack)
+            self._note_sent()
+
+    def _note_sent(self) -> None:
+        """A sender ran to its end; an archived channel takes no details."""
+        if not self._slack.archived:
             self.sent.append(self.place.settings.now)
 
     def _choose(self, _method: str) -> str:

@@ -285,7 +285,7 @@ class Delivery:
         open_updates = bool(self._threads.due_updates(folder))
         intents = self._outbox.log(folder).intents
         states = [
-            (envelope_id, self._threads.is_settled(folder, intent) and not (intent.thread_ts and open_updates))
+            (envelope_id, self._threads.is_settled(folder, intent) and not (intent.answered and open_updates))
             for envelope_id, intent in intents.items()
         ]
         self._outbox.write_checkpoint(folder, states, self._clock())

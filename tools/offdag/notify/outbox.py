@@ -63,6 +63,11 @@ class Intent(msgspec.Struct, frozen=True, kw_only=True):
         return self.payload.get("thread_ts")
 
     @property
+    def answered(self) -> frozenset[str]:
+        """The first messages of which it shows an end or a reminder, also where it could not be put in their threads."""
+        return frozenset(row.opened_message_ts for row in self.rows if row.event != "opened" and row.opened_message_ts)
+
+    @property
     def is_details(self) -> bool:
         return any(row.event == DETAILS for row in self.rows)
 
@@ -124,6 +129,7 @@ class SettledMessage(msgspec.Struct, frozen=True, kw_only=True):
         channel: Slack's id of the channel; None for other sinks.
         ts: Slack's id of the message.
         thread_ts: The message that it answers; None for a message in the channel.
+        answered: The first messages of which it shows an end or a reminder, wherever it is.
     """
 
     number: int
@@ -132,6 +138,11 @@ class SettledMessage(msgspec.Struct, frozen=True, kw_only=True):
     channel: str | None
     ts: str | None
     thread_ts: str | None
+    answered: list[str] = []
+
+    def answers(self, ts: str) -> bool:
+        """Whether it shows an end or a reminder of a first message; checkpoints of older releases know only the thread."""
+        return ts in self.answered or ts == self.thread_ts
 
 
 @dataclass
@@ -312,6 +323,7 @@ class Outbox:
                         channel=receipt.posted.channel,
                         ts=receipt.posted.ts,
                         thread_ts=intent.thread_ts,
+                        answered=sorted(intent.answered),
                     )
                 )
         kept = [message for message in (*log.settled, *new) if message.created_at > now - _KEPT]

@@ -184,20 +184,21 @@ class SlackBot:
             Refusal: It may not list channels.
             UnknownOutcome: Slack gave no answer.
         """
-        return {channel["name"]: bool(channel.get("is_member")) for channel in self._channels()}
+        return {channel["name"]: bool(channel.get("is_member")) for channel in self._channels(exclude_archived=True)}
 
     def _channel_id(self, channel: str) -> str:
         if _CHANNEL_ID.match(channel):
             return channel
         if self._channel_ids is None:
-            self._channel_ids = {found["name"]: found["id"] for found in self._channels()}
+            # What was posted can be read after the channel was archived.
+            self._channel_ids = {found["name"]: found["id"] for found in self._channels(exclude_archived=False)}
         try:
             return self._channel_ids[channel.lstrip("#")]
         except KeyError:
             raise Refusal("channel_not_found", _ADVICE["channel_not_found"]) from None
 
-    def _channels(self) -> Iterator[dict[str, Any]]:
-        arguments = {"types": "public_channel,private_channel", "limit": 500, "exclude_archived": True}
+    def _channels(self, exclude_archived: bool) -> Iterator[dict[str, Any]]:
+        arguments = {"types": "public_channel,private_channel", "limit": 500, "exclude_archived": exclude_archived}
         return self._pages("conversations.list", arguments, "channels")
 
     def _pages(self, method: str, arguments: Payload, key: str) -> Iterator[dict[str, Any]]:

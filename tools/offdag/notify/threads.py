@@ -43,7 +43,7 @@ class DueDetails:
 
 @dataclass(frozen=True)
 class Update:
-    """What a first message has to show, by what ended in its thread.
+    """What a first message has to show, by what ended.
 
     Attributes:
         first: The first message.
@@ -93,17 +93,18 @@ class Threads:
         return found
 
     def due_updates(self, folder: str) -> list[Update]:
-        """First messages that do not show yet what ended in their threads lately."""
-        threads = {
-            intent.thread_ts
+        """First messages that do not show yet what ended lately."""
+        answered = {
+            ts
             for intent in self._outbox.log(folder).intents.values()
-            if intent.thread_ts and not intent.is_details and self._is_delivered(intent) and not self._is_old(intent)
+            if not intent.is_details and self._is_delivered(intent) and not self._is_old(intent)
+            for ts in intent.answered
         }
-        updates = (self._update_of(folder, ts) for ts in sorted(filter(None, threads)))
+        updates = (self._update_of(folder, ts) for ts in sorted(answered))
         return [u for u in updates if u and not self._outbox.is_updated(u.first, u.update_id)]
 
     def _update_of(self, folder: str, ts: str) -> Update | None:
-        """What the first message of a thread has to show; None where nothing ended, or the message is not in the log."""
+        """What a first message has to show; None where nothing ended, or the message is not in the log."""
         found = self._first_message(folder, ts)
         ended = {row.signal_key: row for row in self._answers(folder, ts) if row.event in _ENDED}
         if found is None or not ended:
@@ -126,11 +127,12 @@ class Threads:
         return None
 
     def _answers(self, folder: str, ts: str) -> list[DueNotification]:
-        """What was delivered in a thread."""
+        """What was delivered of the incidents of a first message, in its thread or, where that was refused, in the channel."""
         log = self._outbox.log(folder)
-        settled = [self._outbox.read(folder, m.number) for m in log.settled if m.thread_ts == ts]
-        new = [i for i in log.intents.values() if i.thread_ts == ts and self._is_delivered(i)]
-        return [row for intent in (*settled, *new) for row in intent.rows]
+        settled = [self._outbox.read(folder, message.number) for message in log.settled if message.answers(ts)]
+        new = [i for i in log.intents.values() if not i.is_details and ts in i.answered and self._is_delivered(i)]
+        rows = (row for intent in (*settled, *new) for row in intent.rows)
+        return [row for row in rows if row.opened_message_ts == ts]
 
     def _is_delivered(self, intent: Intent) -> bool:
         receipt = self._outbox.receipt_of(intent)
