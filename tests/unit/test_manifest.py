@@ -6,6 +6,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from offdag.artifacts.code import tokens_of
 from offdag.artifacts.document import parse_document
 from offdag.artifacts.manifest import Manifest, read_manifest
 from sim import artifacts
@@ -78,6 +81,45 @@ def test_hashes_name_what_changed_in_a_node() -> None:
     assert hashes(document(macro="select 2", materialized="table"))[0] != macros
     # A macro that is called by one that the node uses.
     assert hashes(document(called="2", materialized="table"))[0] != macros
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "is_same"),
+    [
+        (
+            "select a,b from {{ ref('x') }}",
+            "SELECT\n  a, b -- both\nfrom {{ref('x')}} /* all\nrows */ {# of x #}",
+            True,
+        ),
+        ("select '-- no comment' as a", "select '-- no comment' as  a", True),
+        ("select 'a  b'", "select 'a b'", False),
+        ("select 'A'", "select 'a'", False),
+        ("select a - b", "select b - a", False),
+        ("select 1", "select 10", False),
+        ("select 'it''s -- here', a", "select 'it''s -- here', b", False),
+    ],
+)
+def test_codes_that_differ_in_layout_alone_have_the_same_tokens(one: str, other: str, is_same: bool) -> None:
+    assert (tokens_of(one) == tokens_of(other)) is is_same
+
+
+def test_a_very_long_code_has_no_tokens() -> None:
+    assert tokens_of("x" * 50_001) is None
+    assert tokens_of("") is tokens_of(None) is tokens_of(" -- nothing") is None
+
+
+def test_the_tokens_of_macros_are_hashed_without_their_layout() -> None:
+    def hashes(code: str) -> tuple[Any, Any]:
+        found = artifacts.manifest([artifacts.node("model.p.a", depends_on={"macros": ["macro.p.m"]})])
+        found["macros"] = {"macro.p.m": {"package_name": "p", "macro_sql": code}}
+        [row] = read(found).nodes
+        return row["macros_hash"], row["macros_tokens_hash"]
+
+    first, laid_out, edited = (
+        hashes(code) for code in ("{{ x }} / 100", "{{x}}\n/ 100 {# percent #}", "{{ x }} / 1000")
+    )
+    assert first[0] != laid_out[0]
+    assert first[1] == laid_out[1] != edited[1]
 
 
 def test_a_unit_tests_checksum_is_its_code() -> None:

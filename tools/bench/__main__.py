@@ -11,6 +11,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from bench import builds, collecting, diffing, loading, monitoring, reporting, signals, startup
+from bench.causes import suite as causes
 from bench.measure import CommandFailure, Cost
 from bench.suite import Suite
 from bench.table import Numbers, put_table, table
@@ -24,6 +25,7 @@ _SUITES = {
     "loading": loading.suite,
     "startup": startup.suite,
     "signals": signals.suite,
+    "causes": causes.suite,
 }
 
 _PAGE = Path("docs/performance.md")

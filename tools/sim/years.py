@@ -141,7 +141,7 @@ class _Disturbed:
     Attributes:
         place: History and monitor.
         result: What it did.
-        sent: When senders ran to their end, with a channel that took messages.
+        sent: When senders ran to their end, with a Slack that took everything.
     """
 
     def __init__(self, case: Case, year: Year, slack: FakeSlack) -> None:
@@ -225,23 +225,24 @@ class _Disturbed:
         self.place.monitor()
         self._slack.archived = set(self._slack.channels) if rng.random() < 0.04 else set()
         counts["archived channels"] += len(self._slack.archived)
+        faults_before = counts["Slack faults"]
         if rng.random() < 0.2:
             senders = [threading.Thread(target=self.place.send, args=(self._slack,)) for _ in range(2)]
             for sender in senders:
                 sender.start()
             for sender in senders:
                 sender.join()
-            self._note_sent()
+            self._note_sent(faults_before)
             return
         with suppress(SimulatedKill), ExitStack() as stack:
             if rng.random() < 0.3:
                 stack.enter_context(killed_at(rng.randint(1, 25), rng.random() < 0.5, counts))
             self.place.send(self._slack)
-            self._note_sent()
+            self._note_sent(faults_before)
 
-    def _note_sent(self) -> None:
-        """A sender ran to its end; an archived channel takes no details."""
-        if not self._slack.archived:
+    def _note_sent(self, faults_before: int) -> None:
+        """A sender ran to its end; an archived channel takes no details, and one that was refused may have been of details."""
+        if not self._slack.archived and self.result.counts["Slack faults"] == faults_before:
             self.sent.append(self.place.settings.now)
 
     def _choose(self, _method: str) -> str:

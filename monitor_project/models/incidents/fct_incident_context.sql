@@ -48,6 +48,16 @@ changes as (
 
 ),
 
+likely_causes as (
+
+    select
+        incident_id,
+        cause
+    from {{ ref('fct_incident_causes') }}
+    where cause_rank = 1
+
+),
+
 -- Identical error messages in one run have one cause. A test that returned rows is not counted: its rows are its cause.
 causes as (
 
@@ -201,6 +211,7 @@ final as (
         changes.last_success_git_sha,
         changes.change_count,
         changes.changes,
+        likely_causes.cause as likely_cause,
         case when counted_causes.same_cause_count >= {{ var('storm_least_incidents') }} then counted_causes.cause end as storm_cause
     from described
     left join first_runs
@@ -210,6 +221,8 @@ final as (
             and described.first_bad_invocation_id = first_runs.run_id
     left join changes
         on described.incident_id = changes.incident_id
+    left join likely_causes
+        on described.incident_id = likely_causes.incident_id
     left join counted_causes
         on described.incident_id = counted_causes.incident_id
     left join muted

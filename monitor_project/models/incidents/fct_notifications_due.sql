@@ -14,6 +14,7 @@ incidents as (
         contexts.last_success_git_sha,
         contexts.change_count,
         contexts.changes,
+        contexts.likely_cause,
         contexts.storm_cause,
         contexts.is_acknowledged
     from {{ ref('fct_incidents') }} as incidents
@@ -295,6 +296,7 @@ final as (
         last_success_git_sha,
         change_count,
         changes,
+        likely_cause,
         storm_cause,
         opened_message_channel,
         opened_message_ts

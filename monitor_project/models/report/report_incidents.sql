@@ -99,6 +99,7 @@ final as (
         context.last_success_git_sha,
         context.change_count,
         context.changes,
+        context.likely_cause,
         context.storm_cause,
         channels.channels,
         impacts.downstream_model_count,

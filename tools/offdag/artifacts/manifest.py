@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from offdag.artifacts.code import definitions_of, tokens_of
 from offdag.artifacts.document import NOT_JSON, Document, UnreadableArtifact, Verdict
 from offdag.artifacts.values import Row, items, mapping, text, threshold_seconds
 
@@ -56,6 +57,8 @@ class _Node(msgspec.Struct):
     identifier: Any = None
     relation_name: Any = None
     checksum: Any = None
+    raw_code: Any = None
+    raw_sql: Any = None
     config: Any = None
     tags: Any = None
     description: Any = None
@@ -119,11 +122,11 @@ class _Macros:
     def __init__(self, raw: dict[str, msgspec.Raw], adapter_type: str | None) -> None:
         self._raw = raw
         self._of_dbt = {"dbt", f"dbt_{adapter_type}"}
-        self._hashes: dict[frozenset[str], str | None] = {}
+        self._hashes: dict[frozenset[str], tuple[str | None, str | None]] = {}
         self._parts: dict[str, tuple[str | None, list[str]]] = {}
 
-    def hash_of(self, names: Iterable[str]) -> str | None:
-        """Hash of these macros and of those that they call; None where all are dbt's own."""
+    def hashes_of(self, names: Iterable[str]) -> tuple[str | None, str | None]:
+        """Hashes of the code and of the tokens of these macros and of those that they call; None where all are dbt's own."""
         direct = frozenset(names)
         if direct not in self._hashes:
             found: dict[str, str] = {}
@@ -135,7 +138,8 @@ class _Macros:
                     found[name] = code
                 waiting += [c for c in called if c not in seen]
                 seen.update(called)
-            self._hashes[direct] = _hash(sorted(found.items())) if found else None
+            tokens = sorted((name, tokens_of(code)) for name, code in found.items())
+            self._hashes[direct] = (_hash(sorted(found.items())), _hash(tokens)) if found else (None, None)
         return self._hashes[direct]
 
     def _part(self, name: str) -> tuple[str | None, list[str]]:
@@ -198,7 +202,7 @@ def read_manifest(document: Document, project: str | None = None) -> Manifest:
                 continue
             parents = sorted(set(_names(node.depends_on, "nodes")))
             row = _node_row(unique_id, node, group_owners)
-            row["macros_hash"] = macros.hash_of(_names(node.depends_on, "macros"))
+            row["macros_hash"], row["macros_tokens_hash"] = macros.hashes_of(_names(node.depends_on, "macros"))
             exposure = _exposure_row(unique_id, node) if row["resource_type"] == "exposure" else None
             row["node_hash"] = node_hash = _hash([project, row, parents, exposure])
             nodes[unique_id] = row
@@ -245,6 +249,7 @@ def _node_row(unique_id: str, node: _Node, group_owners: dict[str, str | None]) 
     # Tests of sources have no attached_node; a unit test's one parent is its model.
     has_one = bool(test) or resource_type == "unit_test" or len(parents) == 1
     attached = text(node.attached_node) or (parents[0] if is_test and parents and has_one else None)
+    tokens = tokens_of(text(node.raw_code) or text(node.raw_sql))
     column = text(node.column_name) or text(kwargs.get("column_name"))
     return {
         "unique_id": unique_id,
@@ -258,6 +263,8 @@ def _node_row(unique_id: str, node: _Node, group_owners: dict[str, str | None]) 
         "relation_name": text(node.relation_name),
         "materialization": text(config.get("materialized")),
         # A unit test has its checksum as a text.
+        "code_tokens": tokens,
+        "definitions": definitions_of(tokens),
         "code_hash": text(mapping(node.checksum).get("checksum")) or text(node.checksum),
         "config_hash": _hash({k: v for k, v in config.items() if k not in _DESCRIBING}) if config else None,
         "description": text(node.description),

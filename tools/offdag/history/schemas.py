@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import pyarrow as pa
 
 # Goes up with every column that is added.
-VERSION = 6
+VERSION = 7
 
 _TYPES = {
     "string": pa.string(),
@@ -148,6 +148,9 @@ _TABLES: Mapping[str, Mapping[str, str]] = {
         "has_contract": "boolean",
         "config_hash": "string",
         "macros_hash": "string",
+        "code_tokens": "string",
+        "definitions": "string",
+        "macros_tokens_hash": "string",
     },
     # One row per node of each distinct manifest.
     "manifest_nodes": {"manifest_hash": "string", "project": "string", "unique_id": "string", "node_hash": "string"},

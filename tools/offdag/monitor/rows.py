@@ -83,6 +83,7 @@ class DueNotification(MartRow, frozen=True, kw_only=True):
         last_success_git_sha: Commit of the last run before the incident in which its node succeeded. None if unknown.
         change_count: Nodes that are new or changed since then: its own, the one that it tests, and those upstream. None if unknown.
         changes: The first four of these changes. None where there are none.
+        likely_cause: The likeliest cause in words. None if unknown.
         compiled_path: File of its compiled query, relative to the project's folder. None without one.
         opened_message_channel: Slack's id of the channel of the opening message. None without one.
         opened_message_ts: Slack's id of the opening message. None without one.
@@ -121,6 +122,7 @@ class DueNotification(MartRow, frozen=True, kw_only=True):
     last_success_git_sha: str | None = None
     change_count: int | None = None
     changes: str | None = None
+    likely_cause: str | None = None
     compiled_path: str | None
     opened_message_channel: str | None
     opened_message_ts: str | None

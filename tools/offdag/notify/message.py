@@ -163,6 +163,7 @@ def _problem(row: DueNotification) -> Problem:
             ("What", row.detail),
             ("Since", _minute(row.started_at) + _times(row.bad_count)),
             ("Took down", impact),
+            ("Likely cause", row.likely_cause),
             ("Changed", _change(row)),
             ("Owner", row.owner),
             ("Where", evidence.get("path")),

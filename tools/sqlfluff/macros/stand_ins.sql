@@ -20,3 +20,4 @@
 {% macro instant_of(local_time, timezone) %}cast({{ local_time }} as timestamp){% endmacro %}
 
 {% macro known_timezones() %}(select 'UTC' as name){% endmacro %}
+{% macro words_of(relation, column) %}(select *, '' as word from {{ relation }}){% endmacro %}

@@ -1,4 +1,5 @@
--- Dependencies in the newest manifest of each environment. The depth is the number of steps from the nearest node without parents.
+-- Dependencies in the newest manifest of each environment. The depth is the number of steps from the nearest node without parents, the level
+-- from the farthest.
 with recursive
 
 nodes as (
@@ -70,7 +71,8 @@ depths as (
         project,
         environment,
         node_id,
-        min(depth) as depth
+        min(depth) as depth,
+        max(depth) as level
     from reached
     group by project, environment, node_id
 
@@ -84,7 +86,8 @@ final as (
         edges.parent_id,
         edges.child_id,
         edges.child_type,
-        cast(depths.depth as bigint) as child_depth
+        cast(depths.depth as bigint) as child_depth,
+        cast(depths.level as bigint) as child_level
     from edges
     left join depths
         on

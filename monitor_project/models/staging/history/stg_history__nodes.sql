@@ -43,6 +43,9 @@ final as (
         has_contract,
         config_hash,
         macros_hash,
+        code_tokens,
+        definitions,
+        macros_tokens_hash,
         run_date
     from source
 

@@ -1,0 +1,431 @@
+-- On what the node of an incident depends, itself included, and what changed there between its last success and its first bad observation:
+-- code, configuration, macros or existence. A mass failure depends on what its failed nodes depend on. The compared manifests are those of
+-- the two runs; the lineage is that of the newest manifest. Only for incidents that can still be announced.
+with recursive
+
+incidents as (
+
+    select * from {{ ref('fct_incidents') }}
+    where
+        (node_id is not null or kind = 'mass_failure')
+        and last_bad_at >= {{ dbt.dateadd('day', '-' ~ var('announce_max_age_days'), as_of()) }}
+
+),
+
+executions as (
+
+    select
+        project,
+        environment,
+        invocation_id,
+        node_id,
+        outcome,
+        observed_at
+    from {{ ref('int_turning_executions') }}
+
+),
+
+starts as (
+
+    select
+        incident_id,
+        project,
+        environment,
+        node_id,
+        first_bad_invocation_id,
+        started_at
+    from incidents
+    where node_id is not null
+
+    union all
+
+    select
+        incidents.incident_id,
+        incidents.project,
+        incidents.environment,
+        executions.node_id,
+        incidents.first_bad_invocation_id,
+        incidents.started_at
+    from incidents
+    inner join executions
+        on
+            incidents.project = executions.project
+            and incidents.environment = executions.environment
+            and incidents.first_bad_invocation_id = executions.invocation_id
+            and incidents.kind = 'mass_failure'
+    where executions.outcome = 'failure'
+
+),
+
+-- A success before a failure is among the turning executions.
+successes as (
+
+    select
+        starts.incident_id,
+        executions.invocation_id as last_success_run_id,
+        executions.observed_at as last_success_at,
+        row_number() over (
+            partition by starts.incident_id
+            order by executions.observed_at desc, executions.invocation_id desc
+        ) as newest_number
+    from starts
+    inner join executions
+        on
+            starts.project = executions.project
+            and starts.environment = executions.environment
+            and starts.node_id = executions.node_id
+            and starts.started_at > executions.observed_at
+            and starts.first_bad_invocation_id != executions.invocation_id
+    where executions.outcome = 'success'
+
+),
+
+manifests as (
+
+    select
+        project,
+        environment,
+        invocation_id,
+        manifest_hash
+    from {{ ref('stg_history__invocations') }}
+    where manifest_hash is not null
+
+),
+
+compared as (
+
+    select
+        incidents.incident_id,
+        successes.last_success_run_id,
+        successes.last_success_at,
+        good.manifest_hash as good_hash,
+        bad.manifest_hash as bad_hash
+    from incidents
+    left join successes
+        on
+            incidents.incident_id = successes.incident_id
+            and successes.newest_number = 1
+    left join manifests as good
+        on
+            incidents.project = good.project
+            and incidents.environment = good.environment
+            and successes.last_success_run_id = good.invocation_id
+    left join manifests as bad
+        on
+            incidents.project = bad.project
+            and incidents.environment = bad.environment
+            and incidents.first_bad_invocation_id = bad.invocation_id
+
+),
+
+pairs as (
+
+    select distinct
+        good_hash,
+        bad_hash
+    from compared
+    where good_hash != bad_hash
+
+),
+
+contents as (
+
+    select
+        listed.manifest_hash,
+        listed.unique_id as node_id,
+        listed.node_hash,
+        nodes.name as node_name,
+        nodes.resource_type,
+        nodes.code_hash,
+        nodes.config_hash,
+        nodes.macros_hash,
+        nodes.code_tokens,
+        nodes.macros_tokens_hash
+    from (
+        select good_hash as manifest_hash from pairs
+        union
+        select bad_hash as manifest_hash from pairs
+    ) as both_manifests
+    inner join {{ ref('stg_history__manifest_nodes') }} as listed
+        on both_manifests.manifest_hash = listed.manifest_hash
+    left join {{ ref('stg_history__nodes') }} as nodes
+        on listed.node_hash = nodes.node_hash
+
+),
+
+-- A hash of the configuration is null for manifests collected by a version of offdag that did not compute it: nothing is concluded then.
+changed as (
+
+    select
+        pairs.good_hash,
+        pairs.bad_hash,
+        bad.node_id,
+        case
+            when good.node_id is null then 'new'
+            when bad.code_hash != good.code_hash and coalesce(bad.code_tokens != good.code_tokens, true) then 'code'
+            when bad.config_hash != good.config_hash then 'configuration'
+            when
+                bad.config_hash is not null
+                and good.config_hash is not null
+                and coalesce(bad.macros_hash, '') != coalesce(good.macros_hash, '')
+                and coalesce(bad.macros_tokens_hash != good.macros_tokens_hash, true)
+                then 'macros'
+            when bad.code_hash != good.code_hash or bad.macros_hash != good.macros_hash then 'formatting'
+        end as change,
+        good.code_tokens as good_tokens,
+        bad.code_tokens as bad_tokens,
+        good.node_id is null or (good.config_hash is not null and bad.config_hash is not null) as is_change_known
+    from pairs
+    inner join contents as bad
+        on pairs.bad_hash = bad.manifest_hash
+    left join contents as good
+        on
+            pairs.good_hash = good.manifest_hash
+            and bad.node_id = good.node_id
+    where bad.node_name is not null
+
+),
+
+edited as (
+
+    select * from changed
+    where
+        change = 'code'
+        and good_tokens is not null
+        and bad_tokens is not null
+
+),
+
+-- How often each word is in the code before and after.
+counted_words as (
+
+    select
+        good_hash,
+        bad_hash,
+        node_id,
+        word,
+        sum(good_count) as good_count,
+        sum(bad_count) as bad_count
+    from (
+        select
+            good_hash,
+            bad_hash,
+            node_id,
+            word,
+            1 as good_count,
+            0 as bad_count
+        from {{ words_of('edited', 'good_tokens') }} as good_words
+        union all
+        select
+            good_hash,
+            bad_hash,
+            node_id,
+            word,
+            0 as good_count,
+            1 as bad_count
+        from {{ words_of('edited', 'bad_tokens') }} as bad_words
+    ) as both_words
+    group by good_hash, bad_hash, node_id, word
+
+),
+
+-- A rewording uses no name that was not there before or is gone, no other number or text, and nothing that filters, joins or calculates.
+edits as (
+
+    select
+        good_hash,
+        bad_hash,
+        node_id,
+        coalesce(' ' || {{ dbt.listagg("case when good_count != bad_count then word end", "' '", "order by word") }} || ' ', ' ') as changed_words,
+        min(
+            case
+                when
+                    good_count = bad_count
+                    or word in ({{ text_list(['as', 'on', 'using', '(', ')', ',', '.', '=', ';']) }})
+                    or (good_count > 0 and bad_count > 0 and {{ is_name('word') }})
+                    then 1
+                else 0
+            end
+        ) = 1 as is_rewording
+    from counted_words
+    group by good_hash, bad_hash, node_id
+
+),
+
+edges as (
+
+    select * from {{ ref('fct_lineage_edges') }}
+
+),
+
+-- union, not union all: each node is reached once, over any number of paths.
+upstream as (
+
+    select
+        incident_id,
+        project,
+        environment,
+        node_id
+    from starts
+
+    union
+
+    select
+        upstream.incident_id,
+        upstream.project,
+        upstream.environment,
+        edges.parent_id as node_id
+    from upstream
+    inner join edges
+        on
+            upstream.project = edges.project
+            and upstream.environment = edges.environment
+            and upstream.node_id = edges.child_id
+
+),
+
+-- A removed node is reached by what depended on it when all was well; it is in the first of the two manifests alone.
+removed as (
+
+    select distinct
+        upstream.incident_id,
+        upstream.project,
+        upstream.environment,
+        gone.node_id,
+        gone.node_name,
+        gone.resource_type
+    from upstream
+    inner join compared
+        on upstream.incident_id = compared.incident_id
+    inner join contents as children
+        on
+            compared.good_hash = children.manifest_hash
+            and upstream.node_id = children.node_id
+    inner join {{ ref('stg_history__node_dependencies') }} as dependencies
+        on children.node_hash = dependencies.node_hash
+    inner join contents as gone
+        on
+            compared.good_hash = gone.manifest_hash
+            and dependencies.parent_unique_id = gone.node_id
+    left join contents as kept
+        on
+            compared.bad_hash = kept.manifest_hash
+            and gone.node_id = kept.node_id
+    where
+        kept.node_id is null
+        and compared.bad_hash is not null
+
+),
+
+levels as (
+
+    select
+        project,
+        environment,
+        child_id as node_id,
+        max(child_level) as level
+    from edges
+    group by project, environment, child_id
+
+),
+
+nodes as (
+
+    select * from {{ ref('dim_nodes_ever') }}
+
+),
+
+reached as (
+
+    select
+        upstream.incident_id,
+        upstream.project,
+        upstream.environment,
+        upstream.node_id,
+        nodes.node_name,
+        nodes.resource_type,
+        coalesce(levels.level, 0) as level,
+        starts.node_id is not null as is_start,
+        changed.change,
+        edits.changed_words,
+        edits.is_rewording,
+        nodes.node_hash,
+        compared.good_hash = compared.bad_hash or coalesce(changed.is_change_known, false) as is_change_known,
+        compared.last_success_run_id,
+        compared.last_success_at
+    from upstream
+    inner join compared
+        on upstream.incident_id = compared.incident_id
+    left join starts
+        on
+            upstream.incident_id = starts.incident_id
+            and upstream.node_id = starts.node_id
+    left join changed
+        on
+            compared.good_hash = changed.good_hash
+            and compared.bad_hash = changed.bad_hash
+            and upstream.node_id = changed.node_id
+    left join edits
+        on
+            compared.good_hash = edits.good_hash
+            and compared.bad_hash = edits.bad_hash
+            and upstream.node_id = edits.node_id
+    left join levels
+        on
+            upstream.project = levels.project
+            and upstream.environment = levels.environment
+            and upstream.node_id = levels.node_id
+    left join nodes
+        on
+            upstream.project = nodes.project
+            and upstream.environment = nodes.environment
+            and upstream.node_id = nodes.node_id
+
+    union all
+
+    select
+        removed.incident_id,
+        removed.project,
+        removed.environment,
+        removed.node_id,
+        removed.node_name,
+        removed.resource_type,
+        cast(null as bigint) as level,
+        false as is_start,
+        'removed' as change,
+        cast(null as {{ dbt.type_string() }}) as changed_words,
+        cast(null as boolean) as is_rewording,
+        cast(null as {{ dbt.type_string() }}) as node_hash,
+        true as is_change_known,
+        compared.last_success_run_id,
+        compared.last_success_at
+    from removed
+    inner join compared
+        on removed.incident_id = compared.incident_id
+
+),
+
+final as (
+
+    select
+        {{ surrogate_key(['incident_id', 'node_id']) }} as incident_upstream_id,
+        incident_id,
+        project,
+        environment,
+        node_id,
+        node_name,
+        resource_type,
+        is_start,
+        cast(level as bigint) as level,
+        change,
+        changed_words,
+        is_rewording,
+        node_hash,
+        max(case when is_start and is_change_known then 1 else 0 end) over (partition by incident_id) = 1 as is_compared,
+        last_success_run_id,
+        last_success_at
+    from reached
+
+)
+
+select * from final

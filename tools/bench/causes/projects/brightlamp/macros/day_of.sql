@@ -1,0 +1,3 @@
+{% macro day_of(column) -%}
+    cast({{ column }} as date)
+{%- endmacro %}

@@ -1,0 +1,2 @@
+select * exclude (_loaded_at)
+from {{ source('raw', 'products') }}

@@ -1,0 +1,2 @@
+select campaign_code, cost_date, cost_usd, clicks
+from {{ source('platform', 'ad_costs') }}

@@ -1,0 +1,4 @@
+select
+    anonymous_id || '#' || session_no as session_id,
+    *
+from {{ ref('events_numbered') }}

@@ -1,0 +1,5 @@
+select
+    product_code,
+    ingredient_code,
+    {{ to_grams('amount', 'unit') }} as grams
+from {{ ref('raw_recipe_lines') }}

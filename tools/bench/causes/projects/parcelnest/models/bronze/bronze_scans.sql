@@ -1,0 +1,2 @@
+select * exclude (extracted_at)
+from {{ source('landing', 'scans') }}
