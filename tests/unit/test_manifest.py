@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from offdag.artifacts.code import tokens_of
+from offdag.artifacts.code import definitions_of, tokens_of
 from offdag.artifacts.document import parse_document
 from offdag.artifacts.manifest import Manifest, read_manifest
 from sim import artifacts
@@ -103,17 +103,42 @@ def test_codes_that_differ_in_layout_alone_have_the_same_tokens(one: str, other:
     assert (tokens_of(one) == tokens_of(other)) is is_same
 
 
+def test_of_a_text_in_sql_a_hash_is_kept() -> None:
+    found = tokens_of("select 'hunter2' as a, {{ cents('price') }}")
+    assert found is not None
+    assert "hunter2" not in found
+    assert found.endswith("{{ cents ( 'price' ) }}")
+    assert found != tokens_of("select 'hunter3' as a, {{ cents('price') }}")
+
+
+def test_definitions_name_what_an_expression_is_made_of() -> None:
+    code = """
+        with steps as (select id, max(seen_at) as last_seen_at from {{ ref('scans') }} as scans group by id)
+        select plain, round(fee + 1, 2) as total, {{ hours('a.started_at') }} as hours from steps
+        left join zones on steps.zone_id = zones.id
+    """
+    found = (definitions_of(tokens_of(code)) or "").split(" ")
+    named = [pair for pair in found if "#" not in pair]
+    assert named == [
+        *("hours=started_at", "last_seen_at=max", "last_seen_at=seen_at", "on=steps", "on=zone_id", "on=zones"),
+        *("total=fee", "total=round"),
+    ]
+    other = (definitions_of(tokens_of(code.replace("fee + 1", "fee + 2"))) or "").split(" ")
+    assert {pair.split("=")[0] for pair in {*found} ^ {*other}} == {"total"}
+    assert definitions_of(None) is definitions_of("select 1") is None
+
+
 def test_a_very_long_code_has_no_tokens() -> None:
     assert tokens_of("x" * 50_001) is None
     assert tokens_of("") is tokens_of(None) is tokens_of(" -- nothing") is None
 
 
-def test_the_tokens_of_macros_are_hashed_without_their_layout() -> None:
+def test_the_tokens_of_macros_are_those_of_their_code() -> None:
     def hashes(code: str) -> tuple[Any, Any]:
         found = artifacts.manifest([artifacts.node("model.p.a", depends_on={"macros": ["macro.p.m"]})])
         found["macros"] = {"macro.p.m": {"package_name": "p", "macro_sql": code}}
         [row] = read(found).nodes
-        return row["macros_hash"], row["macros_tokens_hash"]
+        return row["macros_hash"], row["macros_tokens"]
 
     first, laid_out, edited = (
         hashes(code) for code in ("{{ x }} / 100", "{{x}}\n/ 100 {# percent #}", "{{ x }} / 1000")

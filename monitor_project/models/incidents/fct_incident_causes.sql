@@ -1,29 +1,16 @@
 -- What probably caused an incident, the likeliest first: from the text of its error, from what changed upstream since its node's last success,
--- from incidents upstream that began with it, and from the sources on which it depends. The words that an incident names (its column, the names in
--- its test or its error) are followed upstream, from each name to those that define it. Only for incidents that can still be announced.
-with recursive
+-- from incidents upstream that began with it, and from the sources on which it depends. Only for incidents that can still be announced.
+with
 
-incidents as (
+judged as (
 
-    select
-        incidents.*,
-        nodes.resource_type,
-        nodes.node_name,
-        nodes.column_name,
-        nodes.node_hash,
-        coalesce(nodes.attached_node_id, incidents.node_id) as place_id
-    from {{ ref('fct_incidents') }} as incidents
-    left join {{ ref('dim_nodes_ever') }} as nodes
-        on
-            incidents.project = nodes.project
-            and incidents.environment = nodes.environment
-            and incidents.node_id = nodes.node_id
-    where
-        incidents.last_bad_at >= {{ dbt.dateadd('day', '-' ~ var('announce_max_age_days'), as_of()) }}
-        and incidents.kind in (
-            'node_failed', 'test_failed', 'mass_failure', 'run_incomplete', 'source_stale', 'source_unchecked', 'schema_changed',
-            'volume_odd', 'model_slow'
-        )
+    select * from {{ ref('int_incident_errors') }}
+
+),
+
+matches as (
+
+    select * from {{ ref('int_incident_words') }}
 
 ),
 
@@ -39,55 +26,11 @@ nodes as (
 
 ),
 
-first_results as (
-
-    select
-        incidents.incident_id,
-        max(case when executions.node_status in ('error', 'runtime error') then 1 else 0 end) as is_error,
-        max(executions.message) as message
-    from incidents
-    inner join {{ ref('int_turning_executions') }} as executions
-        on
-            incidents.project = executions.project
-            and incidents.environment = executions.environment
-            and incidents.first_bad_invocation_id = executions.invocation_id
-            and incidents.node_id = executions.node_id
-    where executions.outcome != 'success'
-    group by incidents.incident_id
-
-),
-
-texts as (
-
-    select
-        incidents.incident_id,
-        coalesce(first_results.is_error, case when incidents.kind in ('mass_failure', 'run_incomplete') then 1 end, 0) = 1 as is_error,
-        coalesce(first_results.message, case when incidents.kind in ('mass_failure', 'run_incomplete') then incidents.detail end) as message
-    from incidents
-    left join first_results
-        on incidents.incident_id = first_results.incident_id
-
-),
-
-judged as (
-
-    select
-        incidents.*,
-        texts.is_error,
-        texts.message,
-        case when texts.is_error then {{ error_class('texts.message') }} end as error_class
-    from incidents
-    inner join texts
-        on incidents.incident_id = texts.incident_id
-
-),
-
 successes as (
 
     select
         incident_id,
-        max(last_success_at) as last_success_at,
-        max(case when change is not null then 1 else 0 end) = 1 as has_changes
+        max(last_success_at) as last_success_at
     from upstream
     group by incident_id
 
@@ -129,176 +72,18 @@ roots as (
 
 ),
 
-relevant as (
-
-    select
-        judged.incident_id,
-        judged.node_id,
-        {{ words_in("coalesce(judged.message, '') || ' ' || coalesce(judged.column_name, '') || ' ' || coalesce(contents.code_tokens, '')") }}
-            as relevant_text
-    from judged
-    left join {{ ref('stg_history__nodes') }} as contents
-        on
-            judged.node_hash = contents.node_hash
-            and judged.resource_type = 'test'
-    where judged.error_class = 'query' or judged.error_class is null
-
-),
-
+-- Each candidate has a weight: 100 for what the error itself says, 95 to 98 where the error names what changed, 90 and more for the cause of an
+-- incident upstream, 70 to 80 for a change, 65 for one that caused another incident of the run, 60 for the likeliest source, and less for an edit that
+-- has nothing to do with the named words or only rewords, and for other sources.
 of_errors as (
 
     select
         incident_id,
         error_class as cause_kind,
         node_id as cause_node_id,
-        100 as weight
+        100.0 as weight
     from judged
     where error_class != 'query'
-
-),
-
--- Words by which an incident names what it is about: those of its error, of the tested column, and of a test's own code.
-named_words as (
-
-    select distinct
-        incident_id,
-        node_id,
-        word
-    from {{ words_of('relevant', 'relevant_text') }} as relevant_words
-    where {{ is_name('word') }}
-
-),
-
-codes as (
-
-    select
-        node_hash,
-        columns,
-        ' ' || code_tokens || ' ' as code,
-        definitions
-    from {{ ref('stg_history__nodes') }}
-    where node_hash in (select upstream.node_hash from upstream)
-
-),
-
--- What a node's code says; of a source its name and its columns, and nothing where no columns are documented.
-node_texts as (
-
-    select
-        upstream.incident_id,
-        upstream.project,
-        upstream.environment,
-        upstream.node_id,
-        upstream.node_hash,
-        case
-            when upstream.resource_type = 'source'
-                then {{ words_in("upstream.node_name || ' ' || nullif(codes.columns, '{}')") }}
-            else codes.code || coalesce(upstream.changed_words, '')
-        end as node_text
-    from upstream
-    left join codes
-        on upstream.node_hash = codes.node_hash
-
-),
-
-definitions as (
-
-    select
-        node_hash,
-        {{ dbt.split_part('word', "'='", 1) }} as defined_word,
-        {{ dbt.split_part('word', "'='", 2) }} as word
-    from {{ words_of('codes', 'definitions') }} as definition_words
-
-),
-
--- From a node to itself, by a definition, and to its parents, by the same word.
-moves as (
-
-    select
-        incident_id,
-        node_id,
-        node_id as next_node_id,
-        node_hash,
-        cast(null as {{ dbt.type_string() }}) as next_text
-    from node_texts
-
-    union all
-
-    select
-        node_texts.incident_id,
-        node_texts.node_id,
-        edges.parent_id as next_node_id,
-        cast(null as {{ dbt.type_string() }}) as node_hash,
-        coalesce(parents.node_text, '*') as next_text
-    from node_texts
-    inner join {{ ref('fct_lineage_edges') }} as edges
-        on
-            node_texts.project = edges.project
-            and node_texts.environment = edges.environment
-            and node_texts.node_id = edges.child_id
-    inner join node_texts as parents
-        on
-            node_texts.incident_id = parents.incident_id
-            and edges.parent_id = parents.node_id
-
-),
-
--- union, not union all: each word is reached once in a node.
-traces as (
-
-    select
-        incident_id,
-        node_id,
-        word
-    from named_words
-
-    union
-
-    select
-        traces.incident_id,
-        moves.next_node_id as node_id,
-        coalesce(definitions.word, traces.word) as word
-    from traces
-    inner join moves
-        on
-            traces.incident_id = moves.incident_id
-            and traces.node_id = moves.node_id
-    left join definitions
-        on
-            moves.node_hash = definitions.node_hash
-            and traces.word = definitions.defined_word
-    where
-        definitions.word is not null
-        or moves.next_text = '*'
-        or position(' ' || traces.word || ' ' in moves.next_text) > 0
-        or position(' select * ' in moves.next_text) > 0
-
-),
-
--- How many of the words that reach a node are in its edit, or are defined in it, or are of its columns.
-matches as (
-
-    select
-        traces.incident_id,
-        traces.node_id,
-        count(distinct case
-            when upstream.resource_type = 'source' then traces.word
-            when upstream.changed_words is not null and position(' ' || traces.word || ' ' in upstream.changed_words) > 0 then traces.word
-            when upstream.changed_words is null then definitions.defined_word
-        end) as match_count
-    from traces
-    inner join upstream
-        on
-            traces.incident_id = upstream.incident_id
-            and traces.node_id = upstream.node_id
-    left join definitions
-        on
-            upstream.node_hash = definitions.node_hash
-            and traces.word = definitions.defined_word
-    where
-        upstream.resource_type = 'source'
-        or upstream.change is not null
-    group by traces.incident_id, traces.node_id
 
 ),
 
@@ -316,13 +101,18 @@ of_changes as (
         end as cause_kind,
         upstream.node_id as cause_node_id,
         case
-            when judged.is_error and upstream.changed_words is not null and matches.match_count > 0 then 97
-            when judged.is_error and position('''' || upstream.node_name || '''' in judged.message) > 0 then 96
-            when judged.is_error and upstream.changed_words is not null then 55
+            when judged.is_error and upstream.change = 'code' and matches.edit_count > 0 then 97
+            when
+                judged.is_error
+                and position(' ' || lower(upstream.node_name) || ' ' in {{ words_in('judged.message') }}) > 0
+                and (upstream.change = 'removed' or upstream.node_id != judged.node_id)
+                then 98
+            when judged.is_error and upstream.change = 'code' and upstream.changed_words is not null then 55
             when judged.is_error and upstream.node_id = judged.node_id then 95
             when upstream.is_rewording then 58
             when
-                upstream.changed_words is not null
+                upstream.change = 'code'
+                and upstream.changed_words is not null
                 and coalesce(matches.match_count, 0) = 0
                 and not {{ has_any_word('upstream.changed_words', [
                     'join', 'where', 'and', 'or', 'group', 'distinct', 'union', 'limit', 'having', 'qualify', 'partition', 'inner', 'left',
@@ -362,7 +152,7 @@ of_starts as (
             and judged.environment = nodes.environment
     where
         judged.kind = 'run_incomplete'
-        and judged.error_class = 'query'
+        and coalesce(judged.error_class, 'query') = 'query'
         and nodes.resource_type in ('model', 'seed', 'snapshot', 'test', 'source')
         and (
             position('named ''' || nodes.node_name || '''' in judged.message) > 0
@@ -371,18 +161,20 @@ of_starts as (
 
 ),
 
-of_sources as (
+-- The sources of an incident, those first that explain the most of what began in the same run, and that the most named words reach.
+source_shares as (
 
     select
         judged.incident_id,
-        case when judged.is_error then 'source_schema' else 'source_data' end as cause_kind,
-        upstream.node_id as cause_node_id,
-        case
-            -- Of several sources, those that the most named words reach.
-            when coalesce(matches.match_count, 0) < max(coalesce(matches.match_count, 0)) over (partition by judged.incident_id) then 57
-            when judged.is_error and position(' with name ' || lower(upstream.node_name) || ' does not exist' in lower(judged.message)) > 0 then 98
-            else 60
-        end as weight
+        judged.project,
+        judged.environment,
+        judged.first_bad_invocation_id,
+        judged.is_error,
+        upstream.node_id,
+        judged.is_error
+        and position(' with name ' || lower(upstream.node_name) || ' does not exist' in lower(judged.message)) > 0 as is_missing,
+        coalesce(matches.reach, 0) * 1.0 / nullif(max(coalesce(matches.reach, 0)) over (partition by judged.incident_id), 0) as match_share,
+        coalesce(matches.place_match_count, 0) as place_match_count
     from judged
     inner join upstream
         on judged.incident_id = upstream.incident_id
@@ -394,6 +186,44 @@ of_sources as (
         upstream.resource_type = 'source'
         and judged.kind in ('node_failed', 'test_failed', 'volume_odd')
         and (judged.error_class = 'query' or judged.error_class is null)
+
+),
+
+joint_shares as (
+
+    select
+        *,
+        sum(1 + coalesce(match_share, 0)) over (
+            partition by project, environment, first_bad_invocation_id, is_error, node_id
+        ) as joint_share
+    from source_shares
+
+),
+
+numbered_sources as (
+
+    select
+        *,
+        row_number() over (
+            partition by incident_id
+            order by joint_share desc, match_share desc, place_match_count desc, node_id asc
+        ) as source_number
+    from joint_shares
+
+),
+
+of_sources as (
+
+    select
+        incident_id,
+        case when is_error then 'source_schema' else 'source_data' end as cause_kind,
+        node_id as cause_node_id,
+        case
+            when is_missing then 98
+            when source_number = 1 then 60
+            else 57 - source_number / 100.0
+        end as weight
+    from numbered_sources
 
 ),
 
@@ -438,7 +268,48 @@ inherited as (
 
 ),
 
+-- A change that clearly caused another incident of the same run is likelier than a source.
+strong_changes as (
+
+    select distinct
+        judged.project,
+        judged.environment,
+        judged.first_bad_invocation_id,
+        of_changes.cause_kind,
+        of_changes.cause_node_id
+    from of_changes
+    inner join judged
+        on of_changes.incident_id = judged.incident_id
+    where of_changes.weight >= 70
+
+),
+
+shared as (
+
+    select
+        own.incident_id,
+        own.cause_kind,
+        own.cause_node_id,
+        cast(null as {{ dbt.type_string() }}) as upstream_incident_id,
+        cast(65 as {{ dbt.type_float() }}) as weight
+    from own
+    inner join judged
+        on own.incident_id = judged.incident_id
+    inner join strong_changes
+        on
+            judged.project = strong_changes.project
+            and judged.environment = strong_changes.environment
+            and judged.first_bad_invocation_id = strong_changes.first_bad_invocation_id
+            and own.cause_kind = strong_changes.cause_kind
+            and own.cause_node_id = strong_changes.cause_node_id
+
+),
+
 candidates as (
+
+    select * from shared
+
+    union all
 
     select
         incident_id,

@@ -140,7 +140,9 @@ contents as (
         nodes.config_hash,
         nodes.macros_hash,
         nodes.code_tokens,
-        nodes.macros_tokens_hash
+        nodes.macros_tokens,
+        nodes.definitions,
+        case when nodes.has_contract then nodes.columns end as contract
     from (
         select good_hash as manifest_hash from pairs
         union
@@ -163,17 +165,19 @@ changed as (
         case
             when good.node_id is null then 'new'
             when bad.code_hash != good.code_hash and coalesce(bad.code_tokens != good.code_tokens, true) then 'code'
-            when bad.config_hash != good.config_hash then 'configuration'
+            when bad.config_hash != good.config_hash or bad.contract != good.contract then 'configuration'
             when
                 bad.config_hash is not null
                 and good.config_hash is not null
                 and coalesce(bad.macros_hash, '') != coalesce(good.macros_hash, '')
-                and coalesce(bad.macros_tokens_hash != good.macros_tokens_hash, true)
+                and coalesce(bad.macros_tokens != good.macros_tokens, true)
                 then 'macros'
             when bad.code_hash != good.code_hash or bad.macros_hash != good.macros_hash then 'formatting'
         end as change,
-        good.code_tokens as good_tokens,
-        bad.code_tokens as bad_tokens,
+        case when bad.code_tokens != good.code_tokens then good.code_tokens else good.macros_tokens end as good_tokens,
+        case when bad.code_tokens != good.code_tokens then bad.code_tokens else bad.macros_tokens end as bad_tokens,
+        good.definitions as good_definitions,
+        bad.definitions as bad_definitions,
         good.node_id is null or (good.config_hash is not null and bad.config_hash is not null) as is_change_known
     from pairs
     inner join contents as bad
@@ -190,7 +194,7 @@ edited as (
 
     select * from changed
     where
-        change = 'code'
+        change in ('code', 'macros')
         and good_tokens is not null
         and bad_tokens is not null
 
@@ -241,13 +245,40 @@ edits as (
             case
                 when
                     good_count = bad_count
-                    or word in ({{ text_list(['as', 'on', 'using', '(', ')', ',', '.', '=', ';']) }})
+                    or word in ({{ text_list(['as', 'on', 'using', 'cast', '(', ')', ',', '.', ':', '=', ';']) }})
                     or (good_count > 0 and bad_count > 0 and {{ is_name('word') }})
                     then 1
                 else 0
             end
         ) = 1 as is_rewording
     from counted_words
+    group by good_hash, bad_hash, node_id
+
+),
+
+-- Names whose expression is another one than before.
+redefined_words as (
+
+    select
+        good_hash,
+        bad_hash,
+        node_id,
+        word
+    from {{ words_of('edited', 'bad_definitions') }} as new_definitions
+    where
+        position('#' in word) > 0
+        and position(' ' || word || ' ' in ' ' || coalesce(good_definitions, '') || ' ') = 0
+
+),
+
+redefinitions as (
+
+    select
+        good_hash,
+        bad_hash,
+        node_id,
+        {{ dbt.listagg(dbt.split_part('word', "'='", 1), "' '", "order by word") }} as redefined_names
+    from redefined_words
     group by good_hash, bad_hash, node_id
 
 ),
@@ -348,6 +379,7 @@ reached as (
         starts.node_id is not null as is_start,
         changed.change,
         edits.changed_words,
+        ' ' || redefinitions.redefined_names || ' ' as redefined_names,
         edits.is_rewording,
         nodes.node_hash,
         compared.good_hash = compared.bad_hash or coalesce(changed.is_change_known, false) as is_change_known,
@@ -370,6 +402,11 @@ reached as (
             compared.good_hash = edits.good_hash
             and compared.bad_hash = edits.bad_hash
             and upstream.node_id = edits.node_id
+    left join redefinitions
+        on
+            compared.good_hash = redefinitions.good_hash
+            and compared.bad_hash = redefinitions.bad_hash
+            and upstream.node_id = redefinitions.node_id
     left join levels
         on
             upstream.project = levels.project
@@ -394,6 +431,7 @@ reached as (
         false as is_start,
         'removed' as change,
         cast(null as {{ dbt.type_string() }}) as changed_words,
+        cast(null as {{ dbt.type_string() }}) as redefined_names,
         cast(null as boolean) as is_rewording,
         cast(null as {{ dbt.type_string() }}) as node_hash,
         true as is_change_known,
@@ -419,6 +457,7 @@ final as (
         cast(level as bigint) as level,
         change,
         changed_words,
+        redefined_names,
         is_rewording,
         node_hash,
         max(case when is_start and is_change_known then 1 else 0 end) over (partition by incident_id) = 1 as is_compared,

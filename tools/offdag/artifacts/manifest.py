@@ -57,6 +57,8 @@ class _Node(msgspec.Struct):
     identifier: Any = None
     relation_name: Any = None
     checksum: Any = None
+    latest_version: Any = None
+    language: Any = None
     raw_code: Any = None
     raw_sql: Any = None
     config: Any = None
@@ -122,13 +124,13 @@ class _Macros:
     def __init__(self, raw: dict[str, msgspec.Raw], adapter_type: str | None) -> None:
         self._raw = raw
         self._of_dbt = {"dbt", f"dbt_{adapter_type}"}
-        self._hashes: dict[frozenset[str], tuple[str | None, str | None]] = {}
+        self._found: dict[frozenset[str], tuple[str | None, str | None]] = {}
         self._parts: dict[str, tuple[str | None, list[str]]] = {}
 
-    def hashes_of(self, names: Iterable[str]) -> tuple[str | None, str | None]:
-        """Hashes of the code and of the tokens of these macros and of those that they call; None where all are dbt's own."""
+    def hash_and_tokens(self, names: Iterable[str]) -> tuple[str | None, str | None]:
+        """Hash and tokens of the code of these macros and of those that they call; None where all are dbt's own."""
         direct = frozenset(names)
-        if direct not in self._hashes:
+        if direct not in self._found:
             found: dict[str, str] = {}
             seen, waiting = set(direct), list(direct)
             while waiting:
@@ -138,9 +140,11 @@ class _Macros:
                     found[name] = code
                 waiting += [c for c in called if c not in seen]
                 seen.update(called)
-            tokens = sorted((name, tokens_of(code)) for name, code in found.items())
-            self._hashes[direct] = (_hash(sorted(found.items())), _hash(tokens)) if found else (None, None)
-        return self._hashes[direct]
+            by_name = sorted(found.items())
+            self._found[direct] = (
+                (_hash(by_name), tokens_of("\n".join(code for _, code in by_name))) if found else (None, None)
+            )
+        return self._found[direct]
 
     def _part(self, name: str) -> tuple[str | None, list[str]]:
         """Code of a macro, and the names of those that it calls; nothing of dbt's own macros."""
@@ -202,7 +206,7 @@ def read_manifest(document: Document, project: str | None = None) -> Manifest:
                 continue
             parents = sorted(set(_names(node.depends_on, "nodes")))
             row = _node_row(unique_id, node, group_owners)
-            row["macros_hash"], row["macros_tokens_hash"] = macros.hashes_of(_names(node.depends_on, "macros"))
+            row["macros_hash"], row["macros_tokens"] = macros.hash_and_tokens(_names(node.depends_on, "macros"))
             exposure = _exposure_row(unique_id, node) if row["resource_type"] == "exposure" else None
             row["node_hash"] = node_hash = _hash([project, row, parents, exposure])
             nodes[unique_id] = row
@@ -249,7 +253,8 @@ def _node_row(unique_id: str, node: _Node, group_owners: dict[str, str | None]) 
     # Tests of sources have no attached_node; a unit test's one parent is its model.
     has_one = bool(test) or resource_type == "unit_test" or len(parents) == 1
     attached = text(node.attached_node) or (parents[0] if is_test and parents and has_one else None)
-    tokens = tokens_of(text(node.raw_code) or text(node.raw_sql))
+    # Of Python, quotes do not distinguish texts from names.
+    tokens = None if node.language == "python" else tokens_of(text(node.raw_code) or text(node.raw_sql))
     column = text(node.column_name) or text(kwargs.get("column_name"))
     return {
         "unique_id": unique_id,
@@ -266,7 +271,7 @@ def _node_row(unique_id: str, node: _Node, group_owners: dict[str, str | None]) 
         "code_tokens": tokens,
         "definitions": definitions_of(tokens),
         "code_hash": text(mapping(node.checksum).get("checksum")) or text(node.checksum),
-        "config_hash": _hash({k: v for k, v in config.items() if k not in _DESCRIBING}) if config else None,
+        "config_hash": _config_hash(config, node.latest_version),
         "description": text(node.description),
         "owner": _owner_name(meta.get("owner"))
         or _owner_name(node.owner)
@@ -287,6 +292,14 @@ def _node_row(unique_id: str, node: _Node, group_owners: dict[str, str | None]) 
         "error_after_seconds": threshold_seconds(freshness.get("error_after")),
         "has_contract": mapping(config.get("contract")).get("enforced") is True,
     }
+
+
+def _config_hash(config: Row, latest_version: object) -> str | None:
+    """Hash of what a node's configuration does; which version of a model ref() means is part of it."""
+    if not config:
+        return None
+    version = {} if latest_version is None else {"latest_version": latest_version}
+    return _hash({k: v for k, v in config.items() if k not in _DESCRIBING} | version)
 
 
 def _has_freshness(node: _Node, config: Row, freshness: Row) -> bool:

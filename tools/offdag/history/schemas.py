@@ -150,7 +150,7 @@ _TABLES: Mapping[str, Mapping[str, str]] = {
         "macros_hash": "string",
         "code_tokens": "string",
         "definitions": "string",
-        "macros_tokens_hash": "string",
+        "macros_tokens": "string",
     },
     # One row per node of each distinct manifest.
     "manifest_nodes": {"manifest_hash": "string", "project": "string", "unique_id": "string", "node_hash": "string"},

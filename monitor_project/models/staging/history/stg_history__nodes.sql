@@ -45,7 +45,7 @@ final as (
         macros_hash,
         code_tokens,
         definitions,
-        macros_tokens_hash,
+        macros_tokens,
         run_date
     from source
 
