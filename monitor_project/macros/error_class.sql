@@ -2,7 +2,7 @@
 {% macro error_class(message) -%}
     {%- set words = {
         'query': ['binder error', 'catalog error', 'parser error', 'conversion error', 'compilation error', 'syntax error', 'does not exist'],
-        'disk_full': ['no space left', 'disk full', 'disk quota', 'max_temp_directory_size', 'could not extend file'],
+        'disk_full': ['no space left', 'disk full', 'out of disk', 'disk quota', 'max_temp_directory_size', 'could not extend file'],
         'out_of_memory': ['out of memory', 'memory limit', 'resources exceeded'],
         'timeout': ['timed out', 'timeout', 'time limit'],
         'permission': [

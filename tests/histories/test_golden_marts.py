@@ -78,7 +78,7 @@ SUBJECTS: dict[str, tuple[str, ...]] = {
         "fct_exposure_health",
         "fct_environment_health",
     ),
-    "upstream_code_changes": ("fct_incidents", "fct_incident_changes"),
+    "upstream_code_changes": ("fct_incidents", "fct_incident_changes", "fct_incident_causes"),
     "fails_in_ci_alone": ("dim_environments", "fct_incidents", "fct_build_health_daily"),
     "stock_runs_out": (
         "fct_incidents",

@@ -266,7 +266,12 @@ _AS_TABLE = {"config": {"materialized": "table"}}
 _CONTRACT = {"config": {"materialized": "table", "contract": {"enforced": True}, "meta": {"owner": "@desk"}}}
 
 
-_NEW_STAGING = {STAGING: {"checksum": {"name": "sha256", "checksum": "edited"}}}
+_NEW_STAGING = {
+    STAGING: {
+        "checksum": {"name": "sha256", "checksum": "edited"},
+        "raw_code": "select * from {{ ref('orders') }} limit 1",
+    }
+}
 
 
 def _declared(**columns: str) -> dict[str, Any]:

@@ -22,7 +22,7 @@ worded as (
         regexp_replace(message, '(Candidate bindings|Did you mean|Candidate functions).*', '') as what_failed,
         row_number() over (
             partition by project, environment
-            order by started_at desc, incident_id
+            order by started_at desc, incident_id asc
         ) as newest_number
     from judged
     where error_class = 'query' or error_class is null
@@ -239,6 +239,22 @@ place_matches as (
 
 ),
 
+reached as (
+
+    select
+        incident_id,
+        node_id
+    from matches
+
+    union
+
+    select
+        incident_id,
+        node_id
+    from place_matches
+
+),
+
 final as (
 
     select
@@ -249,17 +265,7 @@ final as (
         cast(coalesce(matches.edit_count, 0) as bigint) as edit_count,
         cast(coalesce(matches.reach, 0) as bigint) as reach,
         cast(coalesce(place_matches.match_count, 0) as bigint) as place_match_count
-    from (
-        select
-            incident_id,
-            node_id
-        from matches
-        union
-        select
-            incident_id,
-            node_id
-        from place_matches
-    ) as reached
+    from reached
     left join matches
         on
             reached.incident_id = matches.incident_id

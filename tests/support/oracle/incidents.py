@@ -72,9 +72,9 @@ def recovery(project: Project, kind: str) -> tuple[int, int, int, int, float | N
     return (len(them), counts[0], counts[1], counts[2], mean(took) if took else None)
 
 
-def changes(project: Project, as_of: datetime) -> dict[tuple[str, datetime], tuple[str, int]]:
-    """fct_incident_changes, of nodes that are there: the last command before the incident in which the node succeeded, and of how many
-    nodes, it or upstream, the code is another one since.
+def changes(project: Project, as_of: datetime) -> dict[tuple[str, datetime], tuple[str, set[str]]]:
+    """fct_incident_changes, of nodes that are there: the last command before the incident in which the node succeeded, and the
+    nodes, it or upstream, whose code is another one since.
     """
     found = {}
     builds = {build.id: build for build in project.builds}
@@ -90,9 +90,11 @@ def changes(project: Project, as_of: datetime) -> dict[tuple[str, datetime], tup
         ]
         before = [build for at, build in good if at < episode.started_at]
         if before:
-            changed = sum(
-                project.version(n, first.day) != project.version(n, before[-1].day) for n in upstream(project, node)
-            )
+            changed = {
+                n
+                for n in upstream(project, node)
+                if project.version(n, first.day) != project.version(n, before[-1].day)
+            }
             found[node, episode.started_at] = (before[-1].id, changed)
     return found
 
