@@ -17,7 +17,7 @@ from offdag.collect.context import Context
 from offdag.collect.places import find_artifacts
 from offdag.history.history import History
 from sim import artifacts, truth
-from sim.shapes import VERSIONS, Version, written_by
+from sim.shapes import VERSIONS, Version, write_own_files, written_by
 from sim.team import Habits
 from sim.truth import Episode
 from sim.year import BEGIN, Command, Year, simulated_year
@@ -73,9 +73,12 @@ def collect_command(home: Path, history: History, project: str, version: Version
         for document in documents.values():
             document["metadata"]["invocation_id"] = f"{project} {command.id}"
         folder = artifacts.write(home / "targets" / project / command.id, **documents)
+        write_own_files(version, folder, command.id)
         context = Context(project, "prod", was_interrupted=bool(command.job_run), is_project_given=True)
-        collected = collect(history, find_artifacts([str(folder)], recursive=False), context)
+        collected = collect(history, find_artifacts([str(folder)], recursive=version.is_fusion), context)
         assert not collected.refused, collected.refused
+        # Files that are no artifacts are left alone, also below the target folder.
+        assert collected.counts.total() == len(documents), collected.counts
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,11 @@ import re
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 _SECOND = re.compile(r"(\d\d:\d\d:\d\d\.\d{6})Z")
 
@@ -21,7 +25,7 @@ class Version:
         run_results: Version of run_results.
         manifest: Version of manifest.
         sources: Version of sources.
-        is_fusion: Whether it is dbt 2.x: nanoseconds, one interval for both steps, no wall time.
+        is_fusion: Whether it is dbt 2.x: nanoseconds, one interval for both steps, no wall time, and files of its own.
     """
 
     name: str
@@ -78,7 +82,27 @@ def written_by(version: Version, documents: dict[str, dict[str, Any]]) -> dict[s
         if kind == "run_results":
             _as_run_by(version, shaped)
         found[kind] = shaped
+    if version.is_fusion and "sources" in found:
+        found["freshness"] = _as_freshness(found.pop("sources"))
     return found
+
+
+def write_own_files(version: Version, folder: Path, command_id: str) -> None:
+    """What dbt 2.x leaves in its target folder besides artifacts: Parquet files of its local history and of OpenTelemetry."""
+    if not version.is_fusion:
+        return
+    rows = pa.table({"unique_id": ["model.shop.stg_1"], "status": ["success"], "invocation_id": [command_id]})
+    for name in ("info_schema/v1/nodes.parquet", f"metadata/run/{command_id}.parquet", "logs/otel.parquet"):
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pq.write_table(rows, path)
+
+
+def _as_freshness(sources: dict[str, Any]) -> dict[str, Any]:
+    """The document of `dbt freshness` of dbt 2.x: the results of sources.json, with their resource type."""
+    schema = "https://schemas.getdbt.com/dbt/freshness/v0.json"
+    results = [{**row, "resource_type": "source"} for row in sources["results"]]
+    return {**sources, "metadata": {**sources["metadata"], "dbt_schema_version": schema}, "results": results}
 
 
 def _as_run_by(version: Version, run_results: dict[str, Any]) -> None:
