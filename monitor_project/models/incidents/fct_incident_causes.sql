@@ -96,7 +96,7 @@ of_changes as (
             when upstream.resource_type = 'seed' and upstream.change != 'configuration' then 'seed'
             when upstream.resource_type in ('test', 'unit_test') then 'test'
             when upstream.change = 'macros' then 'macro'
-            when upstream.change = 'configuration' then 'configuration'
+            when upstream.change in ('configuration', 'variables') then 'configuration'
             else 'code'
         end as cause_kind,
         upstream.node_id as cause_node_id,

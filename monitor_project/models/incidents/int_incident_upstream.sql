@@ -86,7 +86,8 @@ manifests as (
         project,
         environment,
         invocation_id,
-        manifest_hash
+        manifest_hash,
+        project_variables
     from {{ ref('stg_history__invocations') }}
     where manifest_hash is not null
 
@@ -99,7 +100,9 @@ compared as (
         successes.last_success_run_id,
         successes.last_success_at,
         good.manifest_hash as good_hash,
-        bad.manifest_hash as bad_hash
+        bad.manifest_hash as bad_hash,
+        good.project_variables as good_variables,
+        bad.project_variables as bad_variables
     from incidents
     left join successes
         on
@@ -315,6 +318,47 @@ upstream as (
 
 ),
 
+-- Variables of dbt_project.yml with another value than before, and the nodes whose code or macros read them.
+other_variables as (
+
+    select * from compared
+    where good_variables != bad_variables
+
+),
+
+changed_variables as (
+
+    select
+        incident_id,
+        {{ dbt.split_part('word', "'='", 1) }} as variable_name
+    from {{ words_of('other_variables', 'bad_variables') }} as new_variables
+    where position(' ' || word || ' ' in ' ' || good_variables || ' ') = 0
+
+),
+
+variable_uses as (
+
+    select distinct
+        changed_variables.incident_id,
+        upstream.node_id
+    from changed_variables
+    inner join upstream
+        on changed_variables.incident_id = upstream.incident_id
+    inner join {{ ref('dim_nodes_ever') }} as nodes
+        on
+            upstream.project = nodes.project
+            and upstream.environment = nodes.environment
+            and upstream.node_id = nodes.node_id
+    inner join {{ ref('stg_history__nodes') }} as codes
+        on nodes.node_hash = codes.node_hash
+    where
+        position(
+            'var ( ''' || changed_variables.variable_name || ''''
+            in coalesce(codes.code_tokens, '') || ' ' || coalesce(codes.macros_tokens, '')
+        ) > 0
+
+),
+
 -- A removed node is reached by what depended on it when all was well; it is in the first of the two manifests alone.
 removed as (
 
@@ -377,7 +421,10 @@ reached as (
         nodes.resource_type,
         coalesce(levels.level, 0) as level,
         starts.node_id is not null as is_start,
-        changed.change,
+        case
+            when variable_uses.node_id is not null and coalesce(changed.change, 'formatting') = 'formatting' then 'variables'
+            else changed.change
+        end as change,
         edits.changed_words,
         ' ' || redefinitions.redefined_names || ' ' as redefined_names,
         edits.is_rewording,
@@ -407,6 +454,10 @@ reached as (
             compared.good_hash = redefinitions.good_hash
             and compared.bad_hash = redefinitions.bad_hash
             and upstream.node_id = redefinitions.node_id
+    left join variable_uses
+        on
+            upstream.incident_id = variable_uses.incident_id
+            and upstream.node_id = variable_uses.node_id
     left join levels
         on
             upstream.project = levels.project

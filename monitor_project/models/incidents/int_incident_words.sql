@@ -1,5 +1,6 @@
 -- How far the words of an incident reach: those of the tested column, of a test's own code, or of an error, from each name to those that define it
--- and to the parents that have it. Of the newest incidents of an environment alone.
+-- and to the parents that have it. A word has the strength 100; 50 if it reaches a source through `select *` alone, whose columns are not known; and 10
+-- if it is the key of a join on the way. Of the newest incidents of an environment alone.
 with recursive
 
 judged as (
@@ -85,7 +86,8 @@ node_texts as (
         case
             when upstream.resource_type = 'source'
                 then {{ words_in("upstream.node_name || ' ' || coalesce(codes.columns, '')") }}
-            else codes.code || coalesce(upstream.changed_words, '') || coalesce(upstream.redefined_names, '')
+            -- Names in the arguments of macros are quoted.
+            else codes.code || {{ words_in('codes.code') }} || coalesce(upstream.changed_words, '') || coalesce(upstream.redefined_names, '')
         end as node_text,
         upstream.resource_type = 'source' and coalesce(codes.columns, '{}') = '{}' as is_undocumented
     from upstream
@@ -101,6 +103,7 @@ definitions as (
         {{ dbt.split_part('word', "'='", 1) }} as defined_word,
         {{ dbt.split_part('word', "'='", 2) }} as word
     from {{ words_of('codes', 'definitions') }} as definition_words
+    where position('#' in word) = 0
 
 ),
 
@@ -112,7 +115,8 @@ moves as (
         node_id,
         node_id as next_node_id,
         node_hash,
-        cast(null as {{ dbt.type_string() }}) as next_text
+        cast(null as {{ dbt.type_string() }}) as next_text,
+        cast(null as integer) as star_strength
     from node_texts
 
     union all
@@ -123,8 +127,11 @@ moves as (
         edges.parent_id as next_node_id,
         cast(null as {{ dbt.type_string() }}) as node_hash,
         -- Of a source without documented columns, what its reader names.
-        parents.node_text
-        || case when parents.is_undocumented then replace(coalesce(node_texts.node_text, ''), ' select * ', ' ') else '' end as next_text
+        parents.node_text || case when parents.is_undocumented then coalesce(node_texts.node_text, '') else '' end as next_text,
+        case
+            when parents.is_undocumented and {{ selects_star('node_texts.node_text') }} then 50
+            when {{ selects_star('parents.node_text') }} then 100
+        end as star_strength
     from node_texts
     inner join {{ ref('fct_lineage_edges') }} as edges
         on
@@ -146,7 +153,7 @@ traces as (
         named_words.node_id,
         named_words.word,
         named_words.word as origin,
-        false as is_by_key
+        100 as strength
     from named_words
     inner join judged
         on named_words.incident_id = judged.incident_id
@@ -156,7 +163,7 @@ traces as (
     where
         not judged.is_error
         or codes.code is null
-        or position(' ' || named_words.word || ' ' in codes.code) > 0
+        or position(' ' || named_words.word || ' ' in {{ words_in('codes.code') }}) > 0
 
     union
 
@@ -165,7 +172,11 @@ traces as (
         moves.next_node_id as node_id,
         coalesce(definitions.word, traces.word) as word,
         traces.origin,
-        traces.is_by_key or coalesce(definitions.defined_word = 'on', false) as is_by_key
+        case
+            when definitions.defined_word = 'on' then 10
+            when definitions.word is not null or position(' ' || traces.word || ' ' in moves.next_text) > 0 then traces.strength
+            else least(traces.strength, moves.star_strength)
+        end as strength
     from traces
     inner join moves
         on
@@ -174,31 +185,50 @@ traces as (
     left join definitions
         on
             moves.node_hash = definitions.node_hash
-            and (traces.word = definitions.defined_word or (definitions.defined_word = 'on' and not traces.is_by_key))
+            and (traces.word = definitions.defined_word or (definitions.defined_word = 'on' and traces.strength > 10))
     where
         definitions.word is not null
         or position(' ' || traces.word || ' ' in moves.next_text) > 0
-        or position(' select * ' in moves.next_text) > 0
+        or moves.star_strength is not null
 
 ),
 
--- How many of the words that reach a node are in its edit, or are defined in it, or are of its columns.
+strengths as (
+
+    select
+        incident_id,
+        node_id,
+        origin,
+        max(strength) as strength
+    from traces
+    group by incident_id, node_id, origin
+
+),
+
+reaches as (
+
+    select
+        incident_id,
+        node_id,
+        sum(strength) as reach
+    from strengths
+    group by incident_id, node_id
+
+),
+
+-- How many of the words that reach a node are in its edit, or are defined in it.
 matches as (
 
     select
         traces.incident_id,
         traces.node_id,
         count(distinct case
-            when upstream.resource_type = 'source' or traces.is_by_key then null
+            when upstream.resource_type = 'source' then null
             when position(' ' || traces.word || ' ' in upstream.changed_words || coalesce(upstream.redefined_names, '')) > 0 then traces.word
             when upstream.changed_words is null or upstream.change = 'macros' then definitions.defined_word
         end) as match_count,
-        count(distinct case
-            when not traces.is_by_key and position(' ' || traces.word || ' ' in upstream.changed_words) > 0 then traces.word
-        end) as edit_count,
-        100 * count(distinct case when not traces.is_by_key then traces.origin end)
-        + 10 * count(distinct traces.origin)
-        + count(distinct case when not traces.is_by_key then traces.word end) as reach
+        count(distinct case when position(' ' || traces.word || ' ' in upstream.changed_words) > 0 then traces.word end) as edit_count,
+        count(distinct traces.word) as word_count
     from traces
     inner join upstream
         on
@@ -209,8 +239,8 @@ matches as (
             upstream.node_hash = definitions.node_hash
             and traces.word = definitions.defined_word
     where
-        upstream.resource_type = 'source'
-        or upstream.change is not null
+        (upstream.resource_type = 'source' or upstream.change is not null)
+        and traces.strength > 10
     group by traces.incident_id, traces.node_id
 
 ),
@@ -244,7 +274,15 @@ reached as (
     select
         incident_id,
         node_id
-    from matches
+    from reaches
+    where exists (
+        select 1
+        from upstream
+        where
+            upstream.incident_id = reaches.incident_id
+            and upstream.node_id = reaches.node_id
+            and (upstream.resource_type = 'source' or upstream.change is not null)
+    )
 
     union
 
@@ -263,9 +301,13 @@ final as (
         reached.node_id,
         cast(coalesce(matches.match_count, 0) as bigint) as match_count,
         cast(coalesce(matches.edit_count, 0) as bigint) as edit_count,
-        cast(coalesce(matches.reach, 0) as bigint) as reach,
+        cast(coalesce(reaches.reach, 0) + coalesce(matches.word_count, 0) as bigint) as reach,
         cast(coalesce(place_matches.match_count, 0) as bigint) as place_match_count
     from reached
+    left join reaches
+        on
+            reached.incident_id = reaches.incident_id
+            and reached.node_id = reaches.node_id
     left join matches
         on
             reached.incident_id = matches.incident_id

@@ -19,6 +19,7 @@ from bench.causes.faults import Fault, copy_project, load
 from offdag.collect.collection import collect
 from offdag.collect.context import Context
 from offdag.collect.places import find_artifacts
+from offdag.dbt.project import DbtProject
 from offdag.history.history import History
 
 _COMMANDS = (("dbt", "--quiet", "source", "freshness"), ("dbt", "--quiet", "build"))
@@ -32,7 +33,9 @@ def record(faults: Sequence[Fault], history: Path) -> None:
         places = {name: Path(folder) / name for name in sorted({fault.project for fault in faults})}
         artifacts = {name: _build_twice(name, place) for name, place in places.items()}
         for fault in faults:
-            _collect_past(kept, fault, artifacts[fault.project])
+            _collect_past(
+                kept, fault, artifacts[fault.project], DbtProject(places[fault.project], {}).variable_hashes()
+            )
 
         def happen(fault: Fault) -> None:
             place = Path(folder) / fault.environment
@@ -68,7 +71,7 @@ def _build_twice(name: str, place: Path) -> list[Path]:
     return kept
 
 
-def _collect_past(history: History, fault: Fault, artifacts: Sequence[Path]) -> None:
+def _collect_past(history: History, fault: Fault, artifacts: Sequence[Path], variables: str | None) -> None:
     """The builds before the fault, as builds of its own environment: the invocations get ids of their own."""
     with tempfile.TemporaryDirectory(prefix="offdag-causes-") as folder:
         for number, source in enumerate(artifacts):
@@ -80,7 +83,8 @@ def _collect_past(history: History, fault: Fault, artifacts: Sequence[Path]) -> 
                 if invocation:
                     own = str(uuid.uuid5(uuid.UUID(invocation), fault.environment))
                     (target / path.name).write_text(text.replace(invocation, own), encoding="utf-8")
-            collect(history, find_artifacts([str(target)], False), Context(environment=fault.environment))
+            context = Context(environment=fault.environment, project_variables=variables)
+            collect(history, find_artifacts([str(target)], False), context)
 
 
 def _run(command: Sequence[str], place: Path, history: Path, env: dict[str, str]) -> subprocess.CompletedProcess[str]:

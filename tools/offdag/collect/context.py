@@ -26,6 +26,7 @@ class Context:
         before: Fingerprints of the files as they were before dbt started: unchanged files are from an earlier run.
         secrets: Values that must not reach a table.
         is_project_given: The user named the project: it is not compared with what the history has under that name.
+        project_variables: Those of dbt_project.yml when dbt started, as :meth:`DbtProject.variable_hashes` gives them.
     """
 
     project: str | None = None
@@ -36,6 +37,7 @@ class Context:
     before: Mapping[ArtifactFile, Fingerprint] = field(default_factory=dict)
     secrets: tuple[str, ...] = field(default=(), repr=False)
     is_project_given: bool = False
+    project_variables: str | None = None
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,7 @@ class RunContext:
         manifest_invocation_id: The dbt command that wrote that manifest, often another one.
         manifest_artifact: Name in the store of the raw manifest; None where there was none, or an older offdag collected it.
         manifest_generated_at: When that manifest was written, naive UTC.
+        project_variables: Those of dbt_project.yml when dbt started; None where they are not known.
     """
 
     project: str
@@ -89,6 +92,7 @@ class RunContext:
     manifest_artifact: str | None
     manifest_generated_at: datetime | None
     origin: Origin
+    project_variables: str | None = None
 
     @classmethod
     def settle(
@@ -107,6 +111,7 @@ class RunContext:
             manifest_artifact=manifest.artifact if manifest else None,
             manifest_generated_at=manifest.generated_at if manifest else None,
             origin=Origin(**{name: value or getattr(context.origin, name) for name, value in carried.items()}),
+            project_variables=context.project_variables,
         )
 
     def as_json(self) -> dict[str, Any]:

@@ -54,6 +54,7 @@ def results_rows(document: Document, results: Results, context: RunContext) -> l
         "manifest_invocation_id": context.manifest_invocation_id,
         "manifest_generated_at": context.manifest_generated_at,
         "artifact_sha256": document.sha256,
+        "project_variables": context.project_variables,
         **asdict(context.origin),
     }
     is_build = {"is_build": results.is_build} if document.kind is Kind.RUN_RESULTS else {}

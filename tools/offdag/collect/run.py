@@ -55,6 +55,7 @@ class RunStart:
         started_at: Naive UTC.
         before: Fingerprints of the artifacts that were in the target folder.
         origin: Commit, branch, person and page.
+        project_variables: Those of dbt_project.yml; None without one.
     """
 
     job_run_id: str
@@ -66,6 +67,7 @@ class RunStart:
     started_at: datetime
     before: dict[ArtifactFile, Fingerprint]
     origin: Origin
+    project_variables: str | None
 
     @property
     def is_build(self) -> bool:
@@ -149,7 +151,9 @@ def run_and_collect(
         UsageError: There is no dbt project, the program does not exist, or another run keeps the target folder.
     """
     invocation = DbtInvocation.parse(command, cwd, settings.environ)
-    checked_project(invocation.project_dir, settings.environ, "offdag run --project-dir inventory_project -- dbt build")
+    project = checked_project(
+        invocation.project_dir, settings.environ, "offdag run --project-dir inventory_project -- dbt build"
+    )
     with one_run_at_a_time(invocation.target_path, settings.lock_timeout, relay):
         start = RunStart(
             job_run_id=uuid.uuid4().hex,
@@ -161,6 +165,7 @@ def run_and_collect(
             started_at=utc_now(),
             before=fingerprints(invocation.target_path),
             origin=settings.origin.completed_by_git(cwd),
+            project_variables=project.variable_hashes(),
         )
         with _logged_trouble(start):
             _before_run(settings, start)
@@ -313,6 +318,7 @@ def _collect_run(
         was_interrupted=outcome.exit_code == _UNHANDLED or outcome.exit_code > 128,
         before=start.before,
         secrets=secrets,
+        project_variables=start.project_variables,
     )
     run = CollectedRun(
         [

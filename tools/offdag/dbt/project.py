@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import ast
+import hashlib
+import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from offdag.errors import UsageError
+
+_VARIABLE = re.compile(r"\w+")
 
 
 class DbtProject:
@@ -41,6 +46,25 @@ class DbtProject:
             UsageError: It cannot be rendered.
         """
         return self.setting("name")
+
+    def variable_hashes(self) -> str | None:
+        """The variables of dbt_project.yml, also those of packages, as `name=hash` with spaces between; None without one.
+
+        Their values may be secret, and are not shown.
+        """
+        given = self._settings.get("vars")
+        if not isinstance(given, dict):
+            return None
+        found = dict(given)
+        for value in given.values():
+            found |= value if isinstance(value, dict) else {}
+        named = {name: json.dumps(value, sort_keys=True, default=str) for name, value in found.items()}
+        hashes = (
+            f"{name}={hashlib.sha256(value.encode()).hexdigest()[:8]}"
+            for name, value in sorted(named.items())
+            if _VARIABLE.fullmatch(str(name))
+        )
+        return " ".join(hashes) or None
 
 
 def checked_project(folder: Path, environ: Mapping[str, str], example: str) -> DbtProject:

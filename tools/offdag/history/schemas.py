@@ -81,6 +81,7 @@ _TABLES: Mapping[str, Mapping[str, str]] = {
         "pull_request": "string",
         "manifest_generated_at": "timestamp",
         "variables_hash": "string",
+        "project_variables": "string",
     },
     # One row per result of a run_results file.
     "node_results": {

@@ -38,6 +38,7 @@ final as (
         source.target,
         source.selection,
         source.variables_hash,
+        source.project_variables,
         source.dbt_version,
         source.adapter_type,
         source.started_at,
