@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from offdag.dbt.project import DbtProject
 from offdag.history.history import History
 from sim import artifacts
 from support.command import ROOT, environ, offdag
@@ -67,6 +68,17 @@ def test_the_exit_code_is_dbts_own(project: Path, tmp_path: Path, code: int) -> 
     assert (job["exit_code"], job["has_results"], job["job_id"], job["project"]) == (code, True, "j1", "p")
     [invocation] = History(str(tmp_path / "history")).read("invocations").to_pylist()
     assert (invocation["job_id"], invocation["environment"]) == ("j1", "prod")
+    assert invocation["project_variables"] is None
+
+
+def test_the_projects_variables_are_those_from_before_the_run(project: Path, tmp_path: Path) -> None:
+    (project / "dbt_project.yml").write_text("name: p\nvars: {rate: 1}\n")
+    started = DbtProject(project, {}).variable_hashes()
+    edits = "pathlib.Path('dbt_project.yml').write_text('name: p\\nvars: {rate: 2}\\n')\nsys.exit(0)"
+    program = WRITES.format(document=results(), code=0).replace("sys.exit(0)", edits)
+    assert offdag(tmp_path, "run", "-e", "prod", *child(project, program)).code == 0
+    [invocation] = History(str(tmp_path / "history")).read("invocations").to_pylist()
+    assert invocation["project_variables"] == started != DbtProject(project, {}).variable_hashes()
 
 
 def test_a_run_that_left_nothing_never_shows_the_last_green_one(project: Path, tmp_path: Path) -> None:

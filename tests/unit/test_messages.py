@@ -187,6 +187,7 @@ STOCKOUT: dict[str, Any] = {
 CHANGED: dict[str, Any] = {
     "change_count": 2,
     "changes": "its own code, macros of stg_orders",
+    "likely_cause": "the code of stg_orders changed",
     "git_sha": "4f5e6a7b8c9d",
     "last_success_git_sha": "0a1b2c3d4e5f",
     "ci_url": "https://ci.example/runs/7",

@@ -416,7 +416,7 @@ final as (
             when 'removed_node' then cause_node_name || ' was removed'
             when 'source_stale' then 'source ' || cause_node_name || ' is late'
             when 'source_schema' then 'the table of source ' || cause_node_name || ' changed'
-            when 'source_data' then 'rows of source ' || cause_node_name
+            when 'source_data' then 'bad rows in source ' || cause_node_name
             when 'disk_full' then 'no space left on a disk'
             when 'out_of_memory' then 'not enough memory'
             when 'timeout' then 'a time limit was exceeded'
