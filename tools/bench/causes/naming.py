@@ -26,7 +26,7 @@ _QUERY = """
 """
 
 
-_MODELS = ("int_incident_upstream", "fct_incident_causes")
+_MODELS = ("int_incident_upstream", "int_incident_errors", "int_incident_words", "fct_incident_causes")
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ def name_causes(faults: Sequence[Fault], history: Path, database: Path) -> list[
 
 
 def seconds_to_name(database: Path) -> float:
-    """CPU seconds of the two models that name the causes, over all recorded faults, as dbt compiled them for this database."""
+    """CPU seconds of the models that name the causes, over all recorded faults, as dbt compiled them for this database."""
     plan = Plan.read(database.parent / "monitor_target" / "plan.json")
     assert plan is not None, "the monitor wrote no plan"
     steps = [step for step in plan.steps if step.unique_id.split(".")[-1] in _MODELS]
