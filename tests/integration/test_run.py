@@ -68,7 +68,7 @@ def test_the_exit_code_is_dbts_own(project: Path, tmp_path: Path, code: int) -> 
     assert (job["exit_code"], job["has_results"], job["job_id"], job["project"]) == (code, True, "j1", "p")
     [invocation] = History(str(tmp_path / "history")).read("invocations").to_pylist()
     assert (invocation["job_id"], invocation["environment"]) == ("j1", "prod")
-    assert invocation["project_variables"] is None
+    assert invocation["project_variables"] == ""
 
 
 def test_the_projects_variables_are_those_from_before_the_run(project: Path, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from offdag.dbt.project import DbtProject
 def hashes(folder: Path, variables: str) -> dict[str, str]:
     (folder / "dbt_project.yml").write_text(f"name: p\n{variables}")
     found = DbtProject(folder, {}).variable_hashes()
-    return dict(word.split("=") for word in (found or "").split())
+    return dict(word.split("=") for word in found.split())
 
 
 def test_a_variable_has_another_hash_with_another_value(tmp_path: Path) -> None:
@@ -32,3 +32,18 @@ def test_the_variables_of_a_package_are_named_too(tmp_path: Path) -> None:
 @pytest.mark.parametrize("variables", ["", "vars: {}", "vars: []", "vars: nonsense", 'vars: {"an odd name": 1}'])
 def test_without_variables_there_is_none(tmp_path: Path, variables: str) -> None:
     assert hashes(tmp_path, variables) == {}
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        "vars: {m: {1: a, b: c}, rate: 1}",
+        "vars: {1: a, rate: c}",
+        "vars: {2024-01-01: a, rate: 1}",
+        "vars: {rate: 2024-01-01, m: [2024-01-01]}",
+        "vars: &all {rate: *all}",
+    ],
+)
+def test_all_that_dbt_reads_can_be_hashed(tmp_path: Path, variables: str) -> None:
+    """Such a project builds, and `offdag run` must not stop it."""
+    assert "rate" in hashes(tmp_path, variables)

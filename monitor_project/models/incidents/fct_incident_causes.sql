@@ -41,8 +41,7 @@ above as (
 
     select distinct
         judged.incident_id,
-        others.incident_id as upstream_incident_id,
-        others.place_id
+        others.incident_id as upstream_incident_id
     from judged
     inner join upstream
         on judged.incident_id = upstream.incident_id
@@ -61,12 +60,25 @@ above as (
 
 ),
 
+-- Two that are above each other, as tests of two tables against each other, explain nothing.
+one_way as (
+
+    select above.*
+    from above
+    left join above as opposite
+        on
+            above.incident_id = opposite.upstream_incident_id
+            and above.upstream_incident_id = opposite.incident_id
+    where opposite.incident_id is null
+
+),
+
 -- Those with none above themselves.
 roots as (
 
     select above.*
-    from above
-    left join above as higher
+    from one_way as above
+    left join one_way as higher
         on above.upstream_incident_id = higher.incident_id
     where higher.incident_id is null
 
@@ -97,6 +109,7 @@ of_changes as (
             when upstream.resource_type in ('test', 'unit_test') then 'test'
             when upstream.change = 'macros' then 'macro'
             when upstream.change in ('configuration', 'variables') then 'configuration'
+            when upstream.change = 'new' then 'new_node'
             else 'code'
         end as cause_kind,
         upstream.node_id as cause_node_id,
@@ -170,6 +183,9 @@ source_shares as (
         judged.environment,
         judged.first_bad_invocation_id,
         judged.is_error,
+        {{ has_any_text('judged.message', ['conversion error', 'division by zero', 'out of range', 'invalid input syntax']) }} as is_of_values,
+        case when coalesce(matches.reach, 0) + coalesce(matches.place_match_count, 0) > 0 then 1 else 0 end as has_evidence,
+        count(*) over (partition by judged.incident_id) as source_count,
         upstream.node_id,
         judged.is_error
         and position(' with name ' || lower(upstream.node_name) || ' does not exist' in lower(judged.message)) > 0 as is_missing,
@@ -185,7 +201,7 @@ source_shares as (
     where
         upstream.resource_type = 'source'
         and judged.kind in ('node_failed', 'test_failed', 'volume_odd')
-        and (judged.error_class = 'query' or judged.error_class is null)
+        and (judged.error_class = 'query' or not judged.is_error)
 
 ),
 
@@ -195,7 +211,10 @@ joint_shares as (
         *,
         sum(1 + coalesce(match_share, 0)) over (
             partition by project, environment, first_bad_invocation_id, is_error, node_id
-        ) as joint_share
+        ) as joint_share,
+        max(has_evidence) over (
+            partition by project, environment, first_bad_invocation_id, is_error, node_id
+        ) as joint_evidence
     from source_shares
 
 ),
@@ -216,11 +235,11 @@ of_sources as (
 
     select
         incident_id,
-        case when is_error then 'source_schema' else 'source_data' end as cause_kind,
+        case when is_error and not is_of_values then 'source_schema' else 'source_data' end as cause_kind,
         node_id as cause_node_id,
         case
             when is_missing then 98
-            when source_number = 1 then 60
+            when source_number = 1 and (source_count = 1 or joint_evidence = 1) then 60
             else 57 - source_number / 100.0
         end as weight
     from numbered_sources
@@ -231,11 +250,11 @@ of_themselves as (
 
     select
         incident_id,
-        case when kind = 'source_stale' then 'source_stale' else 'source_schema' end as cause_kind,
+        'source_stale' as cause_kind,
         node_id as cause_node_id,
         90 as weight
     from judged
-    where kind in ('source_stale', 'source_unchecked')
+    where kind = 'source_stale'
 
 ),
 
@@ -253,7 +272,7 @@ own as (
 
 ),
 
--- The cause of an incident upstream is likelier than anything but an error of the node's own, or of its own change.
+-- The cause of an incident upstream is likelier than anything but what the error itself names. One that is only a source is less likely than a change.
 inherited as (
 
     select
@@ -261,7 +280,7 @@ inherited as (
         own.cause_kind,
         own.cause_node_id,
         roots.upstream_incident_id,
-        90 + own.weight / 100.0 as weight
+        case when own.weight >= 65 then 90 else 61 end + own.weight / 100.0 as weight
     from roots
     inner join own
         on roots.upstream_incident_id = own.incident_id
@@ -340,10 +359,10 @@ weighed as (
         judged.first_bad_invocation_id,
         candidates.cause_kind,
         candidates.cause_node_id,
-        max(nodes.node_name) as cause_node_name,
+        coalesce(max(nodes.node_name), candidates.cause_node_id) as cause_node_name,
         max(candidates.upstream_incident_id) as upstream_incident_id,
         max(candidates.weight) as weight,
-        max(upstream.level) as level,
+        coalesce(max(upstream.level), -1) as level,
         max(coalesce(matches.match_count, 0)) as match_count
     from candidates
     inner join judged
@@ -407,9 +426,11 @@ final as (
         cause_node_name,
         upstream_incident_id,
         cast(explained_count as bigint) as explained_count,
+        weight >= 58 as is_likely,
         case cause_kind
             when 'code' then 'the code of ' || cause_node_name || ' changed'
-            when 'configuration' then 'the configuration of ' || cause_node_name || ' changed'
+            when 'configuration' then 'the configuration of ' || cause_node_name || ', or a variable that it reads, changed'
+            when 'new_node' then cause_node_name || ' is new'
             when 'macro' then 'a macro of ' || cause_node_name || ' changed'
             when 'seed' then 'the seed ' || cause_node_name || ' changed'
             when 'test' then 'the test ' || cause_node_name || ' changed'

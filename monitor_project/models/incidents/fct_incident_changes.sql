@@ -2,16 +2,39 @@
 -- and every node upstream. Only for incidents that can still be announced.
 with
 
+-- Formatting and comments change nothing.
+formatted as (
+
+    select
+        incident_id,
+        project,
+        environment,
+        node_id,
+        node_name,
+        is_start,
+        last_success_run_id,
+        is_compared,
+        nullif(change, 'formatting') as change
+    from {{ ref('int_incident_upstream') }}
+
+),
+
 upstream as (
 
     select
-        changes.*,
+        changes.incident_id,
+        changes.project,
+        changes.environment,
+        changes.last_success_run_id,
+        changes.is_compared,
+        changes.node_name,
+        changes.change,
         coalesce(changes.is_start and incidents.node_id = changes.node_id, false) as is_own,
         row_number() over (
             partition by changes.incident_id, changes.change is not null
             order by case when changes.is_start then 0 else 1 end, changes.node_name, changes.node_id
         ) as change_number
-    from {{ ref('int_incident_upstream') }} as changes
+    from formatted as changes
     inner join {{ ref('fct_incidents') }} as incidents
         on changes.incident_id = incidents.incident_id
 

@@ -48,13 +48,19 @@ changes as (
 
 ),
 
+-- That a source is late needs no cause but itself.
 likely_causes as (
 
     select
-        incident_id,
-        cause
-    from {{ ref('fct_incident_causes') }}
-    where cause_rank = 1
+        causes.incident_id,
+        causes.cause
+    from {{ ref('fct_incident_causes') }} as causes
+    inner join incidents
+        on causes.incident_id = incidents.incident_id
+    where
+        causes.cause_rank = 1
+        and causes.is_likely
+        and incidents.kind != 'source_stale'
 
 ),
 

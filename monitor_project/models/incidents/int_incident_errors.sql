@@ -7,7 +7,6 @@ incidents as (
     select
         incidents.*,
         nodes.resource_type,
-        nodes.node_name,
         nodes.column_name,
         nodes.node_hash,
         coalesce(nodes.attached_node_id, incidents.node_id) as place_id

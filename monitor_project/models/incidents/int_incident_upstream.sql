@@ -145,6 +145,7 @@ contents as (
         nodes.code_tokens,
         nodes.macros_tokens,
         nodes.definitions,
+        nodes.latest_version,
         case when nodes.has_contract then nodes.columns end as contract
     from (
         select good_hash as manifest_hash from pairs
@@ -168,7 +169,11 @@ changed as (
         case
             when good.node_id is null then 'new'
             when bad.code_hash != good.code_hash and coalesce(bad.code_tokens != good.code_tokens, true) then 'code'
-            when bad.config_hash != good.config_hash or bad.contract != good.contract then 'configuration'
+            when
+                bad.config_hash != good.config_hash
+                or bad.contract != good.contract
+                or bad.latest_version != good.latest_version
+                then 'configuration'
             when
                 bad.config_hash is not null
                 and good.config_hash is not null
@@ -177,8 +182,11 @@ changed as (
                 then 'macros'
             when bad.code_hash != good.code_hash or bad.macros_hash != good.macros_hash then 'formatting'
         end as change,
-        case when bad.code_tokens != good.code_tokens then good.code_tokens else good.macros_tokens end as good_tokens,
-        case when bad.code_tokens != good.code_tokens then bad.code_tokens else bad.macros_tokens end as bad_tokens,
+        bad.code_hash != good.code_hash and coalesce(bad.code_tokens != good.code_tokens, true) as is_other_code,
+        good.code_tokens as good_code,
+        bad.code_tokens as bad_code,
+        good.macros_tokens as good_macros,
+        bad.macros_tokens as bad_macros,
         good.definitions as good_definitions,
         bad.definitions as bad_definitions,
         good.node_id is null or (good.config_hash is not null and bad.config_hash is not null) as is_change_known
@@ -193,12 +201,22 @@ changed as (
 
 ),
 
+edits_of_text as (
+
+    select
+        *,
+        case when is_other_code then good_code else good_macros end as good_tokens,
+        case when is_other_code then bad_code else bad_macros end as bad_tokens
+    from changed
+    where change in ('code', 'macros')
+
+),
+
 edited as (
 
-    select * from changed
+    select * from edits_of_text
     where
-        change in ('code', 'macros')
-        and good_tokens is not null
+        good_tokens is not null
         and bad_tokens is not null
 
 ),
@@ -259,14 +277,17 @@ edits as (
 
 ),
 
--- Names whose expression is another one than before.
+-- Names whose expression is another one than before, and whether the order of its words matters.
 redefined_words as (
 
     select
         good_hash,
         bad_hash,
         node_id,
-        word
+        word,
+        position(
+            ' ' || {{ dbt.split_part('word', "'='", 1) }} || '=~ ' in ' ' || bad_definitions || ' '
+        ) > 0 as is_ordered
     from {{ words_of('edited', 'bad_definitions') }} as new_definitions
     where
         position('#' in word) > 0
@@ -280,7 +301,8 @@ redefinitions as (
         good_hash,
         bad_hash,
         node_id,
-        {{ dbt.listagg(dbt.split_part('word', "'='", 1), "' '", "order by word") }} as redefined_names
+        {{ dbt.listagg(dbt.split_part('word', "'='", 1), "' '", "order by word") }} as redefined_names,
+        max(case when is_ordered then 1 else 0 end) = 1 as is_ordered
     from redefined_words
     group by good_hash, bad_hash, node_id
 
@@ -334,6 +356,14 @@ changed_variables as (
     from {{ words_of('other_variables', 'bad_variables') }} as new_variables
     where position(' ' || word || ' ' in ' ' || good_variables || ' ') = 0
 
+    union
+
+    select
+        incident_id,
+        {{ dbt.split_part('word', "'='", 1) }} as variable_name
+    from {{ words_of('other_variables', 'good_variables') }} as old_variables
+    where position(' ' || word || ' ' in ' ' || bad_variables || ' ') = 0
+
 ),
 
 variable_uses as (
@@ -353,8 +383,8 @@ variable_uses as (
         on nodes.node_hash = codes.node_hash
     where
         position(
-            'var ( ''' || changed_variables.variable_name || ''''
-            in coalesce(codes.code_tokens, '') || ' ' || coalesce(codes.macros_tokens, '')
+            ' var ( ''' || changed_variables.variable_name || ''''
+            in ' ' || coalesce(codes.code_tokens, '') || ' ' || coalesce(codes.macros_tokens, '')
         ) > 0
 
 ),
@@ -386,9 +416,15 @@ removed as (
         on
             compared.bad_hash = kept.manifest_hash
             and gone.node_id = kept.node_id
+    -- One that is back in the newest manifest is reached anyway.
+    left join upstream as reached_again
+        on
+            upstream.incident_id = reached_again.incident_id
+            and gone.node_id = reached_again.node_id
     where
         kept.node_id is null
         and compared.bad_hash is not null
+        and reached_again.node_id is null
 
 ),
 
@@ -427,7 +463,7 @@ reached as (
         end as change,
         edits.changed_words,
         ' ' || redefinitions.redefined_names || ' ' as redefined_names,
-        edits.is_rewording,
+        edits.is_rewording and not coalesce(redefinitions.is_ordered, false) as is_rewording,
         nodes.node_hash,
         compared.good_hash = compared.bad_hash or coalesce(changed.is_change_known, false) as is_change_known,
         compared.last_success_run_id,

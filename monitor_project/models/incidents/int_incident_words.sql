@@ -36,6 +36,7 @@ relevant as (
     select
         worded.incident_id,
         worded.node_id,
+        lower(worded.column_name) as column_name,
         {{ words_in(
             "coalesce(case when position('\"' in worded.what_failed) > 0 "
             ~ "then regexp_replace(worded.what_failed, '[^\"]*\"([^\"]*)\"[^\"]*', ' \\1 ', 'g') else worded.message end, '') "
@@ -51,14 +52,46 @@ relevant as (
 ),
 
 -- Words by which an incident names what it is about: those of its error, of the tested column, and of a test's own code.
-named_words as (
+all_words as (
 
     select distinct
         incident_id,
         node_id,
+        column_name,
         word
     from {{ words_of('relevant', 'relevant_text') }} as relevant_words
-    where {{ is_name('word') }}
+    where
+        {{ is_name('word') }}
+        and word != '_dbt_generic_test_kwargs'
+        and substring(word, 1, 5) != 'test_'
+
+),
+
+-- At most thirty, the column first: each is followed through all nodes upstream.
+numbered_words as (
+
+    select
+        *,
+        row_number() over (
+            partition by incident_id
+            order by case when word = column_name then 0 else 1 end, word
+        ) as word_number
+    from all_words
+
+),
+
+named_words as (
+
+    select * from numbered_words
+    where word_number <= 30
+
+),
+
+ways as (
+
+    select false as is_by_key
+    union all
+    select true as is_by_key
 
 ),
 
@@ -103,7 +136,9 @@ definitions as (
         {{ dbt.split_part('word', "'='", 1) }} as defined_word,
         {{ dbt.split_part('word', "'='", 2) }} as word
     from {{ words_of('codes', 'definitions') }} as definition_words
-    where position('#' in word) = 0
+    where
+        position('#' in word) = 0
+        and position('~' in word) = 0
 
 ),
 
@@ -173,11 +208,12 @@ traces as (
         coalesce(definitions.word, traces.word) as word,
         traces.origin,
         case
-            when definitions.defined_word = 'on' then 10
+            when ways.is_by_key then 10
             when definitions.word is not null or position(' ' || traces.word || ' ' in moves.next_text) > 0 then traces.strength
             else least(traces.strength, moves.star_strength)
         end as strength
     from traces
+    cross join ways
     inner join moves
         on
             traces.incident_id = moves.incident_id
@@ -185,11 +221,16 @@ traces as (
     left join definitions
         on
             moves.node_hash = definitions.node_hash
-            and (traces.word = definitions.defined_word or (definitions.defined_word = 'on' and traces.strength > 10))
+            and case when not ways.is_by_key then traces.word when traces.strength > 10 then 'on' end = definitions.defined_word
     where
         definitions.word is not null
-        or position(' ' || traces.word || ' ' in moves.next_text) > 0
-        or moves.star_strength is not null
+        or (
+            not ways.is_by_key
+            and (
+                position(' ' || traces.word || ' ' in moves.next_text) > 0
+                or moves.star_strength is not null
+            )
+        )
 
 ),
 

@@ -123,6 +123,7 @@ class _Macros:
 
     def __init__(self, raw: dict[str, msgspec.Raw], adapter_type: str | None) -> None:
         self._raw = raw
+        self._adapter_type = adapter_type
         self._of_dbt = {"dbt", f"dbt_{adapter_type}"}
         self._found: dict[frozenset[str], tuple[str | None, str | None]] = {}
         self._parts: dict[str, tuple[str | None, list[str]]] = {}
@@ -142,7 +143,9 @@ class _Macros:
                 seen.update(called)
             by_name = sorted(found.items())
             self._found[direct] = (
-                (_hash(by_name), tokens_of("\n".join(code for _, code in by_name))) if found else (None, None)
+                (_hash(by_name), tokens_of("\n".join(code for _, code in by_name), self._adapter_type))
+                if found
+                else (None, None)
             )
         return self._found[direct]
 
@@ -205,7 +208,7 @@ def read_manifest(document: Document, project: str | None = None) -> Manifest:
                 tolerated += 1
                 continue
             parents = sorted(set(_names(node.depends_on, "nodes")))
-            row = _node_row(unique_id, node, group_owners)
+            row = _node_row(unique_id, node, group_owners, document.adapter_type)
             row["macros_hash"], row["macros_tokens"] = macros.hash_and_tokens(_names(node.depends_on, "macros"))
             exposure = _exposure_row(unique_id, node) if row["resource_type"] == "exposure" else None
             row["node_hash"] = node_hash = _hash([project, row, parents, exposure])
@@ -240,7 +243,7 @@ def _hash(content: object) -> str:
     return hashlib.sha256(msgspec.json.encode(content, order="sorted")).hexdigest()[:32]
 
 
-def _node_row(unique_id: str, node: _Node, group_owners: dict[str, str | None]) -> Row:
+def _node_row(unique_id: str, node: _Node, group_owners: dict[str, str | None], adapter_type: str | None) -> Row:
     config = mapping(node.config)
     meta = {**mapping(node.meta), **mapping(config.get("meta"))}
     group = text(node.group) or text(config.get("group"))
@@ -254,7 +257,7 @@ def _node_row(unique_id: str, node: _Node, group_owners: dict[str, str | None]) 
     has_one = bool(test) or resource_type == "unit_test" or len(parents) == 1
     attached = text(node.attached_node) or (parents[0] if is_test and parents and has_one else None)
     # Of Python, quotes do not distinguish texts from names.
-    tokens = None if node.language == "python" else tokens_of(text(node.raw_code) or text(node.raw_sql))
+    tokens = None if node.language == "python" else tokens_of(text(node.raw_code) or text(node.raw_sql), adapter_type)
     column = text(node.column_name) or text(kwargs.get("column_name"))
     return {
         "unique_id": unique_id,
@@ -271,7 +274,8 @@ def _node_row(unique_id: str, node: _Node, group_owners: dict[str, str | None]) 
         "code_tokens": tokens,
         "definitions": definitions_of(tokens),
         "code_hash": text(mapping(node.checksum).get("checksum")) or text(node.checksum),
-        "config_hash": _config_hash(config, node.latest_version),
+        "config_hash": _hash({k: v for k, v in config.items() if k not in _DESCRIBING}) if config else None,
+        "latest_version": None if node.latest_version is None else str(node.latest_version),
         "description": text(node.description),
         "owner": _owner_name(meta.get("owner"))
         or _owner_name(node.owner)
@@ -292,14 +296,6 @@ def _node_row(unique_id: str, node: _Node, group_owners: dict[str, str | None]) 
         "error_after_seconds": threshold_seconds(freshness.get("error_after")),
         "has_contract": mapping(config.get("contract")).get("enforced") is True,
     }
-
-
-def _config_hash(config: Row, latest_version: object) -> str | None:
-    """Hash of what a node's configuration does; which version of a model ref() means is part of it."""
-    if not config:
-        return None
-    version = {} if latest_version is None else {"latest_version": latest_version}
-    return _hash({k: v for k, v in config.items() if k not in _DESCRIBING} | version)
 
 
 def _has_freshness(node: _Node, config: Row, freshness: Row) -> bool:

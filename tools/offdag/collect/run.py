@@ -55,7 +55,7 @@ class RunStart:
         started_at: Naive UTC.
         before: Fingerprints of the artifacts that were in the target folder.
         origin: Commit, branch, person and page.
-        project_variables: Those of dbt_project.yml; None without one.
+        project_variables: Those of dbt_project.yml.
     """
 
     job_run_id: str
@@ -67,7 +67,7 @@ class RunStart:
     started_at: datetime
     before: dict[ArtifactFile, Fingerprint]
     origin: Origin
-    project_variables: str | None
+    project_variables: str
 
     @property
     def is_build(self) -> bool:

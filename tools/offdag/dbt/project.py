@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import hashlib
-import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -47,24 +46,18 @@ class DbtProject:
         """
         return self.setting("name")
 
-    def variable_hashes(self) -> str | None:
-        """The variables of dbt_project.yml, also those of packages, as `name=hash` with spaces between; None without one.
+    def variable_hashes(self) -> str:
+        """The variables of dbt_project.yml, also those of packages, as `name=hash` with spaces between; empty without one.
 
         Their values may be secret, and are not shown.
         """
         given = self._settings.get("vars")
-        if not isinstance(given, dict):
-            return None
-        found = dict(given)
-        for value in given.values():
+        found = dict(given) if isinstance(given, dict) else {}
+        for value in tuple(found.values()):
             found |= value if isinstance(value, dict) else {}
-        named = {name: json.dumps(value, sort_keys=True, default=str) for name, value in found.items()}
-        hashes = (
-            f"{name}={hashlib.sha256(value.encode()).hexdigest()[:8]}"
-            for name, value in sorted(named.items())
-            if _VARIABLE.fullmatch(str(name))
-        )
-        return " ".join(hashes) or None
+        # Keys and values may be of any type that YAML has, and repr() ends where a value holds itself.
+        hashes = {str(name): hashlib.sha256(repr(value).encode()).hexdigest()[:8] for name, value in found.items()}
+        return " ".join(f"{name}={hashes[name]}" for name in sorted(hashes) if _VARIABLE.fullmatch(name))
 
 
 def checked_project(folder: Path, environ: Mapping[str, str], example: str) -> DbtProject:

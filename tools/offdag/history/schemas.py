@@ -152,6 +152,7 @@ _TABLES: Mapping[str, Mapping[str, str]] = {
         "code_tokens": "string",
         "definitions": "string",
         "macros_tokens": "string",
+        "latest_version": "string",
     },
     # One row per node of each distinct manifest.
     "manifest_nodes": {"manifest_hash": "string", "project": "string", "unique_id": "string", "node_hash": "string"},

@@ -65,7 +65,8 @@ class Intent(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def answered(self) -> frozenset[str]:
         """The first messages of which it shows an end or a reminder, also where it could not be put in their threads."""
-        return frozenset(row.opened_message_ts for row in self.rows if row.event != "opened" and row.opened_message_ts)
+        ends = (row for row in self.rows if row.event not in ("opened", DETAILS))
+        return frozenset(row.opened_message_ts for row in ends if row.opened_message_ts)
 
     @property
     def is_details(self) -> bool:

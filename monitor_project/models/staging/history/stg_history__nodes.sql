@@ -46,6 +46,7 @@ final as (
         code_tokens,
         definitions,
         macros_tokens,
+        latest_version,
         run_date
     from source
 
