@@ -85,8 +85,8 @@ roots as (
 ),
 
 -- Each candidate has a weight: 100 for what the error itself says, 95 to 98 where the error names what changed, 90 and more for the cause of an
--- incident upstream, 70 to 80 for a change, 65 for one that caused another incident of the run, 60 for the likeliest source, and less for an edit that
--- has nothing to do with the named words or only rewords, and for other sources.
+-- incident upstream, 70 to 80 for a change, 65 for one that caused another incident of the run, 60 for the likeliest source, 55 to 59 for an edit that
+-- has nothing to do with the named words or only rewords, and below 57 for other sources.
 of_errors as (
 
     select
@@ -105,11 +105,11 @@ of_changes as (
         judged.incident_id,
         case
             when upstream.change = 'removed' then 'removed_node'
+            when upstream.change = 'new' then 'new_node'
             when upstream.resource_type = 'seed' and upstream.change != 'configuration' then 'seed'
             when upstream.resource_type in ('test', 'unit_test') then 'test'
             when upstream.change = 'macros' then 'macro'
             when upstream.change in ('configuration', 'variables') then 'configuration'
-            when upstream.change = 'new' then 'new_node'
             else 'code'
         end as cause_kind,
         upstream.node_id as cause_node_id,
@@ -146,7 +146,7 @@ of_changes as (
 
 ),
 
--- A build that did not start names the node that it stumbled over.
+-- The error of a build that did not start names the node.
 of_starts as (
 
     select
