@@ -53,8 +53,8 @@ class Fault:
 
     def happen(self, place: Path) -> None:
         """Change a copy of the project and its warehouse."""
-        for edit in (*self.edits, *self.decoy):
-            _apply(place, edit)
+        for change in (*self.edits, *self.decoy):
+            edit(place, change)
         load(place)
         if self.sql:
             with duckdb.connect(str(place / _WAREHOUSE)) as connection:
@@ -91,15 +91,20 @@ def load(place: Path) -> None:
             connection.execute(script.read_text(encoding="utf-8"))
 
 
-def _apply(place: Path, edit: Edit) -> None:
-    path = place / edit["file"]
-    if edit.get("delete"):
+def edit(place: Path, change: Edit) -> None:
+    """Make one edit in a copy of a project.
+
+    Raises:
+        ValueError: The old text is not there once.
+    """
+    path = place / change["file"]
+    if change.get("delete"):
         path.unlink()
-    elif "content" in edit:
+    elif "content" in change:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(edit["content"], encoding="utf-8")
+        path.write_text(change["content"], encoding="utf-8")
     else:
         text = path.read_text(encoding="utf-8")
-        if text.count(edit["old"]) != 1:
-            raise ValueError(f"{path}: the old text is there {text.count(edit['old'])} times")
-        path.write_text(text.replace(edit["old"], edit["new"]), encoding="utf-8")
+        if text.count(change["old"]) != 1:
+            raise ValueError(f"{path}: the old text is there {text.count(change['old'])} times")
+        path.write_text(text.replace(change["old"], change["new"]), encoding="utf-8")
