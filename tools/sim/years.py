@@ -6,10 +6,11 @@ import os
 import random
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -82,11 +83,16 @@ class Place:
             self.history.put("job_runs", command.ended_at.date(), command.id, [command.job_run], given)
         if not command.documents:
             return 0
+        files = find_artifacts([str(self.target(command))], False)
+        found = collect(self.history, files, Context(environment=command.environment))
+        return len(found.refused)
+
+    def target(self, command: Command) -> Path:
+        """The target folder of a command with results; written when it is first needed."""
         folder = self._targets / command.id
         if not folder.is_dir():
             artifacts.write(folder, **command.documents)
-        found = collect(self.history, find_artifacts([str(folder)], False), Context(environment=command.environment))
-        return len(found.refused)
+        return folder
 
     def monitor(self, as_of: datetime | None = None) -> None:
         """Run the monitor, for now or for an instant."""
@@ -197,6 +203,11 @@ class _Disturbed:
     def _collect(self, command: Command) -> bool:
         """Whether a command is collected; a kill or a full disk leaves it for later."""
         rng = self._rng
+        if command.documents and rng.random() < 0.04:
+            self.result.counts["collected by two at once"] += 1
+            self.place.target(command)
+            _by_two(partial(self.place.collect, command))
+            return True
         with ExitStack() as stack:
             if rng.random() < 0.08:
                 stack.enter_context(killed_at(rng.randint(1, 20), rng.random() < 0.5, self.result.counts))
@@ -227,11 +238,7 @@ class _Disturbed:
         counts["archived channels"] += len(self._slack.archived)
         faults_before = counts["Slack faults"]
         if rng.random() < 0.2:
-            senders = [threading.Thread(target=self.place.send, args=(self._slack,)) for _ in range(2)]
-            for sender in senders:
-                sender.start()
-            for sender in senders:
-                sender.join()
+            _by_two(partial(self.place.send, self._slack))
             self._note_sent(faults_before)
             return
         with suppress(SimulatedKill), ExitStack() as stack:
@@ -251,6 +258,15 @@ class _Disturbed:
             return "ok"
         self.result.counts["Slack faults"] += 1
         return self._rng.choice(SLACK_FAULTS)
+
+
+def _by_two(step: Callable[[], object]) -> None:
+    """Two collectors, or two senders, at once."""
+    both = [threading.Thread(target=step) for _ in range(2)]
+    for one in both:
+        one.start()
+    for one in both:
+        one.join()
 
 
 def run_case(case: Case, days: int = 365) -> CaseResult:
