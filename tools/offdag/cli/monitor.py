@@ -68,7 +68,8 @@ def incidents(settings: Settings, show_all: bool, fail_on: str, output: str) -> 
             "key": row.signal_key[:8],
             **msgspec.structs.asdict(row),
             "state": row.severity if row.is_open else row.incident_status,
-            "what": "\n".join(filter(None, (row.title, row.detail, _place(row, known.get(row.incident_id, {}))))),
+            "what": _what(row, known.get(row.incident_id, {})),
+            "likely_cause": known.get(row.incident_id, {}).get("likely_cause"),
             "newest": sparkline([_badness(seen) for seen in observations.get(row.signal_key, [])[-10:]]),
             "for": age(((row.ended_at or as_of) - row.started_at).total_seconds()),
         }
@@ -86,12 +87,14 @@ def incidents(settings: Settings, show_all: bool, fail_on: str, output: str) -> 
     return ExitCode.PROBLEMS if fail_on == "incidents" and open_rows else ExitCode.OK
 
 
-def _place(row: Incident, known: dict[str, Any]) -> str:
-    """Where it is, and whether somebody knows of it."""
+def _what(row: Incident, known: dict[str, Any]) -> str:
+    """Title, detail and likely cause; where it is, and whether somebody knows of it."""
+    cause = known.get("likely_cause")
     place = f"{row.project} ({row.environment})"
     if known.get("is_acknowledged"):
         place += f", acknowledged by {known['acknowledged_by'] or 'unknown'}"
-    return place + (f", muted until {known['muted_until']}" if known.get("is_muted") else "")
+    place += f", muted until {known['muted_until']}" if known.get("is_muted") else ""
+    return "\n".join(filter(None, (row.title, row.detail, cause and f"likely cause: {cause}", place)))
 
 
 def _badness(observation: dict[str, Any]) -> float | None:
