@@ -59,8 +59,10 @@ def main() -> None:
                 _round(suite, number, given.rounds, measured)
         numbers = _numbers(suites, measured)
         pages = {suite.page.path: suite.page.table() for suite in suites if suite.page}
-    if given.merge and given.out.is_file():
-        numbers = _merged(json.loads(given.out.read_text()), numbers)
+    # The page keeps what was not measured now.
+    known = _PAGE.with_suffix(".json") if given.docs else given.out
+    if (given.merge or given.docs) and known.is_file():
+        numbers = _merged(json.loads(known.read_text()), numbers)
     print(table(numbers), end="")
     outs = [given.out]
     for page in pages.values():

@@ -18,8 +18,7 @@ from offdag.monitor.plan import Plan
 from offdag.settings import Settings
 
 _QUERY = """
-    select incidents.environment, incidents.incident_id, incidents.kind, coalesce(incidents.node_id, ''), causes.cause_kind,
-        causes.cause_node_id
+    select incidents.environment, incidents.incident_id, causes.cause_kind, causes.cause_node_id
     from fct_incidents as incidents
     left join fct_incident_causes as causes using (incident_id)
     order by incidents.environment, incidents.incident_id, causes.cause_rank
@@ -29,17 +28,8 @@ _QUERY = """
 _MODELS = ("int_incident_upstream", "int_incident_errors", "int_incident_words", "fct_incident_causes")
 
 
-@dataclass(frozen=True)
-class Named:
-    """The causes of one incident, the likeliest first.
-
-    Attributes:
-        incident: Kind and node.
-        causes: Kind and node of each.
-    """
-
-    incident: tuple[str, str]
-    causes: Sequence[tuple[str | None, str | None]]
+# Kind and node of each cause of an incident, the likeliest first; one without either where none is known.
+Causes = list[tuple[str | None, str | None]]
 
 
 @dataclass(frozen=True)
@@ -52,18 +42,18 @@ class Score:
     """
 
     fault: Fault
-    named: Sequence[Named]
+    named: Sequence[Causes]
 
     def has_node(self, first: int) -> bool:
         """Whether each incident has the right node among its first causes."""
         return bool(self.named) and all(
-            any(node in self.fault.node for _, node in incident.causes[:first]) for incident in self.named
+            any(node in self.fault.node for _, node in causes[:first]) for causes in self.named
         )
 
     @property
     def has_kind(self) -> bool:
         """Whether each incident has the right kind first."""
-        return bool(self.named) and all(incident.causes[0][0] == self.fault.kind for incident in self.named)
+        return bool(self.named) and all(causes[0][0] == self.fault.kind for causes in self.named)
 
 
 def name_causes(faults: Sequence[Fault], history: Path, database: Path) -> list[Score]:
@@ -80,13 +70,10 @@ def name_causes(faults: Sequence[Fault], history: Path, database: Path) -> list[
     build_monitor(settings, History(settings.history), RunOptions())
     with duckdb.connect(str(database), read_only=True) as connection:
         rows = connection.execute(_QUERY).fetchall()
-    scores = []
-    for fault in faults:
-        incidents: dict[str, tuple[tuple[str, str], list[tuple[str | None, str | None]]]] = {}
-        for _, incident, kind, node, cause_kind, cause_node in (r for r in rows if r[0] == fault.environment):
-            incidents.setdefault(incident, ((kind, node), []))[1].append((cause_kind, cause_node))
-        scores.append(Score(fault, [Named(*named) for named in incidents.values()]))
-    return scores
+    named: dict[str, dict[str, Causes]] = {}
+    for environment, incident, kind, node in rows:
+        named.setdefault(environment, {}).setdefault(incident, []).append((kind, node))
+    return [Score(fault, list(named.get(fault.environment, {}).values())) for fault in faults]
 
 
 def seconds_to_name(database: Path) -> float:

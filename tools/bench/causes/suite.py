@@ -55,7 +55,7 @@ def _described(score: Score) -> str:
     name = f"{score.fault.project}, {score.fault.fault}: {score.fault.about}"
     if not score.named:
         return f"{name} No incident."
-    first = sorted({f"{kind} of {node}" if node else str(kind) for (kind, node), *_ in (n.causes for n in score.named)})
+    first = sorted({f"{kind} of {node}" if node else str(kind) for (kind, node), *_ in score.named})
     return f"{name} Named: {', '.join(first)}."
 
 
