@@ -1,8 +1,8 @@
 {#- Documented in _macros.yml. -#}
 {% macro has_any_word(text, words) -%}
-    (
-        {%- for word in words %}
-        position(' {{ word }} ' in {{ text }}) > 0{{ ' or' if not loop.last }}
-        {%- endfor %}
-    )
+    {%- set parts = [] -%}
+    {%- for word in words -%}
+        {%- do parts.append(' ' ~ word ~ ' ') -%}
+    {%- endfor -%}
+    {{ has_any_text(text, parts) }}
 {%- endmacro %}

@@ -1,8 +1,4 @@
 {#- Documented in _macros.yml. -#}
 {% macro selects_star(code) -%}
-    (
-        position(' select * ' in {{ code }}) > 0
-        or position(' . * ' in {{ code }}) > 0
-        or position(' , * ' in {{ code }}) > 0
-    )
+    {{ has_any_word(code, ['select *', '. *', ', *']) }}
 {%- endmacro %}

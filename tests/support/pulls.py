@@ -12,14 +12,13 @@ from typing import Any
 import duckdb
 import yaml
 
+from bench.causes.faults import Edit, edit
 from support.command import ROOT, CommandResult, environ, offdag, run
 
 FOLDER = ROOT / "tests" / "fixtures" / "reviews"
 SETUPS: dict[str, dict[str, Any]] = yaml.safe_load((FOLDER / "projects.yml").read_text())
 # What dbt, DuckDB and offdag make.
 _IGNORED = "target/\nlogs/\ndbt_packages/\n*.duckdb\npackage-lock.yml\n.user.yml\n"
-
-Edit = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -121,16 +120,5 @@ def _load(project: Path, sql: str) -> None:
 
 
 def _apply(project: Path, edits: Sequence[Edit]) -> None:
-    for edit in edits:
-        file = project / edit["file"]
-        if edit.get("delete"):
-            file.unlink()
-        elif "rename" in edit:
-            file.rename(project / edit["rename"])
-        elif "content" in edit:
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(edit["content"])
-        else:
-            text = file.read_text()
-            assert text.count(edit["old"]) == 1, f"{edit['file']} has {text.count(edit['old'])} times: {edit['old']}"
-            file.write_text(text.replace(edit["old"], edit["new"]))
+    for change in edits:
+        edit(project, change)

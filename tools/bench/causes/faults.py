@@ -28,7 +28,7 @@ class Fault:
         about: In one sentence.
         kind: The true kind of cause, as fct_incident_causes names it.
         node: unique_ids of which any is right.
-        edits: Changed files: file with old and new, content, or delete.
+        edits: Changed files: file with old and new, content, rename, or delete.
         decoy: Harmless edits that arrive with it.
         sql: Runs on the warehouse after load.sql.
         env: Variables for dbt; ``{hanging_url}`` stands for a server that never answers.
@@ -100,6 +100,8 @@ def edit(place: Path, change: Edit) -> None:
     path = place / change["file"]
     if change.get("delete"):
         path.unlink()
+    elif "rename" in change:
+        path.rename(place / change["rename"])
     elif "content" in change:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(change["content"], encoding="utf-8")
