@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import random
-import threading
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
 from datetime import datetime, timedelta, timezone
+from functools import partial
 from typing import Any
 
 from offdag.errors import HistoryError
@@ -17,7 +17,7 @@ from offdag.notify.slack import SlackBot
 from sim.buckets import bucket_fails, new_bucket
 from sim.case import Case, CaseResult
 from sim.clock import MovingClock
-from sim.kills import SLACK_FAULTS, SimulatedKill, killed_at
+from sim.kills import SLACK_FAULTS, SimulatedKill, at_once, killed_at
 from sim.messages import check_ends, check_messages
 from sim.notifications import due
 from sim.slack import TOKEN, FakeSlack
@@ -138,11 +138,7 @@ def _round(
 ) -> None:
     """Senders one after the other, each perhaps killed; or at once."""
     if len(senders) > 1 and rng.random() < 0.4:
-        threads = [threading.Thread(target=send, args=(rows,)) for rows in senders]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        at_once(partial(send, rows) for rows in senders)
         return
     for rows in senders:
         number = rng.randint(1, 25) if rng.random() < 0.7 else 0

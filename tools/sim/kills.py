@@ -1,4 +1,4 @@
-"""Kills of whoever writes or sends, faults of the history's store, and what Slack can do instead of answering."""
+"""Kills of whoever writes or sends, several of them at once, faults of the history's store, and what Slack can do instead of answering."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import errno
 import os
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 from unittest.mock import patch
@@ -33,6 +33,15 @@ SLACK_FAULTS = (
 
 class SimulatedKill(BaseException):
     """The process ends here."""
+
+
+def at_once(steps: Iterable[Callable[[], object]]) -> None:
+    """Run steps at the same time, each in a thread, to their ends."""
+    threads = [threading.Thread(target=step) for step in steps]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
 
 
 @contextmanager

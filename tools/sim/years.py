@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import random
-import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -32,7 +31,7 @@ from offdag.notify.slack import SlackBot
 from offdag.settings import Settings
 from sim import artifacts, truth
 from sim.case import Case, CaseResult
-from sim.kills import SLACK_FAULTS, SimulatedKill, killed_at, store_fails
+from sim.kills import SLACK_FAULTS, SimulatedKill, at_once, killed_at, store_fails
 from sim.marts import marts
 from sim.messages import check_messages
 from sim.slack import TOKEN, FakeSlack
@@ -206,7 +205,7 @@ class _Disturbed:
         if command.documents and rng.random() < 0.04:
             self.result.counts["collected by two at once"] += 1
             self.place.target(command)
-            _by_two(partial(self.place.collect, command))
+            at_once([partial(self.place.collect, command)] * 2)
             return True
         with ExitStack() as stack:
             if rng.random() < 0.08:
@@ -238,7 +237,7 @@ class _Disturbed:
         counts["archived channels"] += len(self._slack.archived)
         faults_before = counts["Slack faults"]
         if rng.random() < 0.2:
-            _by_two(partial(self.place.send, self._slack))
+            at_once([partial(self.place.send, self._slack)] * 2)
             self._note_sent(faults_before)
             return
         with suppress(SimulatedKill), ExitStack() as stack:
@@ -258,15 +257,6 @@ class _Disturbed:
             return "ok"
         self.result.counts["Slack faults"] += 1
         return self._rng.choice(SLACK_FAULTS)
-
-
-def _by_two(step: Callable[[], object]) -> None:
-    """Two collectors, or two senders, at once."""
-    both = [threading.Thread(target=step) for _ in range(2)]
-    for one in both:
-        one.start()
-    for one in both:
-        one.join()
 
 
 def run_case(case: Case, days: int = 365) -> CaseResult:

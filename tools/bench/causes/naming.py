@@ -23,10 +23,8 @@ _QUERY = """
     left join fct_incident_causes as causes using (incident_id)
     order by incidents.environment, incidents.incident_id, causes.cause_rank
 """
-
-
+# The models that name causes.
 _MODELS = ("int_incident_upstream", "int_incident_errors", "int_incident_words", "fct_incident_causes")
-
 
 # Kind and node of each cause of an incident, the likeliest first; one without either where none is known.
 Causes = list[tuple[str | None, str | None]]
