@@ -41,14 +41,50 @@
     {{ return(adapter.dispatch('run_dates_unlike_these', 'monitor')(found)) }}
 {%- endmacro %}
 
-{% macro default__run_dates_unlike_these(found) -%}
+{#- Documented in ../_macros.yml. -#}
+{% macro changed_run_months_of(relation) -%}
+    {%- set month = 'cast(' ~ dbt.date_trunc('month', 'run_date') ~ ' as date)' -%}
+    {%- set versions = '(select distinct run_date, run_date_version, ' ~ month ~ ' as run_month from ' ~ relation ~ ')' -%}
+    {%- set found -%}
+        select
+            dates.run_date,
+            months.run_date_version{% if target.type == 'duckdb' %},
+            cast(null as varchar[]) as files{% endif %}
+        from {{ versions }} as dates
+        inner join (
+            select
+                run_month,
+                {{ dbt.hash(dbt.listagg('run_date_version', "'|'", 'order by run_date')) }} as run_date_version
+            from {{ versions }} as versions
+            group by run_month
+        ) as months
+            on dates.run_month = months.run_month
+    {%- endset -%}
+    {#- Dates of which all rows are left out are known too. -#}
+    {%- set known -%}
+        select
+            dates.run_date,
+            months.run_date_version
+        from (
+            select run_date, {{ month }} as run_month from {{ relation }}
+            union
+            select run_date, {{ month }} as run_month from {{ this }}
+        ) as dates
+        inner join (select distinct run_date_version, {{ month }} as run_month from {{ this }}) as months
+            on dates.run_month = months.run_month
+    {%- endset -%}
+    {{ return(adapter.dispatch('run_dates_unlike_these', 'monitor')(found, known)) }}
+{%- endmacro %}
+
+{% macro default__run_dates_unlike_these(found, known=none) -%}
+    {%- set known = known or 'select distinct run_date, run_date_version from ' ~ this -%}
     (
         select
             found.run_date,
             found.run_date_version
         from ({{ found }}) as found
         {%- if is_incremental() %}
-        left join (select distinct run_date, run_date_version from {{ this }}) as known
+        left join ({{ known }}) as known
             on found.run_date = known.run_date
         where known.run_date is null or known.run_date_version != found.run_date_version
         {%- endif %}
@@ -59,7 +95,8 @@
     The dates are a variable of DuckDB, and not literals: the same compiled text serves every run (offdag.monitor.plan). A date without a
     version is no longer in the history.
 -#}
-{% macro duckdb__run_dates_unlike_these(found) -%}
+{% macro duckdb__run_dates_unlike_these(found, known=none) -%}
+    {%- set known = known or 'select distinct run_date, run_date_version from ' ~ this -%}
     {%- if execute -%}
         {%- set find -%}
             set variable changed_run_dates = (
@@ -77,7 +114,7 @@
                 from ({{ found }}) as found
                 full join (
                     {%- if is_incremental() %}
-                    select distinct run_date, run_date_version from {{ this }}
+                    {{ known }}
                     {%- else %}
                     select null::date as run_date, null::varchar as run_date_version where false
                     {%- endif %}

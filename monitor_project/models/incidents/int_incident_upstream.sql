@@ -58,16 +58,11 @@ starts as (
 ),
 
 -- A success before a failure is among the turning executions.
-successes as (
+success_times as (
 
     select
         starts.incident_id,
-        executions.invocation_id as last_success_run_id,
-        executions.observed_at as last_success_at,
-        row_number() over (
-            partition by starts.incident_id
-            order by executions.observed_at desc, executions.invocation_id desc
-        ) as newest_number
+        max(executions.observed_at) as last_success_at
     from starts
     inner join executions
         on
@@ -77,6 +72,28 @@ successes as (
             and starts.started_at > executions.observed_at
             and starts.first_bad_invocation_id != executions.invocation_id
     where executions.outcome = 'success'
+    group by starts.incident_id
+
+),
+
+successes as (
+
+    select
+        starts.incident_id,
+        success_times.last_success_at,
+        max(executions.invocation_id) as last_success_run_id
+    from starts
+    inner join success_times
+        on starts.incident_id = success_times.incident_id
+    inner join executions
+        on
+            starts.project = executions.project
+            and starts.environment = executions.environment
+            and starts.node_id = executions.node_id
+            and success_times.last_success_at = executions.observed_at
+            and starts.first_bad_invocation_id != executions.invocation_id
+    where executions.outcome = 'success'
+    group by starts.incident_id, success_times.last_success_at
 
 ),
 
@@ -105,9 +122,7 @@ compared as (
         bad.project_variables as bad_variables
     from incidents
     left join successes
-        on
-            incidents.incident_id = successes.incident_id
-            and successes.newest_number = 1
+        on incidents.incident_id = successes.incident_id
     left join manifests as good
         on
             incidents.project = good.project

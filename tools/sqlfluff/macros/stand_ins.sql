@@ -3,6 +3,7 @@
 {% macro as_of() %}cast('2026-01-01' as timestamp){% endmacro %}
 {% macro changed_run_dates(source_name, table_name) %}(select cast(null as date) as run_date, cast(null as text) as run_date_version){% endmacro %}
 {% macro changed_run_dates_of(relation) %}(select cast(null as date) as run_date, cast(null as text) as run_date_version){% endmacro %}
+{% macro changed_run_months_of(relation) %}{{ changed_run_dates_of(relation) }}{% endmacro %}
 {% macro rows_of_run_dates(relation, run_dates) %}{{ relation }}{% endmacro %}
 {% macro against_baseline(relation, column, series, order) %}(select *, 1 as prior_run_count, 1 as usual_value, 1 as usual_deviation from {{ relation }}){% endmacro %}
 {% macro against_rhythm(relation, column, series, order) %}(select *, 1 as prior_run_count, cast('2026-01-01' as timestamp) as first_observed_at, 1 as usual_value, 1 as deviations from {{ relation }}){% endmacro %}

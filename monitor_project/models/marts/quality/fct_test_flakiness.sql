@@ -26,7 +26,7 @@ executed as (
         executions.left_out_count,
         executions.date_run_number,
         executions.run_date
-    from {{ ref('int_turning_executions') }} as executions
+    from {{ ref('int_turning_executions_daily') }} as executions
     inner join newest_date
         on executions.run_date < newest_date.run_date
     where
@@ -343,7 +343,7 @@ compared as (
 
 ),
 
--- A test can cease to be flaky in a run that int_turning_executions leaves out: the run is before a later one of its date.
+-- A test can cease to be flaky in a run that int_turning_executions_daily leaves out: the run is before a later one of its date.
 left_out as (
 
     select

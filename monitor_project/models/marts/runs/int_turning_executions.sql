@@ -1,5 +1,5 @@
--- Results of builds without the successes that lie between two successes of the same node on the same date: in them no state begins or
--- ends. Readers of a node's sequence need a small part of the history. Order within a node: run_date, observed_at, invocation_id.
+-- Those of int_turning_executions_daily without the successes that lie between two successes of the same node in the same month: a year of a
+-- node that never fails is 24 rows. Readers of a node's states over all dates need no others.
 {{
     config(
         materialized='incremental',
@@ -9,10 +9,10 @@
     )
 }}
 
-{%- set changed = changed_run_dates_of(ref('fct_node_executions')) %}
+{%- set changed = changed_run_months_of(ref('int_turning_executions_daily')) %}
 {%- set sequence %}(
-            partition by executions.run_date, executions.project, executions.environment, executions.node_id
-            order by executions.observed_at, executions.invocation_id
+            partition by executions.project, executions.environment, executions.node_id, {{ dbt.date_trunc('month', 'executions.run_date') }}
+            order by executions.run_date, executions.observed_at, executions.invocation_id
         ){% endset %}
 
 with
@@ -30,32 +30,14 @@ sequenced as (
         executions.outcome,
         executions.failure_count,
         executions.observed_at,
-        case when executions.outcome != 'success' then executions.message end as message,
+        executions.message,
+        executions.run_date,
+        changed.run_date_version,
         lag(executions.outcome) over {{ sequence }} as prior_outcome,
-        lead(executions.outcome) over {{ sequence }} as next_outcome,
-        lag(executions.observed_at) over {{ sequence }} as prior_observed_at,
-        row_number() over {{ sequence }} as date_run_number,
-        executions.run_date_version,
-        executions.run_date
-    from {{ ref('fct_node_executions') }} as executions
+        lead(executions.outcome) over {{ sequence }} as next_outcome
+    from {{ ref('int_turning_executions_daily') }} as executions
     inner join {{ changed }} as changed
         on executions.run_date = changed.run_date
-    where
-        executions.is_build
-        and executions.outcome in ('success', 'failure', 'warning')
-
-),
-
-kept as (
-
-    select *
-    from sequenced
-    where
-        outcome != 'success'
-        or prior_outcome is null
-        or prior_outcome != 'success'
-        or next_outcome is null
-        or next_outcome != 'success'
 
 ),
 
@@ -73,19 +55,15 @@ final as (
         failure_count,
         observed_at,
         message,
-        prior_observed_at,
-        cast(date_run_number as bigint) as date_run_number,
-        cast(
-            date_run_number - 1 - coalesce(
-                lag(date_run_number) over (
-                    partition by run_date, project, environment, node_id
-                    order by date_run_number
-                ), 0
-            ) as bigint
-        ) as left_out_count,
         run_date_version,
         run_date
-    from kept
+    from sequenced
+    where
+        outcome != 'success'
+        or prior_outcome is null
+        or prior_outcome != 'success'
+        or next_outcome is null
+        or next_outcome != 'success'
 
 )
 
