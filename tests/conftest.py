@@ -51,9 +51,26 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[postgres.Postgr
 
 
 @pytest.fixture(scope="session")
-def monitored_failure(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home whose history holds a build with one failed test, with the monitor built by real dbt. Copy it before writing to it."""
-    home = tmp_path_factory.mktemp("failure")
+def built_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with the monitor as dbt builds it from an empty history. Take ``home`` to write to it."""
+    built = tmp_path_factory.mktemp("built") / "home"
+    ended = offdag(built, "monitor")
+    assert ended.code == 0, ended
+    shutil.rmtree(built / "history" / "tables" / "monitor_runs")
+    shutil.copytree(built, built.with_name("kept"))
+    return built
+
+
+@pytest.fixture
+def home(built_home: Path) -> Path:
+    """A home whose monitor needs no dbt: at the same path for each test, since the monitor's views name the history."""
+    return _as_kept(built_home, "kept")
+
+
+@pytest.fixture(scope="session")
+def kept_failure(built_home: Path) -> Path:
+    """What ``failure`` is a copy of."""
+    home = _as_kept(built_home, "kept")
     at = datetime.now(timezone.utc).replace(tzinfo=None) - timedelta(minutes=5)
     tested = artifacts.node(
         "test.p.not_null_orders_id",
@@ -77,10 +94,15 @@ def monitored_failure(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert collected.code == 0, collected
     built = offdag(home, "monitor")
     assert built.code == 0, built
-    return home
+    return shutil.copytree(home, home.with_name("failure"))
 
 
 @pytest.fixture
-def failure(monitored_failure: Path, tmp_path: Path) -> Path:
-    """A copy of ``monitored_failure`` to write to. Its views point to the history of the original."""
-    return shutil.copytree(monitored_failure, tmp_path / "failure")
+def failure(built_home: Path, kept_failure: Path) -> Path:
+    """A home, in the place of ``home``, whose history holds a build with one failed test, and monitored."""
+    return _as_kept(built_home, kept_failure.name)
+
+
+def _as_kept(home: Path, name: str) -> Path:
+    shutil.rmtree(home)
+    return shutil.copytree(home.with_name(name), home)

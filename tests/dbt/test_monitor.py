@@ -59,14 +59,14 @@ def test_plain_dbt_build_works_too_from_the_root_without_a_history(tmp_path: Pat
     assert again.code == 0, again
 
 
-def test_rows_that_a_compaction_shows_twice_count_once(tmp_path: Path) -> None:
-    folder = build(tmp_path / "target", 0, artifacts.result("model.p.a"))
-    offdag(tmp_path, "collect", "-e", "prod", str(folder))
-    for path in list((tmp_path / "history" / "tables").rglob("run_date=2026*/*.parquet")):
+def test_rows_that_a_compaction_shows_twice_count_once(home: Path) -> None:
+    folder = build(home / "target", 0, artifacts.result("model.p.a"))
+    offdag(home, "collect", "-e", "prod", str(folder))
+    for path in list((home / "history" / "tables").rglob("run_date=2026*/*.parquet")):
         path.with_name(f"copy-{path.name}").write_bytes(path.read_bytes())
-    ended = offdag(tmp_path, "monitor")
+    ended = offdag(home, "monitor")
     assert ended.code == 0, ended
-    assert len(marts(tmp_path / "monitor.duckdb")["fct_node_executions"]) == 1
+    assert len(marts(home / "monitor.duckdb")["fct_node_executions"]) == 1
 
 
 def test_rows_that_older_rules_made_are_computed_again(tmp_path: Path) -> None:
@@ -95,28 +95,28 @@ def test_a_database_with_seeds_of_other_columns_is_taken_over(tmp_path: Path) ->
     assert ended.code == 0, ended
 
 
-def test_files_that_are_merged_are_not_read_again(tmp_path: Path) -> None:
+def test_files_that_are_merged_are_not_read_again(home: Path) -> None:
     for day in range(2):
         for hour in range(2):
             at = artifacts.NOW + timedelta(days=day, hours=hour)
-            folder = tmp_path / f"{day}-{hour}"
+            folder = home / f"{day}-{hour}"
             artifacts.write(folder, run_results=artifacts.run_results([artifacts.result("model.p.a", at=at)], at))
-            assert offdag(tmp_path, "collect", "-e", "prod", "--project", "p", str(folder)).code == 0
-    originals = list((tmp_path / "history/tables/node_results").glob("run_date=2026*/*.parquet"))
-    assert offdag(tmp_path, "compact").code == 0
-    assert len(list((tmp_path / "history/tables/node_results").glob("run_date=2026*/merged-*.parquet"))) == 2
+            assert offdag(home, "collect", "-e", "prod", "--project", "p", str(folder)).code == 0
+    originals = list((home / "history/tables/node_results").glob("run_date=2026*/*.parquet"))
+    assert offdag(home, "compact").code == 0
+    assert len(list((home / "history/tables/node_results").glob("run_date=2026*/merged-*.parquet"))) == 2
     for path in originals:
         path.write_bytes(b"not to be opened any more")
-    ended = offdag(tmp_path, "monitor")
+    ended = offdag(home, "monitor")
     assert ended.code == 0, ended
-    assert len(marts(tmp_path / "monitor.duckdb")["fct_node_executions"]) == 4
+    assert len(marts(home / "monitor.duckdb")["fct_node_executions"]) == 4
 
 
-def test_odd_artifacts_of_one_project_never_silence_another(tmp_path: Path) -> None:
+def test_odd_artifacts_of_one_project_never_silence_another(home: Path) -> None:
     """In a scheduled run the monitor's tests on collected data only warn, so that alerts are still sent."""
     at = artifacts.NOW
     twice = {"invocation_id": "the-same-on-two-days"}
-    tables = tmp_path / "history" / "tables" / "invocations"
+    tables = home / "history" / "tables" / "invocations"
     odd = [
         artifacts.run_results([artifacts.result("model.q.a"), artifacts.result("model.q.a"), {"unique_id": None}], at),
         artifacts.run_results([artifacts.result("model.q.a")], at, **twice),
@@ -124,23 +124,23 @@ def test_odd_artifacts_of_one_project_never_silence_another(tmp_path: Path) -> N
         artifacts.run_results([artifacts.result("model.q.a")], datetime(1970, 1, 1, 1)),
     ]
     for number, document in enumerate(odd):
-        folder = artifacts.write(tmp_path / f"odd{number}", run_results=document)
-        assert offdag(tmp_path, "collect", "-e", "dev", "--project", "q", str(folder)).code == 0
+        folder = artifacts.write(home / f"odd{number}", run_results=document)
+        assert offdag(home, "collect", "-e", "dev", "--project", "q", str(folder)).code == 0
     # As an offdag before 0.2 left them: one id on two days.
     [first] = tables.glob("run_date=2026-01-31/the-same-on-two-days.parquet")
     shutil.copy(first, tables / "run_date=2026-02-01")
     offdag(
-        tmp_path, "collect", "-e", "prod", str(build(tmp_path / "target", 0, artifacts.result("model.p.a", "error")))
+        home, "collect", "-e", "prod", str(build(home / "target", 0, artifacts.result("model.p.a", "error")))
     )
-    ended = offdag(tmp_path, "monitor", "--as-of", "2026-02-01T00:00:00")
+    ended = offdag(home, "monitor", "--as-of", "2026-02-01T00:00:00")
     assert ended.code == 0, ended
     assert "incidents: 1 open" in ended.err
     # They are reported, though.
     assert "unique_combination_fct_invocations" in ended.err
 
 
-def test_a_failed_start_is_an_incident_until_a_build_comes_to_an_end(tmp_path: Path) -> None:
-    project = tmp_path / "project"
+def test_a_failed_start_is_an_incident_until_a_build_comes_to_an_end(home: Path) -> None:
+    project = home / "project"
     project.mkdir()
     (project / "dbt_project.yml").write_text("name: p\n")
     command = [
@@ -156,9 +156,9 @@ def test_a_failed_start_is_an_incident_until_a_build_comes_to_an_end(tmp_path: P
         "import sys; sys.exit(2)",
         "build",
     ]
-    assert offdag(tmp_path, *command).code == 2
-    offdag(tmp_path, "monitor")
-    shown = offdag(tmp_path, "incidents", "--format", "json")
+    assert offdag(home, *command).code == 2
+    offdag(home, "monitor")
+    shown = offdag(home, "incidents", "--format", "json")
     assert '"title": "the build did not start"' in shown.out, shown
 
 
@@ -187,11 +187,11 @@ def test_channel_and_environments_come_from_variables(tmp_path: Path) -> None:
         assert connection.execute("select distinct channel from fct_notifications_due").fetchall() == [("#builds'",)]
 
 
-def test_a_locked_database_is_waited_for_and_its_holder_named(tmp_path: Path) -> None:
-    assert offdag(tmp_path, "monitor").code == 0
+def test_a_locked_database_is_waited_for_and_its_holder_named(home: Path) -> None:
+    assert offdag(home, "monitor").code == 0
     code = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print('held', flush=True); sys.stdin.read()"
     with subprocess.Popen(
-        [sys.executable, "-c", code, str(tmp_path / "monitor.duckdb")],
+        [sys.executable, "-c", code, str(home / "monitor.duckdb")],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -199,27 +199,30 @@ def test_a_locked_database_is_waited_for_and_its_holder_named(tmp_path: Path) ->
         assert holder.stdout is not None
         holder.stdout.readline()
         for verb in ("monitor", "incidents"):
-            ended = offdag(tmp_path, verb, "--lock-timeout", "1")
+            ended = offdag(home, verb, "--lock-timeout", "1")
             assert ended.code == 5, ended
             assert f"{verb} waits for process {holder.pid}" in ended.err
             assert "error: " in ended.err
             assert "Traceback" not in ended.err
-    assert offdag(tmp_path, "monitor", "--lock-timeout", "1").code == 0
+    assert offdag(home, "monitor", "--lock-timeout", "1").code == 0
 
 
-def test_a_run_is_recorded_with_its_seeds(tmp_path: Path) -> None:
-    offdag(tmp_path, "monitor", "--as-of", "2026-02-10T00:00:00Z")
-    [row] = History(str(tmp_path / "history")).read("monitor_runs").to_pylist()
+def test_a_run_is_recorded_with_its_seeds(home: Path) -> None:
+    offdag(home, "monitor", "--as-of", "2026-02-10T00:00:00Z")
+    [row] = History(str(home / "history")).read("monitor_runs").to_pylist()
     assert row["exit_code"] == 0
     assert str(row["as_of"]) == "2026-02-10 00:00:00"
     assert "alert_routes.csv" in row["seeds"]
 
 
-def test_problems_can_be_an_exit_code(tmp_path: Path, failure: Path) -> None:
+def test_problems_can_be_an_exit_code(failure: Path) -> None:
     assert offdag(failure, "incidents").code == 0
     assert offdag(failure, "incidents", "--fail-on", "incidents").code == 1
     assert offdag(failure, "monitor", "--fail-on", "incidents").code == 1
-    assert offdag(tmp_path, "monitor", "--fail-on", "incidents").code == 0
+
+
+def test_no_problem_is_exit_code_zero(home: Path) -> None:
+    assert offdag(home, "monitor", "--fail-on", "incidents").code == 0
 
 
 EXTREMES: dict[str, list[Any]] = {
@@ -229,12 +232,12 @@ EXTREMES: dict[str, list[Any]] = {
 }
 
 
-def test_no_value_that_a_table_can_hold_stops_the_monitor(tmp_path: Path) -> None:
+def test_no_value_that_a_table_can_hold_stops_the_monitor(home: Path) -> None:
     """Each extreme of each column of each table, in a row of its own beside plain ones, and another project's alert."""
     at = artifacts.NOW
-    build(tmp_path / "sound", 0, artifacts.result("model.p.a", "error"))
-    assert offdag(tmp_path, "collect", "-e", "prod", str(tmp_path / "sound")).code == 0
-    history = History(str(tmp_path / "history"))
+    build(home / "sound", 0, artifacts.result("model.p.a", "error"))
+    assert offdag(home, "collect", "-e", "prod", str(home / "sound")).code == 0
+    history = History(str(home / "history"))
     declare_observed_tables(history, SHOP)
     plain: dict[str, Any] = {
         "project": "odd", "_project": "odd", "environment": "prod", "_environment": "prod", "generated_at": at, "command": "build",
@@ -262,33 +265,33 @@ def test_no_value_that_a_table_can_hold_stops_the_monitor(tmp_path: Path) -> Non
                 rows.append({**known, **status, column.name: value})
         history.put(table, at.date(), "odd", rows)
     assert written > 100
-    ended = offdag(tmp_path, "monitor", "--as-of", "2026-02-10T00:00:00")
+    ended = offdag(home, "monitor", "--as-of", "2026-02-10T00:00:00")
     assert ended.code == 0, ended
-    incidents = json.loads(offdag(tmp_path, "incidents", "--format", "json").out)
+    incidents = json.loads(offdag(home, "incidents", "--format", "json").out)
     assert "model a failed" in {row["title"] for row in incidents if row["project"] == "p"}
 
 
-def test_a_threshold_of_a_century_is_never_passed_and_silences_nothing(tmp_path: Path) -> None:
+def test_a_threshold_of_a_century_is_never_passed_and_silences_nothing(home: Path) -> None:
     found = []
     for name, count in (("t", 36_500), ("u", 876_000)):
         check = artifacts.freshness(f"source.p.s.{name}", "pass")
         check["criteria"]["error_after"] = {"count": count, "period": "day"}
         found.append(check)
-    target = artifacts.write(tmp_path / "target", sources=artifacts.sources(found))
-    assert offdag(tmp_path, "collect", "-e", "prod", "--project", "p", str(target)).code == 0
-    assert offdag(tmp_path, "monitor", "--as-of", "2026-02-10T00:00:00").code == 0
+    target = artifacts.write(home / "target", sources=artifacts.sources(found))
+    assert offdag(home, "collect", "-e", "prod", "--project", "p", str(target)).code == 0
+    assert offdag(home, "monitor", "--as-of", "2026-02-10T00:00:00").code == 0
 
 
-def test_a_new_nodes_failure_is_open_beside_an_older_manifest(tmp_path: Path) -> None:
+def test_a_new_nodes_failure_is_open_beside_an_older_manifest(home: Path) -> None:
     old = artifacts.manifest(
         [artifacts.node("model.p.a")], artifacts.NOW, invocation_id="manifest-of-an-earlier-command"
     )
     at = artifacts.NOW + timedelta(hours=1)
     results = artifacts.run_results([artifacts.result("model.p.new", "error", at)], at)
-    target = artifacts.write(tmp_path / "target", manifest=old, run_results=results)
-    assert offdag(tmp_path, "collect", "-e", "prod", str(target)).code == 0
-    assert offdag(tmp_path, "monitor", "--as-of", "2026-01-31T08:00:00").code == 0
-    [incident] = json.loads(offdag(tmp_path, "incidents", "--all", "--format", "json").out)
+    target = artifacts.write(home / "target", manifest=old, run_results=results)
+    assert offdag(home, "collect", "-e", "prod", str(target)).code == 0
+    assert offdag(home, "monitor", "--as-of", "2026-01-31T08:00:00").code == 0
+    [incident] = json.loads(offdag(home, "incidents", "--all", "--format", "json").out)
     assert (incident["incident_status"], incident["node_id"]) == ("open", "model.p.new")
 
 
@@ -350,14 +353,14 @@ def test_what_a_plan_cannot_do_is_done_by_dbt_in_each_run(tmp_path: Path, model:
     assert not (tmp_path / "monitor_target" / "plan.json").exists()
 
 
-def test_a_plan_that_fails_leaves_the_run_to_dbt(tmp_path: Path) -> None:
-    assert offdag(tmp_path, "monitor").code == 0
-    plan = tmp_path / "monitor_target" / "plan.json"
+def test_a_plan_that_fails_leaves_the_run_to_dbt(home: Path) -> None:
+    assert offdag(home, "monitor").code == 0
+    plan = home / "monitor_target" / "plan.json"
     plan.write_text(plan.read_text().replace("cast(1 as bigint) as monitor_id", "no_such_column as monitor_id"))
-    ended = offdag(tmp_path, "monitor")
+    ended = offdag(home, "monitor")
     assert ended.code == 0, ended
     assert "the plan of the last run failed, and dbt builds the monitor: Binder Error" in ended.err
-    assert offdag(tmp_path, "incidents").code == 0
+    assert offdag(home, "incidents").code == 0
 
 
 def test_a_failing_test_of_the_monitor_warns_in_each_run(tmp_path: Path) -> None:
@@ -371,18 +374,18 @@ def test_a_failing_test_of_the_monitor_warns_in_each_run(tmp_path: Path) -> None
         assert "the test unique_alert_routes_priority of the monitor found rows: 1" in ended.err
 
 
-def test_rows_of_pruned_dates_leave_the_marts(tmp_path: Path) -> None:
+def test_rows_of_pruned_dates_leave_the_marts(home: Path) -> None:
     for day in (0, 400):
         at = artifacts.NOW + timedelta(days=day)
-        folder = build(tmp_path / f"day{day}", day, artifacts.result("model.p.a", "success", at))
-        assert offdag(tmp_path, "collect", str(folder), "--environment", "prod").code == 0
+        folder = build(home / f"day{day}", day, artifacts.result("model.p.a", "success", at))
+        assert offdag(home, "collect", str(folder), "--environment", "prod").code == 0
     as_of = ["--as-of", (artifacts.NOW + timedelta(days=401)).isoformat()]
-    assert offdag(tmp_path, "monitor", *as_of).code == 0
-    pruned = offdag(tmp_path, "prune", "--keep", "100d", env={"OFFDAG_AS_OF": as_of[1]})
+    assert offdag(home, "monitor", *as_of).code == 0
+    pruned = offdag(home, "prune", "--keep", "100d", env={"OFFDAG_AS_OF": as_of[1]})
     assert pruned.code == 0, pruned
     for more in ([], ["--dbt"]):
-        assert offdag(tmp_path, "monitor", *as_of, *more).code == 0
-        with duckdb.connect(str(tmp_path / "monitor.duckdb"), read_only=True) as connection:
+        assert offdag(home, "monitor", *as_of, *more).code == 0
+        with duckdb.connect(str(home / "monitor.duckdb"), read_only=True) as connection:
             assert connection.execute("select count(*) from fct_invocations").fetchone() == (1,)
 
 

@@ -84,33 +84,33 @@ def test_channels_of_a_node_are_listed(failure: Path, slack: FakeSlack) -> None:
     assert slack.posted == []
 
 
-def test_without_builds_there_is_nothing_to_be_alerted_of(tmp_path: Path) -> None:
-    assert offdag(tmp_path, "monitor").code == 0
-    ended = offdag(tmp_path, "doctor")
+def test_without_builds_there_is_nothing_to_be_alerted_of(home: Path) -> None:
+    assert offdag(home, "monitor").code == 0
+    ended = offdag(home, "doctor")
     assert ended.code == 2, ended
     assert "BAD  builds: no builds; none is of an alerting environment" in ended.out
 
 
-def test_builds_of_other_environments_are_named(tmp_path: Path) -> None:
+def test_builds_of_other_environments_are_named(home: Path) -> None:
     at = utc_now()
     target = artifacts.write(
-        tmp_path / "target", run_results=artifacts.run_results([artifacts.result("model.p.m", at=at)], at)
+        home / "target", run_results=artifacts.run_results([artifacts.result("model.p.m", at=at)], at)
     )
-    assert offdag(tmp_path, "collect", "-e", "nightly", "--project", "p", str(target)).code == 0
-    monitored = offdag(tmp_path, "monitor")
+    assert offdag(home, "collect", "-e", "nightly", "--project", "p", str(target)).code == 0
+    monitored = offdag(home, "monitor")
     assert "nothing is alerted of nightly" in monitored.err
-    assert "not alerted: nightly" in offdag(tmp_path, "doctor").out
+    assert "not alerted: nightly" in offdag(home, "doctor").out
 
 
-def test_an_environment_without_a_build_for_a_week_is_bad(tmp_path: Path) -> None:
+def test_an_environment_without_a_build_for_a_week_is_bad(home: Path) -> None:
     at = utc_now() - timedelta(days=8)
     target = artifacts.write(
-        tmp_path / "target", run_results=artifacts.run_results([artifacts.result("model.p.m", at=at)], at)
+        home / "target", run_results=artifacts.run_results([artifacts.result("model.p.m", at=at)], at)
     )
-    assert offdag(tmp_path, "collect", "-e", "prod", "--project", "p", str(target)).code == 0
-    monitored = offdag(tmp_path, "monitor")
-    assert f"1 build, the newest {at:%Y-%m-%d %H:%M} UTC, in {tmp_path / 'history'}" in monitored.err
-    assert "BAD  builds: 1 build" in offdag(tmp_path, "doctor").out
+    assert offdag(home, "collect", "-e", "prod", "--project", "p", str(target)).code == 0
+    monitored = offdag(home, "monitor")
+    assert f"1 build, the newest {at:%Y-%m-%d %H:%M} UTC, in {home / 'history'}" in monitored.err
+    assert "BAD  builds: 1 build" in offdag(home, "doctor").out
 
 
 def test_the_folder_and_both_dbts_are_named(failure: Path, tmp_path: Path) -> None:
@@ -137,8 +137,8 @@ def test_without_dbt_and_folder_the_next_command_is_given(failure: Path, tmp_pat
     assert "ok   dbt: there is no dbt on PATH" in ended.out
 
 
-def test_commands_without_an_environment_are_named(tmp_path: Path) -> None:
-    target = artifacts.write(tmp_path / "target", run_results=artifacts.run_results([artifacts.result("model.p.m")]))
-    assert offdag(tmp_path, "collect", "--project", "p", str(target)).code == 0
-    offdag(tmp_path, "monitor")
-    assert "ok   environment: some commands were recorded without an environment" in offdag(tmp_path, "doctor").out
+def test_commands_without_an_environment_are_named(home: Path) -> None:
+    target = artifacts.write(home / "target", run_results=artifacts.run_results([artifacts.result("model.p.m")]))
+    assert offdag(home, "collect", "--project", "p", str(target)).code == 0
+    offdag(home, "monitor")
+    assert "ok   environment: some commands were recorded without an environment" in offdag(home, "doctor").out

@@ -280,10 +280,10 @@ def test_a_section_that_cannot_be_read_says_so_and_leaves_the_others(
         assert watched.page.locator("section.overview").count() == len(STORIES) + 2
 
 
-def test_an_empty_history_says_what_to_type(chromium: Browser, tmp_path: Path) -> None:
+def test_an_empty_history_says_what_to_type(chromium: Browser, home: Path) -> None:
     for verb in ("monitor", "report"):
-        offdag(tmp_path, verb)
-    with browser.opened(chromium, (tmp_path / "report.html").as_uri()) as watched:
+        offdag(home, verb)
+    with browser.opened(chromium, (home / "report.html").as_uri()) as watched:
         assert "offdag run -e prod -- dbt build" in watched.page.inner_text("section.empty pre")
         assert watched.messages == []
 

@@ -128,9 +128,9 @@ def test_the_heartbeat_follows_a_monitor_run(failure: Path, receiver: Receiver) 
     assert SECRET not in gone.err
 
 
-def test_an_empty_history_calls_no_heartbeat(tmp_path: Path, receiver: Receiver) -> None:
-    ended = offdag(tmp_path, "monitor", env={"OFFDAG_HEARTBEAT_URL": receiver.url})
+def test_an_empty_history_calls_no_heartbeat(home: Path, receiver: Receiver) -> None:
+    ended = offdag(home, "monitor", env={"OFFDAG_HEARTBEAT_URL": receiver.url})
     assert ended.code == 0, ended
     assert receiver.received == []
     assert "the history has no build: nothing is monitored" in ended.err
-    assert str(tmp_path / "history") in ended.err
+    assert str(home / "history") in ended.err

@@ -36,6 +36,14 @@ def test_the_same_inputs_find_what_was_left(project: Path) -> None:
     assert last_run(project).has_rules(inputs(project))
 
 
+def test_a_copy_of_the_database_is_the_same_one(project: Path) -> None:
+    database = project.parent / "monitor.duckdb"
+    copy = shutil.copyfile(database, project.parent / "copy.duckdb")
+    database.unlink()
+    copy.rename(database)
+    assert last_run(project).contents(inputs(project)) == CONTENTS
+
+
 @pytest.mark.parametrize("settings", [{"OFFDAG_SLACK_CHANNEL": "#other"}, {"OFFDAG_HISTORY": "elsewhere"}])
 def test_other_settings_do_not_and_the_rules_stay(project: Path, settings: dict[str, str]) -> None:
     assert last_run(project).contents(inputs(project, **settings)) is None

@@ -15,6 +15,8 @@ from offdag import __version__
 from offdag.monitor.plan import Contents
 
 _VERSIONS = ("dbt-core", "dbt-duckdb", "duckdb")
+# Of a DuckDB file: the main header, and two of which each checkpoint writes one.
+_HEADERS_BYTES = 3 * 4096
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class _Record(msgspec.Struct):
 
     rules: str
     settings: str
-    database: list[int]
+    database: str
     contents: Contents
 
 
@@ -88,9 +90,13 @@ class LastRun:
         except (OSError, msgspec.MsgspecError):
             return None
 
-    def _database_state(self) -> list[int]:
-        state = self.database.stat() if self.database.is_file() else None
-        return [state.st_ino, state.st_size, state.st_mtime_ns] if state else []
+    def _database_state(self) -> str:
+        """What identifies the content of the database, also in a copy: DuckDB writes a header at each checkpoint."""
+        if not self.database.is_file():
+            return ""
+        with self.database.open("rb") as file:
+            headers = file.read(_HEADERS_BYTES)
+        return f"{self.database.stat().st_size}-{hashlib.sha256(headers).hexdigest()}"
 
 
 def _hash(text: str, project: Path, paths: Iterable[Path]) -> str:
