@@ -129,9 +129,7 @@ def test_odd_artifacts_of_one_project_never_silence_another(home: Path) -> None:
     # As an offdag before 0.2 left them: one id on two days.
     [first] = tables.glob("run_date=2026-01-31/the-same-on-two-days.parquet")
     shutil.copy(first, tables / "run_date=2026-02-01")
-    offdag(
-        home, "collect", "-e", "prod", str(build(home / "target", 0, artifacts.result("model.p.a", "error")))
-    )
+    offdag(home, "collect", "-e", "prod", str(build(home / "target", 0, artifacts.result("model.p.a", "error"))))
     ended = offdag(home, "monitor", "--as-of", "2026-02-01T00:00:00")
     assert ended.code == 0, ended
     assert "incidents: 1 open" in ended.err
