@@ -143,7 +143,8 @@ def test_packages_import_only_earlier_packages() -> None:
 
 def test_everything_that_is_imported_is_declared() -> None:
     lists = re.findall(
-        r"(?ms)^(?:dependencies|monitor|report|review|postgres|s3) = \[(.*?)\]$", (ROOT / "pyproject.toml").read_text()
+        r"(?ms)^(?:dependencies|monitor|report|review|postgres|s3|apprise) = \[(.*?)\]$",
+        (ROOT / "pyproject.toml").read_text(),
     )
     declared = {name.replace("_", "-") for text in lists for name in re.findall(r'"([A-Za-z0-9_-]+)', text)}
     for module in MODULES:

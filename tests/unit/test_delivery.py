@@ -324,6 +324,7 @@ class KilledSink:
 
     name = "slack"
     has_threads = True
+    is_per_incident = False
 
     def __init__(self, inner: SlackBot, after: bool) -> None:
         self._inner = inner
@@ -332,6 +333,7 @@ class KilledSink:
         self.details = inner.details
         self.find = inner.find
         self.update = inner.update
+        self.withdraw = inner.withdraw
 
     def post(self, payload: Payload, envelope_id: str) -> PostedMessage:
         if self._after:

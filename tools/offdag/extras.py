@@ -15,6 +15,7 @@ _EXTRA_OF = {
     "sqlglot": "monitor",
     "urllib3": "monitor",
     "altair": "report",
+    "apprise": "apprise",
     "pandas": "review",
     "vl_convert": "report",
     "junitparser": "review",

@@ -95,12 +95,13 @@ def run_notify(settings: Settings, show: Callable[[str], None], is_json: bool = 
     """
     from offdag.history.history import History
     from offdag.notify.delivery import Delivery
+    from offdag.notify.services import services_of
     from offdag.notify.sinks import sinks_for
 
     due = _due(settings, is_preview=False)
     history = History(settings.history)
     is_complete = True
-    for sink in sinks_for(settings, show, is_json):
+    for sink in sinks_for(settings, show, is_json, services_of(due, settings)):
         outcome = Delivery(history, sink, report_url=settings.report_url).deliver(due)
         for failure in outcome.failures:
             _log.error("%s", failure)
@@ -124,13 +125,14 @@ def preview_notifications(settings: Settings) -> list[tuple[str, list[Payload]]]
     """
     from offdag.history.history import History
     from offdag.notify.delivery import Delivery
+    from offdag.notify.services import services_of
     from offdag.notify.sinks import sinks_for
 
     due = _due(settings, is_preview=True)
     history = History.open_existing(settings.history)
     return [
         (sink.name, Delivery(history, sink, report_url=settings.report_url).preview(due))
-        for sink in sinks_for(settings, lambda _: None)
+        for sink in sinks_for(settings, lambda _: None, services=services_of(due, settings))
     ]
 
 

@@ -22,6 +22,17 @@ if TYPE_CHECKING:
 # Globbing over the Parquet files breaks on these in the history's own path.
 _BREAKS_GLOBBING = re.compile(r"[*?\[\]']|(^|/)[^/=]+=[^/]*(/|$)")
 
+# What comes after these names is the name of one of several, as in OFFDAG_TEAMS_WEBHOOK_URL_OPS for the channel teams:ops.
+_SERVICE_VARIABLES = (
+    "OFFDAG_PAGERDUTY_ROUTING_KEY",
+    "OFFDAG_OPSGENIE_API_KEY",
+    "OFFDAG_TEAMS_WEBHOOK_URL",
+    "OFFDAG_DISCORD_WEBHOOK_URL",
+    "OFFDAG_GOOGLE_CHAT_WEBHOOK_URL",
+    "OFFDAG_APPRISE_URL",
+)
+_SERVICE_VARIABLE = re.compile(f"({'|'.join(_SERVICE_VARIABLES)})(_[A-Z0-9_]+)?")
+
 # fsspec can open these, but they cannot hold files that several processes write.
 _NOT_STORES = frozenset(
     {"zip", "tar", "github", "memory", "http", "https", "data", "simplecache", "filecache", "reference"}
@@ -53,6 +64,9 @@ class Settings:
         webhook: URL that gets each message as JSON; never shown.
         webhook_answer: Text that its answer must contain; None for any.
         webhook_secret: Signs what it receives; never shown.
+        services: Keys and URLs of the services that routes may name, by variable; never shown.
+        pagerduty_url: Address of PagerDuty's Events API.
+        opsgenie_url: Address of Opsgenie's API.
         heartbeat: URL that is called after each monitor run; never shown.
         dbt_platform_url: Address of dbt platform's API.
         dbt_platform_token: Its service token; never shown.
@@ -85,6 +99,9 @@ class Settings:
     webhook: str | None = field(repr=False)
     webhook_answer: str | None
     webhook_secret: str | None = field(repr=False)
+    services: Mapping[str, str] = field(repr=False)
+    pagerduty_url: str
+    opsgenie_url: str
     heartbeat: str | None = field(repr=False)
     dbt_platform_url: str
     dbt_platform_token: str | None = field(repr=False)
@@ -147,6 +164,7 @@ class Settings:
             self.dbt_platform_token,
             self.gitlab_token,
             self.github_token,
+            *self.services.values(),
         )
         return tuple(secret for secret in given if secret)
 
@@ -201,6 +219,9 @@ class Settings:
             webhook=_checked_url(environ, "OFFDAG_WEBHOOK_URL"),
             webhook_answer=environ.get("OFFDAG_WEBHOOK_ANSWER") or None,
             webhook_secret=environ.get("OFFDAG_WEBHOOK_SECRET") or None,
+            services=_services(environ),
+            pagerduty_url=_checked_url(environ, "OFFDAG_PAGERDUTY_URL") or "https://events.pagerduty.com",
+            opsgenie_url=_checked_url(environ, "OFFDAG_OPSGENIE_URL") or "https://api.opsgenie.com",
             heartbeat=_checked_url(environ, "OFFDAG_HEARTBEAT_URL"),
             dbt_platform_url=_checked_url(environ, "OFFDAG_DBT_PLATFORM_URL") or "https://cloud.getdbt.com",
             dbt_platform_token=_checked_token(environ, "OFFDAG_DBT_PLATFORM_TOKEN"),
@@ -264,6 +285,14 @@ def _checked_url(environ: Mapping[str, str], variable: str) -> str | None:
     if url is not None and not _is_url(url):
         raise UsageError("the URL does not begin with https:// and a host", variable, f"export {variable}=https://...")
     return url
+
+
+def _services(environ: Mapping[str, str]) -> dict[str, str]:
+    found = {}
+    for variable in filter(_SERVICE_VARIABLE.fullmatch, environ):
+        check = _checked_url if "_WEBHOOK_URL" in variable else _checked_token
+        found[variable] = check(environ, variable)
+    return {variable: value for variable, value in found.items() if value}
 
 
 def _is_url(text: str) -> bool:

@@ -28,7 +28,14 @@ incidents as (
 
 routes as (
 
-    select * from {{ ref('fct_incident_routes') }}
+    select
+        *,
+        case
+            when {{ dbt.split_part('channel', "':'", 1) }} in ({{ text_list(var('services')) }})
+                then {{ dbt.split_part('channel', "':'", 1) }}
+            else ''
+        end as service
+    from {{ ref('fct_incident_routes') }}
 
 ),
 
@@ -39,10 +46,13 @@ delivered as (
 
 ),
 
+-- A service gets only what is routed to it, and the others all that is not.
 sinks as (
 
-    {%- for sink in var('delivery_sinks') %}
-    select '{{ sink }}' as sink
+    {%- for sink in var('delivery_sinks') + var('services') %}
+    select
+        '{{ sink }}' as sink,
+        '{{ sink if sink in var('services') else '' }}' as service
     {{ 'union all' if not loop.last }}
     {%- endfor %}
 
@@ -148,7 +158,8 @@ destinations as (
         routes.reminder_hours,
         true as is_routed
     from routes
-    cross join sinks
+    inner join sinks
+        on routes.service = sinks.service
 
     union all
 

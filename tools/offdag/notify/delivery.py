@@ -118,7 +118,9 @@ class Delivery:
     def _envelopes(
         self, rows: Sequence[DueNotification], threadless: Set[str] = frozenset()
     ) -> list[tuple[list[DueNotification], Message, PostedMessage | None]]:
-        """Split a channel's rows into messages: one for all that is new, one for each thread that is answered."""
+        """Split a channel's rows into messages: one for all that is new, one for each thread that is answered; or one for each incident."""
+        if self._sink.is_per_incident:
+            return [([row], build_message([row], self._report_url), None) for row in rows]
         threads: dict[tuple[str, str] | None, list[DueNotification]] = {}
         for row in rows:
             channel, ts = row.opened_message_channel, row.opened_message_ts
@@ -203,6 +205,11 @@ class Delivery:
             return None
         if all(row.event == DETAILS or row.notification_id in still_due for row in intent.rows):
             return self._send(intent, outcome)
+        try:
+            self._sink.withdraw(intent.payload)
+        except (Refusal, UnknownOutcome) as problem:
+            self._unknown(intent, problem, outcome)
+            return None
         self._outbox.record(intent, Receipt(SUPERSEDED), self._clock(), "no longer true")
         return None
 

@@ -20,7 +20,7 @@ _BROADCASTS = frozenset({"here", "channel", "everyone"})
 _LOOK_ALIKES = str.maketrans({"*": "\u2217", "~": "\u223c", "`": "'"})
 # Links in messages get no previews.
 QUIET = {"unfurl_links": False, "unfurl_media": False}
-_REPEAT = "Possible repeat: an earlier attempt to send this may have arrived."
+REPEAT = "Possible repeat: an earlier attempt to send this may have arrived."
 
 Blocks = list[dict[str, Any]]
 
@@ -62,6 +62,8 @@ def document(message: Message) -> dict[str, Any]:
                 "state": problem.state,
                 "title": _printable(problem.title),
                 "facts": {label.lower(): _printable(text) for label, text in problem.facts},
+                "severity": problem.severity,
+                "is_ended": problem.is_ended,
                 "signal_keys": list(problem.signal_keys),
                 **({"report": problem.link} if problem.link else {}),
             }
@@ -84,10 +86,10 @@ def plain_text(message: Message) -> str:
 def marked_as_repeat(payload: dict[str, Any]) -> dict[str, Any]:
     """A payload of any of these forms, marked as a possible repeat."""
     if "blocks" in payload:
-        return {**payload, "blocks": [*payload["blocks"], _remark(_REPEAT)]}
+        return {**payload, "blocks": [*payload["blocks"], _remark(REPEAT)]}
     if "message" in payload:
         return {**payload, "is_possible_repeat": True}
-    return {**payload, "text": f"{payload['text']}\n  {_REPEAT}"}
+    return {**payload, "text": f"{payload['text']}\n  {REPEAT}"}
 
 
 def escape(text: str) -> str:

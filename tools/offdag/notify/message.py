@@ -64,6 +64,8 @@ class Problem:
         facts: Label and text, in order; empty ones are left out.
         mention: Slack user or group id; None for no mention.
         signal_keys: The signals in it; several where they share one cause.
+        severity: error or warning.
+        is_ended: Whether it is resolved or closed.
         link: Its incident in the report; None where no report has an address.
     """
 
@@ -73,6 +75,8 @@ class Problem:
     facts: tuple[tuple[str, str], ...]
     mention: str | None
     signal_keys: tuple[str, ...]
+    severity: str
+    is_ended: bool
     link: str | None = None
 
 
@@ -119,8 +123,11 @@ def _report_link(group: Sequence[DueNotification], report_url: str | None) -> st
 
 
 def _urgency(row: DueNotification) -> tuple[Any, ...]:
-    ended = row.event in ("resolved", "closed")
-    return ended, row.severity != "error", row.kind, row.title, row.signal_key
+    return _is_ended(row), row.severity != "error", row.kind, row.title, row.signal_key
+
+
+def _is_ended(row: DueNotification) -> bool:
+    return row.event in ("resolved", "closed")
 
 
 def _state(row: DueNotification) -> str:
@@ -171,7 +178,9 @@ def _problem(row: DueNotification) -> Problem:
             ("Run", row.ci_url or evidence.get("ci_url")),
             ("Next", _next_command(row)),
         ]
-    return Problem(_state(row), title, brief, _filled(facts), _mention(row), (row.signal_key,))
+    return Problem(
+        _state(row), title, brief, _filled(facts), _mention(row), (row.signal_key,), row.severity, _is_ended(row)
+    )
 
 
 def _storm(rows: Sequence[DueNotification]) -> Problem:
@@ -190,11 +199,12 @@ def _storm(rows: Sequence[DueNotification]) -> Problem:
         ("Next", "dbt retry"),
     ]
     brief = first.storm_cause or ""
-    if first.event in ("resolved", "closed"):
+    if _is_ended(first):
         title = f"{len(rows)} nodes failed for one reason: {'recovered' if first.event == 'resolved' else 'no longer checked'}"
         facts, brief = [facts[1], facts[2]], ""
     mention = next((m for m in map(_mention, rows) if m), None)
-    return Problem(_state(first), title, brief, _filled(facts), mention, tuple(row.signal_key for row in rows))
+    keys = tuple(row.signal_key for row in rows)
+    return Problem(_state(first), title, brief, _filled(facts), mention, keys, first.severity, _is_ended(first))
 
 
 def _filled(facts: Sequence[tuple[str, str | None]]) -> tuple[tuple[str, str], ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -64,10 +64,12 @@ class Sink(Protocol):
     Attributes:
         name: Name of the sink in the marts.
         has_threads: Whether a message can be answered, and changed later.
+        is_per_incident: Whether each incident is a message of its own, and posting one again changes nothing.
     """
 
     name: str
     has_threads: bool
+    is_per_incident: bool
 
     def payload(self, message: Message, channel: str, thread: PostedMessage | None) -> Payload:
         """The frozen content of a message."""
@@ -95,6 +97,15 @@ class Sink(Protocol):
         """
         ...
 
+    def withdraw(self, payload: Payload) -> None:
+        """End what an envelope may have opened that is no longer true, where the sink cannot look it up.
+
+        Raises:
+            Refusal: It is not ended.
+            UnknownOutcome: It may not be ended.
+        """
+        ...
+
     def update(self, posted: PostedMessage, message: Message, envelope_id: str) -> None:
         """Replace the text of a posted message; doing it twice changes nothing.
 
@@ -109,12 +120,16 @@ class Threadless:
     """For sinks without threads, updates and lookups."""
 
     has_threads = False
+    is_per_incident = False
 
     def details(self, message: Message) -> list[Payload]:
         return []
 
     def find(self, payload: Payload, envelope_id: str, since: datetime) -> PostedMessage | None:
         raise CannotLookUp("this sink has no lookup")
+
+    def withdraw(self, payload: Payload) -> None:
+        pass
 
     def update(self, posted: PostedMessage, message: Message, envelope_id: str) -> None:
         raise Refusal("this sink cannot change a message", "offdag incidents", is_final=True)
@@ -143,8 +158,17 @@ class TerminalSink(Threadless):
         return PostedMessage()
 
 
-def sinks_for(settings: Settings, show: Callable[[str], None], is_json: bool = False) -> list[Sink]:
-    """Slack's bot where there is a token, else Slack's webhook; the other webhook where it is set; the terminal without any of them."""
+def sinks_for(
+    settings: Settings, show: Callable[[str], None], is_json: bool = False, services: Set[str] = frozenset()
+) -> list[Sink]:
+    """Slack's bot where there is a token, else Slack's webhook; the other webhook where it is set; the terminal without any of them.
+
+    Args:
+        settings: Hold the tokens and URLs.
+        show: Gets what the terminal shows.
+        is_json: Show it as JSON.
+        services: Names of services that routes name; each is a sink beside those.
+    """
     sinks: list[Sink] = []
     if settings.slack_token:
         from offdag.notify.slack import SlackBot
@@ -159,4 +183,9 @@ def sinks_for(settings: Settings, show: Callable[[str], None], is_json: bool = F
 
         proxy = settings.proxy_for(settings.webhook)
         sinks.append(Webhook(settings.webhook, settings.webhook_answer, settings.webhook_secret, proxy))
-    return sinks or [TerminalSink(show, is_json)]
+    sinks = sinks or [TerminalSink(show, is_json)]
+    if services:
+        from offdag.notify.services import service
+
+        sinks += [service(name, settings) for name in sorted(services)]
+    return sinks

@@ -109,6 +109,7 @@ class SlackBot:
 
     name = "slack"
     has_threads = True
+    is_per_incident = False
 
     def __init__(self, token: str, base_url: str) -> None:
         self._client = _Client(token=token, base_url=base_url, timeout=TIMEOUT_SECONDS, retry_handlers=_handlers())
@@ -128,6 +129,9 @@ class SlackBot:
     def post(self, payload: Payload, envelope_id: str) -> PostedMessage:
         answer = self._call("chat.postMessage", {**payload, "metadata": _metadata(envelope_id)})
         return PostedMessage(answer.get("channel"), answer.get("ts"))
+
+    def withdraw(self, payload: Payload) -> None:
+        """Nothing: what was posted is found."""
 
     def update(self, posted: PostedMessage, message: Message, envelope_id: str) -> None:
         place = {"channel": posted.channel, "ts": posted.ts}

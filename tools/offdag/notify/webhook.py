@@ -10,7 +10,7 @@ from offdag.notify.http import Answer, AnswerLost, NotSent, post
 from offdag.notify.message import Message
 from offdag.notify.sinks import Payload, PostedMessage, Refusal, Threadless, UnknownOutcome
 
-_RATE_LIMITED = 429
+RATE_LIMITED = 429
 
 
 class SlackWebhook(Threadless):
@@ -33,9 +33,9 @@ class SlackWebhook(Threadless):
     def post(self, payload: Payload, envelope_id: str) -> PostedMessage:
         content = {name: value for name, value in payload.items() if name != "channel"}
         body = json.dumps(content, ensure_ascii=False).encode()
-        answer = _answer(self._url, body, {"Content-Type": "application/json"}, self._proxy)
+        answer = answer_of("the webhook", self._url, body, {"Content-Type": "application/json"}, self._proxy)
         variable = "OFFDAG_SLACK_WEBHOOK_URL"
-        if answer.status == _RATE_LIMITED:
+        if answer.status == RATE_LIMITED:
             raise Refusal("ratelimited", "sleep 60; offdag notify")
         if answer.status != 200:
             reason = _word(answer.body) or f"the answer was {answer.status}"
@@ -74,7 +74,7 @@ class Webhook(Threadless):
         headers = {"Content-Type": "application/json", "Idempotency-Key": envelope_id}
         if self._secret:
             headers["X-Offdag-Signature"] = f"sha256={hmac.new(self._secret.encode(), body, 'sha256').hexdigest()}"
-        answer = _answer(self._url, body, headers, self._proxy)
+        answer = answer_of("the webhook", self._url, body, headers, self._proxy)
         if not 200 <= answer.status < 300:
             raise Refusal(f"the webhook answered {answer.status}", "export OFFDAG_WEBHOOK_URL=https://...")
         if self._expected and self._expected not in answer.body:
@@ -82,7 +82,7 @@ class Webhook(Threadless):
         return PostedMessage()
 
 
-def _answer(url: str, body: bytes, headers: dict[str, str], proxy: str | None) -> Answer:
+def answer_of(who: str, url: str, body: bytes, headers: dict[str, str], proxy: str | None) -> Answer:
     """The server's answer, where it shows whether the message arrived.
 
     Raises:
@@ -92,11 +92,11 @@ def _answer(url: str, body: bytes, headers: dict[str, str], proxy: str | None) -
     try:
         answer = post(url, body, headers, proxy)
     except NotSent as error:
-        raise Refusal(f"the webhook cannot be reached: {error}", "offdag doctor") from None
+        raise Refusal(f"{who} cannot be reached: {error}", "offdag doctor") from None
     except AnswerLost as error:
-        raise UnknownOutcome(f"the webhook gave no answer: {error}") from None
+        raise UnknownOutcome(f"{who} gave no answer: {error}") from None
     if answer.status >= 500:
-        raise UnknownOutcome(f"the webhook answered {answer.status}")
+        raise UnknownOutcome(f"{who} answered {answer.status}")
     return answer
 
 

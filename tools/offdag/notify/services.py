@@ -1,0 +1,146 @@
+"""Sinks that a route names as its channel: ``pagerduty``, ``teams`` and so on, or ``teams:ops`` for one of several."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from offdag.monitor.rows import DueNotification
+from offdag.notify import service_requests as requests
+from offdag.notify.formats import document, plain_text
+from offdag.notify.message import Message
+from offdag.notify.service_requests import Request
+from offdag.notify.sinks import CannotLookUp, Payload, PostedMessage, Refusal, Threadless, UnknownOutcome
+from offdag.notify.webhook import RATE_LIMITED, answer_of
+from offdag.settings import Settings
+
+_NOT_IN_VARIABLES = re.compile(r"[^A-Z0-9]+")
+# What the service answers where something else was meant: it would answer the same again.
+_REQUEST_STATUSES = range(300, 500)
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """One of the services.
+
+    Attributes:
+        variable: Holds its key or URL; for `service:name` with `_NAME` after it.
+        request: The request for a payload, from the key or URL and the envelope's id.
+        withdrawal: The request that ends what a payload may have opened; None where nothing has to be ended.
+    """
+
+    variable: str
+    request: Callable[[Settings, str, Payload, str], Request]
+    withdrawal: Callable[[Settings, str, Payload], Request] | None = None
+
+
+_KINDS = {
+    "pagerduty": _Kind("OFFDAG_PAGERDUTY_ROUTING_KEY", requests.pagerduty, requests.pagerduty_end),
+    "opsgenie": _Kind("OFFDAG_OPSGENIE_API_KEY", requests.opsgenie, requests.opsgenie_end),
+    "teams": _Kind("OFFDAG_TEAMS_WEBHOOK_URL", requests.teams),
+    "discord": _Kind("OFFDAG_DISCORD_WEBHOOK_URL", requests.discord),
+    "google_chat": _Kind("OFFDAG_GOOGLE_CHAT_WEBHOOK_URL", requests.google_chat),
+}
+_APPRISE = "OFFDAG_APPRISE_URL"
+
+
+def services_of(due: Iterable[DueNotification], settings: Settings) -> set[str]:
+    """The services that due notifications name, and those whose variables are set: an earlier sender may have left something."""
+    variables = {name: kind.variable for name, kind in _KINDS.items()} | {"apprise": _APPRISE}
+    is_set = {name for name, start in variables.items() if any(given.startswith(start) for given in settings.services)}
+    return is_set | ({row.sink for row in due} & variables.keys())
+
+
+def service(name: str, settings: Settings) -> Service | AppriseService:
+    """The sink of a name among ``channel_sinks`` of the monitor project."""
+    if name == "apprise":
+        return AppriseService(settings.services)
+    return Service(name, settings)
+
+
+class Service(Threadless):
+    """Posts one HTTP request for each message; alerts of services that page are one for each incident.
+
+    Args:
+        name: Of the service.
+        settings: Hold the keys and URLs, and name the proxies.
+    """
+
+    def __init__(self, name: str, settings: Settings) -> None:
+        self.name = name
+        self._kind = _KINDS[name]
+        self._settings = settings
+        self.is_per_incident = self._kind.withdrawal is not None
+
+    def payload(self, message: Message, channel: str, thread: PostedMessage | None) -> Payload:
+        return {"channel": channel, "message": document(message), "is_possible_repeat": False}
+
+    def post(self, payload: Payload, envelope_id: str) -> PostedMessage:
+        secret = _secret(self._settings.services, self._kind.variable, payload)
+        self._send(self._kind.request(self._settings, secret, payload, envelope_id), payload)
+        return PostedMessage()
+
+    def find(self, payload: Payload, envelope_id: str, since: object) -> PostedMessage | None:
+        if not self.is_per_incident:
+            raise CannotLookUp(f"{self.name} has no lookup")
+        # The incident's key makes a second alert the same one: posting it again changes nothing.
+        return None
+
+    def withdraw(self, payload: Payload) -> None:
+        if self._kind.withdrawal:
+            secret = _secret(self._settings.services, self._kind.variable, payload)
+            self._send(self._kind.withdrawal(self._settings, secret, payload), payload)
+
+    def _send(self, request: Request, payload: Payload) -> None:
+        body = json.dumps(request.content, ensure_ascii=False).encode()
+        headers = {"Content-Type": "application/json", **request.headers}
+        answer = answer_of(self.name, request.url, body, headers, self._settings.proxy_for(request.url))
+        if answer.status == RATE_LIMITED:
+            raise Refusal("ratelimited", "sleep 60; offdag notify")
+        if answer.status in _REQUEST_STATUSES:
+            variable = _variable(self._kind.variable, payload)
+            raise Refusal(f"{self.name} answered {answer.status}", f"export {variable}=...    # see docs/alerts.md")
+
+
+class AppriseService(Threadless):
+    """Whatever Apprise can reach, such as e-mail. It does not say whether a message that failed has arrived.
+
+    Args:
+        urls: Apprise's URLs by variable; secrets.
+    """
+
+    name = "apprise"
+
+    def __init__(self, urls: Mapping[str, str]) -> None:
+        self._urls = urls
+
+    def payload(self, message: Message, channel: str, thread: PostedMessage | None) -> Payload:
+        return {"channel": channel, "heading": message.heading, "text": plain_text(message)}
+
+    def post(self, payload: Payload, envelope_id: str) -> PostedMessage:
+        import apprise
+
+        target = apprise.Apprise()
+        url = _secret(self._urls, _APPRISE, payload)
+        if not target.add(url):
+            variable = _variable(_APPRISE, payload)
+            raise Refusal("Apprise does not know the URL", f"export {variable}=mailtos://user:password@host?to=...")
+        title, body = payload["heading"], payload["text"].partition("\n")[2]
+        if not target.notify(title=title, body=body, body_format=apprise.NotifyFormat.TEXT):
+            raise UnknownOutcome("Apprise does not say whether it arrived")
+        return PostedMessage()
+
+
+def _variable(start: str, payload: Payload) -> str:
+    """The variable of a channel: teams:data-ops has OFFDAG_TEAMS_WEBHOOK_URL_DATA_OPS."""
+    name = _NOT_IN_VARIABLES.sub("_", payload["channel"].partition(":")[2].upper()).strip("_")
+    return f"{start}_{name}" if name else start
+
+
+def _secret(given: Mapping[str, str], start: str, payload: Payload) -> str:
+    variable = _variable(start, payload)
+    if variable not in given:
+        raise Refusal(f"{variable} is not set", f"export {variable}=...    # see docs/alerts.md")
+    return given[variable]
