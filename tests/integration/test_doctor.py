@@ -13,7 +13,7 @@ from offdag.clock import utc_now
 from sim import artifacts
 from sim.slack import TOKEN, FakeSlack
 from support import warm
-from support.command import BIN, ROOT, CommandResult, environ, offdag, run
+from support.command import BIN, ROOT, CommandResult, config_folder, environ, offdag, run
 
 
 def doctor(home: Path, slack: FakeSlack, *arguments: str) -> CommandResult:
@@ -49,6 +49,16 @@ def test_artifacts_that_were_refused_are_counted(failure: Path, slack: FakeSlack
     ended = doctor(failure, slack, "--no-message")
     assert ended.code == 2, ended
     assert "BAD  artifacts: refused in the last 7 days: 1 unreadable" in ended.out
+
+
+def test_a_service_without_its_variable_is_named(failure: Path, slack: FakeSlack) -> None:
+    routes = "85,,error,,,,,,pagerduty,,,also,\n86,,error,,,,,,teams:ops,,,also,\n"
+    config = config_folder(failure, alert_routes=routes)
+    env = {**slack.env, "OFFDAG_PAGERDUTY_ROUTING_KEY": "k", "OFFDAG_CONFIG_DIR": str(config)}
+    ended = offdag(failure, "doctor", env=env)
+    assert ended.code == 2
+    assert "ok   pagerduty: OFFDAG_PAGERDUTY_ROUTING_KEY is set" in ended.out
+    assert "BAD  teams:ops: OFFDAG_TEAMS_WEBHOOK_URL_OPS is not set" in ended.out
 
 
 def test_names_that_nothing_has_are_named(failure: Path, slack: FakeSlack) -> None:

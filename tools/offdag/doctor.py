@@ -26,6 +26,7 @@ from offdag.monitor.marts import open_marts
 from offdag.monitor.project import assembled_project, project_vars
 from offdag.monitor.rows import NodeRoute, ProposedCadence, SeedFinding
 from offdag.notify.message import Message
+from offdag.notify.services import variable_of
 from offdag.notify.sinks import Refusal, UnknownOutcome
 from offdag.settings import Settings
 
@@ -69,6 +70,7 @@ def checks(settings: Settings, with_message: bool) -> Iterator[Check]:
     else:
         command = "export OFFDAG_SLACK_BOT_TOKEN=xoxb-...    (docs/slack-app-manifest.yml creates the app)"
         yield Check("Slack", True, "neither token nor webhook is set: messages are printed", command)
+    yield from _services(settings)
 
 
 def alerted_channels(routes: list[NodeRoute], owner: str | None, node: str | None) -> list[NodeRoute]:
@@ -234,7 +236,7 @@ def _slack(settings: Settings, with_message: bool) -> Iterator[Check]:
     except UsageError as error:
         yield Check("routes", False, error.what, error.next_command)
         return
-    for channel in channels:
+    for channel in filter(lambda channel: not variable_of(channel), channels):
         is_member = members.get(channel.lstrip("#"))
         if is_member:
             reached.append(channel)
@@ -252,6 +254,20 @@ def _slack(settings: Settings, with_message: bool) -> Iterator[Check]:
             )
     if with_message and reached:
         yield _message(bot, reached[0])
+
+
+def _services(settings: Settings) -> Iterator[Check]:
+    """Whether each service that a route names has its key or URL."""
+    try:
+        channels = _channels(settings.config, settings.slack_channel)
+    except UsageError:
+        return
+    for channel in channels:
+        variable = variable_of(channel)
+        if variable:
+            is_set = variable in settings.services
+            what = f"{variable} is {'' if is_set else 'not '}set"
+            yield Check(channel, is_set, what, "" if is_set else f"export {variable}=...    # see docs/alerts.md")
 
 
 def _message(bot: SlackBot, channel: str) -> Check:

@@ -43,14 +43,21 @@ _KINDS = {
     "discord": _Kind("OFFDAG_DISCORD_WEBHOOK_URL", requests.discord),
     "google_chat": _Kind("OFFDAG_GOOGLE_CHAT_WEBHOOK_URL", requests.google_chat),
 }
-_APPRISE = "OFFDAG_APPRISE_URL"
+_VARIABLES = {name: kind.variable for name, kind in _KINDS.items()} | {"apprise": "OFFDAG_APPRISE_URL"}
+
+
+def variable_of(channel: str) -> str | None:
+    """The variable that holds a channel's key or URL: teams:data-ops has OFFDAG_TEAMS_WEBHOOK_URL_DATA_OPS. None for a channel of Slack."""
+    kind, _, name = channel.partition(":")
+    start = _VARIABLES.get(kind)
+    suffix = _NOT_IN_VARIABLES.sub("_", name.upper()).strip("_")
+    return f"{start}_{suffix}" if start and suffix else start
 
 
 def services_of(due: Iterable[DueNotification], settings: Settings) -> set[str]:
     """The services that due notifications name, and those whose variables are set: an earlier sender may have left something."""
-    variables = {name: kind.variable for name, kind in _KINDS.items()} | {"apprise": _APPRISE}
-    is_set = {name for name, start in variables.items() if any(given.startswith(start) for given in settings.services)}
-    return is_set | ({row.sink for row in due} & variables.keys())
+    is_set = {name for name, start in _VARIABLES.items() if any(given.startswith(start) for given in settings.services)}
+    return is_set | ({row.sink for row in due} & _VARIABLES.keys())
 
 
 def service(name: str, settings: Settings) -> Service | AppriseService:
@@ -78,7 +85,7 @@ class Service(Threadless):
         return {"channel": channel, "message": document(message), "is_possible_repeat": False}
 
     def post(self, payload: Payload, envelope_id: str) -> PostedMessage:
-        secret = _secret(self._settings.services, self._kind.variable, payload)
+        secret = _secret(self._settings.services, payload)
         self._send(self._kind.request(self._settings, secret, payload, envelope_id), payload)
         return PostedMessage()
 
@@ -90,7 +97,7 @@ class Service(Threadless):
 
     def withdraw(self, payload: Payload) -> None:
         if self._kind.withdrawal:
-            secret = _secret(self._settings.services, self._kind.variable, payload)
+            secret = _secret(self._settings.services, payload)
             self._send(self._kind.withdrawal(self._settings, secret, payload), payload)
 
     def _send(self, request: Request, payload: Payload) -> None:
@@ -100,7 +107,7 @@ class Service(Threadless):
         if answer.status == RATE_LIMITED:
             raise Refusal("ratelimited", "sleep 60; offdag notify")
         if answer.status in _REQUEST_STATUSES:
-            variable = _variable(self._kind.variable, payload)
+            variable = variable_of(payload["channel"])
             raise Refusal(f"{self.name} answered {answer.status}", f"export {variable}=...    # see docs/alerts.md")
 
 
@@ -123,9 +130,8 @@ class AppriseService(Threadless):
         import apprise
 
         target = apprise.Apprise()
-        url = _secret(self._urls, _APPRISE, payload)
-        if not target.add(url):
-            variable = _variable(_APPRISE, payload)
+        if not target.add(_secret(self._urls, payload)):
+            variable = variable_of(payload["channel"])
             raise Refusal("Apprise does not know the URL", f"export {variable}=mailtos://user:password@host?to=...")
         title, body = payload["heading"], payload["text"].partition("\n")[2]
         if not target.notify(title=title, body=body, body_format=apprise.NotifyFormat.TEXT):
@@ -133,14 +139,8 @@ class AppriseService(Threadless):
         return PostedMessage()
 
 
-def _variable(start: str, payload: Payload) -> str:
-    """The variable of a channel: teams:data-ops has OFFDAG_TEAMS_WEBHOOK_URL_DATA_OPS."""
-    name = _NOT_IN_VARIABLES.sub("_", payload["channel"].partition(":")[2].upper()).strip("_")
-    return f"{start}_{name}" if name else start
-
-
-def _secret(given: Mapping[str, str], start: str, payload: Payload) -> str:
-    variable = _variable(start, payload)
-    if variable not in given:
+def _secret(given: Mapping[str, str], payload: Payload) -> str:
+    variable = variable_of(payload["channel"])
+    if variable is None or variable not in given:
         raise Refusal(f"{variable} is not set", f"export {variable}=...    # see docs/alerts.md")
     return given[variable]
