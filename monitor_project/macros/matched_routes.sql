@@ -8,6 +8,7 @@
                 coalesce(routes.channel, {{ default_channel() }}) as channel,
                 routes.mention,
                 routes.reminder_hours,
+                routes.hold_minutes,
                 routes.priority,
                 sum(case when coalesce(routes.matching, 'first') = 'first' then 1 else 0 end) over (
                     partition by {% for column in key_columns %}watched.{{ column }}{{ ', ' if not loop.last }}{% endfor %}

@@ -168,7 +168,12 @@ def _marts(settings: Settings) -> Iterator[Check]:
 
 
 # What a line of a seed does where a cell cannot be used.
-_WITHOUT = {"due_time": "counts from one build to the next", "timezone": "counts in UTC"}
+_WITHOUT = {
+    "due_time": "counts from one build to the next",
+    "quiet_from": "has no quiet hours",
+    "quiet_to": "has no quiet hours",
+    "timezone": "counts in UTC",
+}
 
 
 def _seed(finding: SeedFinding) -> Check:

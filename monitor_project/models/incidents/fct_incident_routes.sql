@@ -32,7 +32,9 @@ routed as (
         contexts.incident_id,
         coalesce(contexts.alert_channel, matched.channel, {{ default_channel() }}) as channel,
         {{ alert_mention('contexts.alert_mention', 'matched.mention') }} as mention,
-        matched.reminder_hours
+        matched.reminder_hours,
+        matched.hold_minutes,
+        matched.priority as route_priority
     from contexts
     left join matched
         on
@@ -52,7 +54,9 @@ final as (
         incident_id,
         channel,
         mention,
-        reminder_hours
+        reminder_hours,
+        hold_minutes,
+        route_priority
     from routed
 
 )

@@ -156,6 +156,8 @@ destinations as (
         routes.channel,
         routes.mention,
         routes.reminder_hours,
+        routes.hold_minutes,
+        routes.route_priority,
         true as is_routed
     from routes
     inner join sinks
@@ -169,6 +171,8 @@ destinations as (
         sent_states.channel,
         min(routes.mention) as mention,
         min(routes.reminder_hours) as reminder_hours,
+        cast(null as bigint) as hold_minutes,
+        min(routes.route_priority) as route_priority,
         false as is_routed
     from sent_states
     inner join routes
@@ -207,6 +211,8 @@ routed as (
         destinations.channel,
         destinations.mention,
         destinations.reminder_hours,
+        coalesce(destinations.hold_minutes, 0) as hold_minutes,
+        quiet_routes.priority is not null as is_quiet,
         destinations.is_routed and coalesce(moved.is_worse, true) as may_open,
         destinations.is_routed or not moved.is_worse as may_remind,
         seen_projects.run_count is null as is_first_report
@@ -219,6 +225,8 @@ routed as (
             and destinations.sink = moved.sink
     left join seen_projects
         on incidents.project = seen_projects.project
+    left join {{ ref('int_quiet_routes') }} as quiet_routes
+        on destinations.route_priority = quiet_routes.priority
 
 ),
 
@@ -236,6 +244,7 @@ judged as (
                 and routed.may_open
                 and not coalesce(sent_states.is_opened_sent, false)
                 and (sent_states.end_sent_last_bad_at is null or routed.last_bad_at > sent_states.end_sent_last_bad_at)
+                and {{ dbt.dateadd('minute', 'routed.hold_minutes', 'routed.started_at') }} <= {{ as_of() }}
                 and routed.last_bad_at >= {{ dbt.dateadd('day', '-' ~ var('announce_max_age_days'), as_of()) }}
                 then 'opened'
             -- A warning that became an error is announced again.
@@ -312,7 +321,10 @@ final as (
         opened_message_channel,
         opened_message_ts
     from judged
-    where event is not null
+    where
+        event is not null
+        -- In quiet hours, warnings and reminders wait.
+        and not (is_quiet and (event = 'reminder' or routed_severity != 'error'))
 
 )
 

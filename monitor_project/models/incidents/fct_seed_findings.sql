@@ -5,7 +5,7 @@ with
 named as (
 
     {%- for seed, columns in {
-        'alert_routes': ['kind', 'severity', 'project', 'environment', 'owner'],
+        'alert_routes': ['kind', 'severity', 'project', 'environment', 'owner', 'quiet_from', 'quiet_to', 'timezone'],
         'alert_mutes': ['kind', 'node_id'],
         'run_cadences': ['project', 'environment', 'due_time', 'timezone']
     }.items() %}
@@ -63,6 +63,14 @@ known as (
     from {{ ref('run_cadences') }}
     where {{ seconds_of_day('due_time') }} is not null
     union
+    {%- for time in ['quiet_from', 'quiet_to'] %}
+    select
+        '{{ time }}' as column_name,
+        {{ time }} as known_value
+    from {{ ref('alert_routes') }}
+    where {{ seconds_of_day(time) }} is not null
+    union
+    {%- endfor %}
     select
         'timezone' as column_name,
         name as known_value
@@ -77,7 +85,7 @@ final as (
         named.seed_name,
         named.column_name,
         named.named_value,
-        named.column_name in ('kind', 'severity', 'due_time', 'timezone') as is_error
+        named.column_name in ('kind', 'severity', 'due_time', 'quiet_from', 'quiet_to', 'timezone') as is_error
     from named
     left join known
         on
