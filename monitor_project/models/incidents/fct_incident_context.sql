@@ -1,5 +1,5 @@
 -- Context of each incident: the build that started it, what changed since its node's last success, its node's alert settings, whether it is
--- muted or acknowledged, and whether many other incidents have the same cause.
+-- muted or acknowledged, how often it was seen before, and whether many other incidents have the same cause.
 with
 
 incidents as (
@@ -45,6 +45,40 @@ first_runs as (
 changes as (
 
     select * from {{ ref('fct_incident_changes') }}
+
+),
+
+-- The same signal in the days before: how often, since when, and how long the last one took to recover.
+earlier as (
+
+    select
+        incidents.incident_id,
+        before.started_at,
+        before.recovery_seconds,
+        row_number() over (
+            partition by incidents.incident_id
+            order by before.started_at desc
+        ) as newest_number
+    from incidents
+    inner join incidents as before
+        on
+            incidents.signal_key = before.signal_key
+            and incidents.started_at > before.started_at
+            and before.started_at >= {{ dbt.dateadd('day', '-' ~ var('seen_before_days'), 'incidents.started_at') }}
+    -- Only of what can still be announced.
+    where incidents.last_bad_at >= {{ dbt.dateadd('day', '-' ~ var('announce_max_age_days'), as_of()) }}
+
+),
+
+seen_before as (
+
+    select
+        incident_id,
+        count(*) as seen_before_count,
+        min(started_at) as seen_since,
+        max(case when newest_number = 1 then recovery_seconds end) as last_recovery_seconds
+    from earlier
+    group by incident_id
 
 ),
 
@@ -218,6 +252,9 @@ final as (
         changes.change_count,
         changes.changes,
         likely_causes.cause as likely_cause,
+        cast(seen_before.seen_before_count as bigint) as seen_before_count,
+        seen_before.seen_since,
+        seen_before.last_recovery_seconds,
         case when counted_causes.same_cause_count >= {{ var('storm_least_incidents') }} then counted_causes.cause end as storm_cause
     from described
     left join first_runs
@@ -229,6 +266,8 @@ final as (
         on described.incident_id = changes.incident_id
     left join likely_causes
         on described.incident_id = likely_causes.incident_id
+    left join seen_before
+        on described.incident_id = seen_before.incident_id
     left join counted_causes
         on described.incident_id = counted_causes.incident_id
     left join muted

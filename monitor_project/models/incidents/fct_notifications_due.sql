@@ -15,6 +15,9 @@ incidents as (
         contexts.change_count,
         contexts.changes,
         contexts.likely_cause,
+        contexts.seen_before_count,
+        contexts.seen_since,
+        contexts.last_recovery_seconds,
         contexts.storm_cause,
         contexts.is_acknowledged
     from {{ ref('fct_incidents') }} as incidents
@@ -317,6 +320,9 @@ final as (
         change_count,
         changes,
         likely_cause,
+        seen_before_count,
+        seen_since,
+        last_recovery_seconds,
         storm_cause,
         opened_message_channel,
         opened_message_ts

@@ -84,6 +84,9 @@ class DueNotification(MartRow, frozen=True, kw_only=True):
         change_count: Nodes that are new or changed since then: its own, the one that it tests, and those upstream. None if unknown.
         changes: The first four of these changes. None where there are none.
         likely_cause: The likeliest cause in words. None if unknown.
+        seen_before_count: Incidents of the same signal in the days before. None for none.
+        seen_since: When the first of them began (naive UTC). None where there is none.
+        last_recovery_seconds: How long the last of them took to recover. None where it did not.
         compiled_path: File of its compiled query, relative to the project's folder. None without one.
         opened_message_channel: Slack's id of the channel of the opening message. None without one.
         opened_message_ts: Slack's id of the opening message. None without one.
@@ -123,6 +126,9 @@ class DueNotification(MartRow, frozen=True, kw_only=True):
     change_count: int | None = None
     changes: str | None = None
     likely_cause: str | None = None
+    seen_before_count: int | None = None
+    seen_since: datetime | None = None
+    last_recovery_seconds: int | None = None
     compiled_path: str | None
     opened_message_channel: str | None
     opened_message_ts: str | None

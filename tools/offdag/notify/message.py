@@ -160,7 +160,7 @@ def _problem(row: DueNotification) -> Problem:
     facts: list[tuple[str, str | None]] = [("Since", _minute(row.started_at))]
     title, brief = row.title, ""
     if row.event == "resolved":
-        title += f": recovered after {_duration(row.started_at, row.ended_at or row.last_bad_at)}"
+        title += f": recovered after {_duration(((row.ended_at or row.last_bad_at) - row.started_at).total_seconds())}"
     elif row.event == "closed":
         title += f": {_CLOSED.get(row.closed_reason or '', 'no longer checked')}"
     else:
@@ -172,6 +172,7 @@ def _problem(row: DueNotification) -> Problem:
             ("Took down", impact),
             ("Likely cause", row.likely_cause),
             ("Changed", _change(row)),
+            ("Seen before", _seen_before(row)),
             ("Owner", row.owner),
             ("Where", evidence.get("path")),
             ("Query", row.compiled_path if row.kind in _FAILURES else None),
@@ -245,6 +246,18 @@ def _change(row: DueNotification) -> str | None:
     return f"{what} since its last success{commits}"
 
 
+def _seen_before(row: DueNotification) -> str | None:
+    if not row.seen_before_count or row.seen_since is None:
+        return None
+    times = "once" if row.seen_before_count == 1 else f"{row.seen_before_count} times"
+    last = (
+        f"; the last time it recovered after {_duration(row.last_recovery_seconds)}"
+        if row.last_recovery_seconds
+        else ""
+    )
+    return f"{times} since {row.seen_since:%Y-%m-%d}{last}"
+
+
 def _next_command(row: DueNotification) -> str | None:
     kind = row.kind
     # For dbt retry a warning is no failure: it would run nothing.
@@ -264,8 +277,8 @@ def _minute(instant: datetime) -> str:
     return f"{instant:%Y-%m-%d %H:%M} UTC"
 
 
-def _duration(start: datetime, end: datetime) -> str:
-    minutes = round((end - start).total_seconds() / 60)
+def _duration(seconds: float) -> str:
+    minutes = round(seconds / 60)
     if minutes < 1:
         return "less than a minute"
     days, rest = divmod(minutes, 1440)
