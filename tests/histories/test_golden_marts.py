@@ -56,6 +56,7 @@ SUBJECTS: dict[str, tuple[str, ...]] = {
     "warehouse_unreachable": ("fct_incidents", "fct_mass_failures"),
     "warning_grows": ("fct_incidents",),
     "reused": ("fct_incidents", "fct_invocations"),
+    "model_left_out": ("fct_incidents", "fct_build_health_daily"),
     "interrupted": ("fct_incidents", "fct_invocations"),
     "due_by_local_time": ("fct_incidents", "fct_run_gaps", "fct_deadlines"),
     "schedule_missed": ("fct_incidents", "fct_run_gaps", "fct_deadlines", "fct_exposure_health"),

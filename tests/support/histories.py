@@ -291,6 +291,12 @@ def _funnel(checkouts: int) -> list[dict[str, Any]]:
     ]
 
 
+def _aging(day: float, only: tuple[str, ...] | None = None) -> Moment:
+    """A build of a project in which one model may be 26 hours old."""
+    config = _recorded("build_fails", "manifest")["nodes"][ORDERS]["config"]
+    return build(day, nodes={ORDERS: {"config": {**config, "meta": {"alerts": {"max_age_hours": 26}}}}}, only=only)
+
+
 STORIES: dict[str, Callable[[], list[Moment]]] = {
     "all_is_well": lambda: [build(day) for day in range(3)],
     "one_test_fails": lambda: [build(0), build(1, _TEST_FAILS), build(2, _TEST_FAILS), build(3)],
@@ -317,6 +323,12 @@ STORIES: dict[str, Callable[[], list[Moment]]] = {
         build(2, _TEST_FAILS, only=(STAGING, ORDERS, UNIQUE)),
         # What dbt State takes over is no pass: the incident stays open.
         build(3, {node: {"status": "reused"} for node in (STAGING, ORDERS, UNIQUE)}, only=(STAGING, ORDERS, UNIQUE)),
+    ],
+    # Builds go on and are green, and leave one model out.
+    "model_left_out": lambda: [
+        *(_aging(day) for day in range(2)),
+        *(_aging(day, only=(SEED, STAGING)) for day in (2, 3)),
+        _aging(4),
     ],
     "interrupted": lambda: [build(0), killed(1), build(2)],
     "schedule_missed": lambda: [build(0), build(1), build(4)],

@@ -74,7 +74,7 @@ incidents as (
         incidents.title,
         incidents.started_at,
         incidents.incident_id,
-        case when context.severity = 'error' and incidents.kind != 'run_missing' then 2 else 1 end as badness
+        case when context.severity = 'error' and incidents.kind not in ('run_missing', 'model_stale') then 2 else 1 end as badness
     from {{ ref('fct_incidents') }} as incidents
     inner join {{ ref('fct_incident_context') }} as context
         on incidents.incident_id = context.incident_id
@@ -82,7 +82,7 @@ incidents as (
         incidents.incident_status = 'open'
         and incidents.kind in (
             'node_failed', 'test_failed', 'source_stale', 'source_unchecked', 'schema_changed', 'volume_odd',
-            'mass_failure', 'run_incomplete', 'run_missing', 'node_drop'
+            'mass_failure', 'run_incomplete', 'run_missing', 'model_stale', 'node_drop'
         )
 
 ),

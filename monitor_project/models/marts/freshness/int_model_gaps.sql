@@ -1,0 +1,96 @@
+-- Times in which a model was older than it may be: from its last success to the next one, in any command. What dbt State reuses is as good as
+-- built. The allowed age is max_age_hours in meta.alerts of the node, else model_max_age_hours. A model that never succeeded has no age.
+with
+
+limits as (
+
+    select
+        project,
+        environment,
+        node_id,
+        node_name,
+        owner,
+        path,
+        {{ bounded('max_age_hours * 3600', 'threshold') }} as max_age_seconds
+    from (
+        select
+            *,
+            case
+                when {{ json_text('alert_settings', 'max_age_hours') }} similar to '[0-9]+(\.[0-9]+)?'
+                    then cast({{ json_text('alert_settings', 'max_age_hours') }} as double)
+                when {{ var('model_max_age_hours') }} > 0 and {{ json_text('alert_settings', 'max_age_hours') }} is null
+                    then {{ var('model_max_age_hours') }}
+            end as max_age_hours
+        from {{ ref('dim_nodes_ever') }}
+        where resource_type in ('model', 'snapshot')
+    ) as nodes
+    where max_age_hours > 0
+
+),
+
+successes as (
+
+    select
+        executions.node_execution_id,
+        executions.project,
+        executions.environment,
+        executions.node_id,
+        executions.invocation_id,
+        executions.observed_at,
+        limits.node_name,
+        limits.owner,
+        limits.path,
+        limits.max_age_seconds,
+        lead(executions.observed_at) over (
+            partition by executions.project, executions.environment, executions.node_id
+            order by executions.observed_at, executions.invocation_id
+        ) as next_success_at,
+        lead(executions.invocation_id) over (
+            partition by executions.project, executions.environment, executions.node_id
+            order by executions.observed_at, executions.invocation_id
+        ) as next_invocation_id
+    from {{ ref('fct_node_executions') }} as executions
+    inner join limits
+        on
+            executions.project = limits.project
+            and executions.environment = limits.environment
+            and executions.node_id = limits.node_id
+    where
+        executions.outcome in ('success', 'reused')
+        and {{ until_as_of('executions.observed_at') }}
+
+),
+
+dated as (
+
+    select
+        *,
+        {{ add_seconds('observed_at', 'max_age_seconds') }} as due_at
+    from successes
+
+),
+
+final as (
+
+    select
+        node_execution_id,
+        project,
+        environment,
+        node_id,
+        invocation_id,
+        node_name,
+        owner,
+        path,
+        cast(max_age_seconds as double) as max_age_seconds,
+        observed_at as last_success_at,
+        due_at,
+        next_success_at,
+        next_invocation_id
+    from dated
+    where
+        next_success_at is null
+        or next_success_at > due_at
+
+)
+
+select * from final
