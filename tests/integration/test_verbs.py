@@ -10,6 +10,7 @@ import pytest
 
 from offdag.history.history import History
 from sim import artifacts
+from sim.slack import FakeSlack
 from support.command import config_folder, offdag
 from support.receiver import SECRET, Receiver
 
@@ -116,6 +117,15 @@ def test_the_key_that_incidents_show_is_enough(failure: Path) -> None:
     assert printed.code == 0, printed
     assert printed.out.startswith(key)
     assert printed.out.strip().endswith(",,,2099-01-01,known")
+
+
+def test_a_reaction_in_slack_acknowledges(failure: Path, slack: FakeSlack) -> None:
+    assert offdag(failure, "notify", env=slack.env).code == 0
+    slack.posted[0]["reactions"] = [{"name": "eyes", "users": ["U042"]}]
+    for verb in ("monitor", "notify", "monitor"):
+        ended = offdag(failure, verb, env=slack.env)
+        assert ended.code == 0, ended
+    assert "U042" in offdag(failure, "incidents").out
 
 
 def test_the_heartbeat_follows_a_monitor_run(failure: Path, receiver: Receiver) -> None:

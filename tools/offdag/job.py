@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from offdag.dbt.signals import SignalRelay
     from offdag.monitor.build import RunOptions
     from offdag.monitor.coverage import Coverage
-    from offdag.monitor.rows import DueNotification
+    from offdag.monitor.rows import DueNotification, OpenMessage
     from offdag.notify.sinks import Payload
 
 _log = logging.getLogger(__name__)
@@ -98,10 +98,11 @@ def run_notify(settings: Settings, show: Callable[[str], None], is_json: bool = 
     from offdag.notify.services import services_of
     from offdag.notify.sinks import sinks_for
 
-    due = _due(settings, is_preview=False)
+    due, messages = _due(settings, is_preview=False)
     history = History(settings.history)
     is_complete = True
-    for sink in sinks_for(settings, show, is_json, services_of(due, settings)):
+    sinks = sinks_for(settings, show, is_json, services_of(due, settings))
+    for sink in sinks:
         outcome = Delivery(history, sink, report_url=settings.report_url).deliver(due)
         for failure in outcome.failures:
             _log.error("%s", failure)
@@ -114,6 +115,12 @@ def run_notify(settings: Settings, show: Callable[[str], None], is_json: bool = 
             outcome.pending,
         )
         is_complete = is_complete and not outcome.failures and not outcome.unknown
+    if messages:
+        from offdag.notify.reactions import acknowledge_by_reactions
+        from offdag.notify.slack import SlackBot
+
+        for bot in (sink for sink in sinks if isinstance(sink, SlackBot)):
+            acknowledge_by_reactions(bot, history, messages, settings.now)
     return is_complete
 
 
@@ -128,7 +135,7 @@ def preview_notifications(settings: Settings) -> list[tuple[str, list[Payload]]]
     from offdag.notify.services import services_of
     from offdag.notify.sinks import sinks_for
 
-    due = _due(settings, is_preview=True)
+    due, _ = _due(settings, is_preview=True)
     history = History.open_existing(settings.history)
     return [
         (sink.name, Delivery(history, sink, report_url=settings.report_url).preview(due))
@@ -265,14 +272,16 @@ def _step(name: str, run: Callable[[], object]) -> None:
     _log.info("-- %s: done in %.0f s", name, time.monotonic() - start)
 
 
-def _due(settings: Settings, is_preview: bool) -> list[DueNotification]:
+def _due(settings: Settings, is_preview: bool) -> tuple[list[DueNotification], list[OpenMessage]]:
+    """What is due, and where a person may have acknowledged what is open."""
     from offdag.monitor.marts import open_marts
-    from offdag.monitor.rows import DueNotification
+    from offdag.monitor.rows import DueNotification, OpenMessage
 
     with open_marts(settings.monitor_database, settings.wait_as("notify")) as marts:
         due, as_of = marts.rows(DueNotification), marts.monitor_run().as_of
+        messages = marts.rows(OpenMessage) if settings.slack_token else []
     if not is_preview and settings.now - as_of > _OLDEST_MARTS:
         raise UsageError(
             f"the marts are as of {as_of:%Y-%m-%d %H:%M} UTC: too old to be announced", "dim_monitor", "offdag monitor"
         )
-    return due
+    return due, messages

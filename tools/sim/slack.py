@@ -174,7 +174,7 @@ class FakeSlack:
                 for m in self.posted
                 if m["channel"] == arguments["channel"]
                 and m.get("thread_ts") == thread
-                and float(m["ts"]) >= float(arguments.get("oldest") or 0)
+                and float(arguments.get("oldest") or 0) <= float(m["ts"]) <= float(arguments.get("latest") or "inf")
             ]
             return {"ok": True, "messages": found, "has_more": False}
         if method == "chat.postMessage":

@@ -10,7 +10,7 @@ from datetime import date, datetime
 from offdag.errors import UsageError
 from offdag.history.history import History
 from offdag.monitor.mutes import SHORTEST_PREFIX
-from offdag.monitor.rows import Incident
+from offdag.monitor.rows import Incident, OpenMessage
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,13 @@ def open_incident(key: str, incidents: Iterable[Incident]) -> Incident:
     return found[0]
 
 
-def acknowledge(history: History, incident: Incident, acknowledgement: Acknowledgement, at: datetime) -> None:
+def acknowledge(
+    history: History,
+    incident: Incident | OpenMessage,
+    acknowledgement: Acknowledgement,
+    at: datetime,
+    identity: str | None = None,
+) -> None:
     """Record it; the next monitor run applies it.
 
     Args:
@@ -49,11 +55,12 @@ def acknowledge(history: History, incident: Incident, acknowledgement: Acknowled
         incident: The open incident.
         acknowledgement: By whom, why and until when.
         at: Naive UTC.
+        identity: Key of the row; the same one again is not written. None for a new one.
 
     Raises:
         HistoryError: It cannot be written.
     """
-    identity = uuid.uuid4().hex
+    identity = identity or uuid.uuid4().hex
     row = {
         "acknowledgement_id": identity,
         "project": incident.project,

@@ -278,3 +278,31 @@ class ProposedVar(MartRow, frozen=True, kw_only=True):
     var_name: str
     var_value: str
     evidence: str
+
+
+class OpenMessage(MartRow, frozen=True, kw_only=True):
+    """An open incident that nobody acknowledged, and a message in Slack that announced it.
+
+    Attributes:
+        open_message_id: Key of incident and message.
+        signal_key: Key of what a signal watches: its kind, and one node, product or environment.
+        project: dbt project that was run; ``unknown`` if neither given nor found in the artifacts.
+        environment: Environment of the run, such as prod, as given to offdag; ``unknown`` if not given.
+        started_at: First bad observation of the incident (naive UTC).
+        last_bad_at: Time of the last bad observation (naive UTC).
+        title: What is wrong, in one sentence of at most 120 characters.
+        message_channel: Slack's id of the channel.
+        message_ts: Slack's id of the message.
+    """
+
+    mart: ClassVar[str] = "int_open_messages"
+
+    open_message_id: str
+    signal_key: str
+    project: str
+    environment: str
+    started_at: datetime
+    last_bad_at: datetime
+    title: str
+    message_channel: str
+    message_ts: str

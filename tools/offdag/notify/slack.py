@@ -160,6 +160,23 @@ class SlackBot:
             raise kind(f"cannot read {payload['channel']}: {problem.reason}") from problem
         return None
 
+    def reactions(self, posted: PostedMessage) -> list[tuple[str, str]]:
+        """The reactions to a message: names of emoji, each with the id of a user.
+
+        Raises:
+            Refusal: The bot may not read them.
+            UnknownOutcome: Slack gave no answer.
+        """
+        place = {"channel": posted.channel, "oldest": posted.ts, "latest": posted.ts, "inclusive": True, "limit": 1}
+        messages = self._call("conversations.history", place, http_verb="GET").get("messages") or []
+        return [
+            (str(reaction.get("name")), str(user))
+            for message in messages
+            if message.get("ts") == posted.ts
+            for reaction in message.get("reactions") or []
+            for user in reaction.get("users") or []
+        ]
+
     def delete(self, posted: PostedMessage) -> None:
         """Delete a message that the bot posted.
 
