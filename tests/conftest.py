@@ -104,5 +104,5 @@ def failure(built_home: Path, kept_failure: Path) -> Path:
 
 
 def _as_kept(home: Path, name: str) -> Path:
-    shutil.rmtree(home)
+    shutil.rmtree(home, ignore_errors=True)
     return shutil.copytree(home.with_name(name), home)

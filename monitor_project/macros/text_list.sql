@@ -1,4 +1,5 @@
 {#- Documented in _macros.yml. -#}
 {% macro text_list(texts) -%}
-    {% for text in texts %}'{{ text | replace("'", "''") }}'{{ ', ' if not loop.last }}{% endfor %}
+    {#- An empty list is no SQL: nothing is in this one. -#}
+    {% for text in texts or [''] %}'{{ text | replace("'", "''") }}'{{ ', ' if not loop.last }}{% endfor %}
 {%- endmacro %}

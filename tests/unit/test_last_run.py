@@ -70,6 +70,8 @@ def _edit(path: str) -> Callable[[Path], object]:
         (lambda project: (project / "models" / "signals" / "signal_new.sql").write_text("select 1"), False),
         (lambda project: (project.parent / "monitor.duckdb").unlink(), False),
         (lambda project: (project.parent / "monitor.duckdb").write_bytes(b"written by something else"), True),
+        # A run that was killed.
+        (lambda project: (project.parent / "monitor.duckdb.wal").write_bytes(b"committed"), True),
         (lambda project: (project.parent / "last_run.json").write_text("{"), False),
         (lambda project: (project.parent / "last_run.json").unlink(), False),
     ],

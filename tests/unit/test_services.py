@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import socketserver
+import sys
 import threading
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -18,7 +19,7 @@ from offdag.clock import utc_now
 from offdag.errors import UsageError
 from offdag.history.history import History
 from offdag.notify.delivery import Delivery, Outcome
-from offdag.notify.services import service, services_of
+from offdag.notify.services import service, services_of, variable_of
 from offdag.notify.sinks import Payload, PostedMessage, sinks_for
 from offdag.settings import Settings
 from sim.notifications import due
@@ -116,7 +117,7 @@ def test_chats_get_one_message_whose_texts_cannot_mention_or_link(
     tmp_path: Path, receiver: Receiver, name: str
 ) -> None:
     rows = [due(sink=name, channel=name, notification_id=f"n{n}", signal_key=f"k{n}") for n in range(200)]
-    rows[0] = due(sink=name, channel=name, title=HOSTILE, detail=HOSTILE)
+    rows[0] = due(sink=name, channel=name, title=HOSTILE, detail=HOSTILE, owner=">" * 5000)
     assert deliver(tmp_path, receiver, name, *rows).notifications == 200
     [body] = sent(receiver)
     assert len(json.dumps(body)) < 28_000, "Teams takes no more"
@@ -145,6 +146,9 @@ def test_a_name_after_the_service_chooses_its_variable(tmp_path: Path, receiver:
     )
     assert [path for path, *_ in receiver.received] == [f"/{SECRET}/ops"]
     [failure] = outcome.failures
+    assert variable_of("teams:\u8d22\u52a1") == "OFFDAG_TEAMS_WEBHOOK_URL_", (
+        "never set, so that nothing goes to another channel"
+    )
     assert "OFFDAG_TEAMS_WEBHOOK_URL_NOBODY is not set" in str(failure)
     assert "export OFFDAG_TEAMS_WEBHOOK_URL_NOBODY=" in str(failure)
 
@@ -198,6 +202,44 @@ def test_an_alert_that_may_have_opened_is_ended_where_it_is_no_longer_true(
     assert [event["event_action"] for event in sent(receiver)] == ["trigger", "resolve"]
 
 
+def test_an_alert_that_is_still_open_is_not_ended(tmp_path: Path, receiver: Receiver) -> None:
+    """The answer to its reminder was lost, and then the incident was acknowledged: the reminder is no longer due."""
+    at = {"sink": "pagerduty", "channel": "pagerduty"}
+    deliver(tmp_path, receiver, "pagerduty", due(**at))
+    receiver.statuses = [503, 503]
+    assert deliver(tmp_path, receiver, "pagerduty", due(**at, notification_id="r", event="reminder")).unknown == 1
+    later = utc_now() + timedelta(hours=1)
+    deliver(tmp_path, receiver, "pagerduty", clock=lambda: later)
+    assert {event["event_action"] for event in sent(receiver)} == {"trigger"}
+
+
+def test_an_alert_that_was_opened_again_is_not_ended(tmp_path: Path, receiver: Receiver) -> None:
+    at = {"sink": "pagerduty", "channel": "pagerduty"}
+    receiver.statuses = [503, 503]
+    assert deliver(tmp_path, receiver, "pagerduty", due(**at, severity="warning")).unknown == 1
+    assert deliver(tmp_path, receiver, "pagerduty", due(**at, notification_id="worse")).messages == 1
+    later = utc_now() + timedelta(hours=1)
+    deliver(tmp_path, receiver, "pagerduty", clock=lambda: later)
+    assert {event["event_action"] for event in sent(receiver)} == {"trigger"}
+
+
+def test_the_end_of_one_incident_comes_before_the_begin_of_the_next(tmp_path: Path, receiver: Receiver) -> None:
+    at = {"sink": "pagerduty", "channel": "pagerduty"}
+    again = due(**at, notification_id="again", started_at=datetime(2026, 1, 31, 10))
+    deliver(tmp_path, receiver, "pagerduty", again, due(**at, **ENDED))
+    assert [event["event_action"] for event in sent(receiver)] == ["resolve", "trigger"]
+
+
+def test_a_withdrawal_that_is_refused_is_a_failure_once(tmp_path: Path, receiver: Receiver) -> None:
+    at = {"sink": "pagerduty", "channel": "pagerduty"}
+    receiver.statuses = [503, 503, 403]
+    deliver(tmp_path, receiver, "pagerduty", due(**at))
+    later = utc_now() + timedelta(hours=1)
+    [failure] = deliver(tmp_path, receiver, "pagerduty", clock=lambda: later).failures
+    assert "pagerduty answered 403" in str(failure)
+    assert deliver(tmp_path, receiver, "pagerduty", clock=lambda: later + timedelta(hours=1)).failures == []
+
+
 class Mailbox(socketserver.ThreadingTCPServer):
     """An SMTP server that keeps what it gets."""
 
@@ -242,6 +284,15 @@ def test_apprise_sends_e_mail(tmp_path: Path) -> None:
     assert "Subject: FAILED in shop (prod): test unique on orders.id fails" in mail.replace("\n ", " ")
     assert "data@example.com" in mail
     assert url in given.secrets
+
+
+def test_without_apprise_the_command_that_installs_it_is_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "apprise", None)
+    sink = service("apprise", Settings.load({}, {"OFFDAG_APPRISE_URL": "json://127.0.0.1"}))
+    [failure] = (
+        Delivery(History(str(tmp_path / "history")), sink).deliver([due(sink="apprise", channel="apprise")]).failures
+    )
+    assert "pip install 'offdag[apprise]'" in str(failure)
 
 
 def test_a_url_that_apprise_does_not_know_is_refused(tmp_path: Path) -> None:

@@ -23,15 +23,15 @@ if TYPE_CHECKING:
 _BREAKS_GLOBBING = re.compile(r"[*?\[\]']|(^|/)[^/=]+=[^/]*(/|$)")
 
 # What comes after these names is the name of one of several, as in OFFDAG_TEAMS_WEBHOOK_URL_OPS for the channel teams:ops.
-_SERVICE_VARIABLES = (
-    "OFFDAG_PAGERDUTY_ROUTING_KEY",
-    "OFFDAG_OPSGENIE_API_KEY",
-    "OFFDAG_TEAMS_WEBHOOK_URL",
-    "OFFDAG_DISCORD_WEBHOOK_URL",
-    "OFFDAG_GOOGLE_CHAT_WEBHOOK_URL",
-    "OFFDAG_APPRISE_URL",
-)
-_SERVICE_VARIABLE = re.compile(f"({'|'.join(_SERVICE_VARIABLES)})(_[A-Z0-9_]+)?")
+SERVICE_VARIABLES = {
+    "pagerduty": "OFFDAG_PAGERDUTY_ROUTING_KEY",
+    "opsgenie": "OFFDAG_OPSGENIE_API_KEY",
+    "teams": "OFFDAG_TEAMS_WEBHOOK_URL",
+    "discord": "OFFDAG_DISCORD_WEBHOOK_URL",
+    "google_chat": "OFFDAG_GOOGLE_CHAT_WEBHOOK_URL",
+    "apprise": "OFFDAG_APPRISE_URL",
+}
+_SERVICE_VARIABLE = re.compile(f"({'|'.join(SERVICE_VARIABLES.values())})(_[A-Z0-9_]+)?", re.IGNORECASE)
 
 # fsspec can open these, but they cannot hold files that several processes write.
 _NOT_STORES = frozenset(
@@ -272,10 +272,10 @@ def _path(environ: Mapping[str, str], variable: str) -> Path | None:
     return Path(environ[variable]) if environ.get(variable) else None
 
 
-def _checked_token(environ: Mapping[str, str], variable: str) -> str | None:
+def _checked_token(environ: Mapping[str, str], variable: str, example: str = "xoxb-...") -> str | None:
     token = environ.get(variable) or None
     if token is not None and not re.fullmatch(r"[!-~]+", token):
-        raise UsageError("the token holds characters that no token has", variable, f"export {variable}=xoxb-...")
+        raise UsageError("the token holds characters that no token has", variable, f"export {variable}={example}")
     return token
 
 
@@ -290,9 +290,11 @@ def _checked_url(environ: Mapping[str, str], variable: str) -> str | None:
 def _services(environ: Mapping[str, str]) -> dict[str, str]:
     found = {}
     for variable in filter(_SERVICE_VARIABLE.fullmatch, environ):
-        check = _checked_url if "_WEBHOOK_URL" in variable else _checked_token
-        found[variable] = check(environ, variable)
-    return {variable: value for variable, value in found.items() if value}
+        is_url = "_WEBHOOK_URL" in variable.upper()
+        value = _checked_url(environ, variable) if is_url else _checked_token(environ, variable, "...")
+        if value:
+            found[variable.upper()] = value
+    return found
 
 
 def _is_url(text: str) -> bool:

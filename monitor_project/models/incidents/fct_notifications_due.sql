@@ -214,7 +214,7 @@ routed as (
         destinations.channel,
         destinations.mention,
         destinations.reminder_hours,
-        coalesce(destinations.hold_minutes, 0) as hold_minutes,
+        coalesce({{ bounded('cast(destinations.hold_minutes as double) * 60', 'threshold') }}, 0) as hold_seconds,
         quiet_routes.priority is not null as is_quiet,
         destinations.is_routed and coalesce(moved.is_worse, true) as may_open,
         destinations.is_routed or not moved.is_worse as may_remind,
@@ -241,14 +241,19 @@ judged as (
         sent_states.opened_message_ts,
         sent_states.last_sent_at,
         sent_states.end_sent_at,
+        coalesce(sent_states.is_error_sent, false) as is_error_sent,
         case
             when
                 routed.incident_status = 'open'
                 and routed.may_open
                 and not coalesce(sent_states.is_opened_sent, false)
                 and (sent_states.end_sent_last_bad_at is null or routed.last_bad_at > sent_states.end_sent_last_bad_at)
-                and {{ dbt.dateadd('minute', 'routed.hold_minutes', 'routed.started_at') }} <= {{ as_of() }}
-                and routed.last_bad_at >= {{ dbt.dateadd('day', '-' ~ var('announce_max_age_days'), as_of()) }}
+                and {{ add_seconds('routed.started_at', 'routed.hold_seconds') }} <= {{ as_of() }}
+                -- What the clock shows is true now, however long ago it began.
+                and (
+                    routed.last_bad_at >= {{ dbt.dateadd('day', '-' ~ var('announce_max_age_days'), as_of()) }}
+                    or routed.kind in ({{ text_list(var('clock_signal_kinds')) }})
+                )
                 then 'opened'
             -- A warning that became an error is announced again.
             when
@@ -329,8 +334,8 @@ final as (
     from judged
     where
         event is not null
-        -- In quiet hours, warnings and reminders wait.
-        and not (is_quiet and (event = 'reminder' or routed_severity != 'error'))
+        -- In quiet hours, warnings and reminders wait. What was sent as an error ends as one.
+        and not (is_quiet and (event = 'reminder' or (routed_severity != 'error' and (event = 'opened' or not is_error_sent))))
 
 )
 

@@ -21,7 +21,7 @@ executions as (
         node_id,
         outcome,
         observed_at
-    from {{ ref('int_turning_executions') }}
+    from {{ ref('int_turning_executions_daily') }}
 
 ),
 
@@ -57,7 +57,7 @@ starts as (
 
 ),
 
--- A success before a failure is among the turning executions.
+-- A success before a failure is among the turning executions; before anything else it is the last one of an earlier date, or the first of the same.
 success_times as (
 
     select

@@ -13,7 +13,8 @@ moments as (
     select
         *,
         due_at as observed_at,
-        invocation_id as observing_invocation_id,
+        -- No command observed it.
+        cast(null as {{ dbt.type_string() }}) as observing_invocation_id,
         true as is_bad
     from gaps
 

@@ -48,7 +48,7 @@ class _Record(msgspec.Struct):
 
     rules: str
     settings: str
-    database: str
+    database: str | None
     contents: Contents
 
 
@@ -72,12 +72,14 @@ class LastRun:
     def contents(self, inputs: Inputs) -> Contents | None:
         """The contents of its nodes; None where anything but the history may differ, also where another program wrote the database."""
         record = self._read()
-        same = record and (record.rules, record.settings, record.database) == (
+        if record is None or record.database is None:
+            return None
+        same = (record.rules, record.settings, record.database) == (
             inputs.rules,
             inputs.settings,
             self._database_state(),
         )
-        return record.contents if record and same else None
+        return record.contents if same else None
 
     def write(self, inputs: Inputs, contents: Contents) -> None:
         """Record a run that ended well."""
@@ -90,10 +92,13 @@ class LastRun:
         except (OSError, msgspec.MsgspecError):
             return None
 
-    def _database_state(self) -> str:
-        """What identifies the content of the database, also in a copy: DuckDB writes a header at each checkpoint."""
-        if not self.database.is_file():
-            return ""
+    def _database_state(self) -> str | None:
+        """What identifies the content of the database, also in a copy: DuckDB writes a header at each checkpoint.
+
+        None where there is no database, or a killed run left changes beside it.
+        """
+        if not self.database.is_file() or self.database.with_name(f"{self.database.name}.wal").exists():
+            return None
         with self.database.open("rb") as file:
             headers = file.read(_HEADERS_BYTES)
         return f"{self.database.stat().st_size}-{hashlib.sha256(headers).hexdigest()}"

@@ -120,7 +120,9 @@ class Delivery:
     ) -> list[tuple[list[DueNotification], Message, PostedMessage | None]]:
         """Split a channel's rows into messages: one for all that is new, one for each thread that is answered; or one for each incident."""
         if self._sink.is_per_incident:
-            return [([row], build_message([row], self._report_url), None) for row in rows]
+            # The end of one incident comes before the begin of the next one of its signal.
+            ordered = sorted(rows, key=lambda row: (row.event not in ("resolved", "closed"), row.started_at))
+            return [([row], build_message([row], self._report_url), None) for row in ordered]
         threads: dict[tuple[str, str] | None, list[DueNotification]] = {}
         for row in rows:
             channel, ts = row.opened_message_channel, row.opened_message_ts
@@ -205,13 +207,28 @@ class Delivery:
             return None
         if all(row.event == DETAILS or row.notification_id in still_due for row in intent.rows):
             return self._send(intent, outcome)
+        return self._give_up(intent, outcome)
+
+    def _give_up(self, intent: Intent, outcome: Outcome) -> DeliveryError | None:
+        """End what may have arrived and is no longer true, and record that the rest is not sent."""
         try:
-            self._sink.withdraw(intent.payload)
-        except (Refusal, UnknownOutcome) as problem:
+            if self._may_have_opened(intent):
+                self._sink.withdraw(intent.payload)
+            self._outbox.record(intent, Receipt(SUPERSEDED), self._clock(), "no longer true")
+        except Refusal as problem:
+            self._outbox.record(intent, Receipt(FAILED), self._clock(), problem.reason)
+            return DeliveryError(f"{self._sink.name}: {problem.reason}", intent.channel, problem.next_command)
+        except UnknownOutcome as problem:
             self._unknown(intent, problem, outcome)
-            return None
-        self._outbox.record(intent, Receipt(SUPERSEDED), self._clock(), "no longer true")
         return None
+
+    def _may_have_opened(self, intent: Intent) -> bool:
+        """Whether it opens a signal of which nothing was sent since: a later message is about what is open now."""
+        signals = {row.signal_key for row in intent.rows if row.event == "opened"}
+        since = intent.first_created_at
+        others = self._outbox.log(channel_folder(intent.channel)).intents.values()
+        later = {row.signal_key for other in others if other.first_created_at > since for row in other.rows}
+        return bool(signals) and signals.isdisjoint(later)
 
     def _follow_up(self, folder: str, outcome: Outcome) -> None:
         """Post the details of delivered messages in their threads, and update first messages to show what has ended."""

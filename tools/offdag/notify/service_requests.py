@@ -78,7 +78,7 @@ def opsgenie(settings: Settings, key: str, payload: Payload, envelope_id: str) -
         "message": _cut(payload["message"]["heading"], _OPSGENIE_MESSAGE),
         "alias": _incident_key(problem),
         "description": _cut("\n".join(_lines(problem)), _OPSGENIE_DESCRIPTION),
-        "details": {**problem["facts"], "message": envelope_id},
+        "details": {**{name: _cut(text, _LINE) for name, text in problem["facts"].items()}, "message": envelope_id},
         "priority": _PRIORITY.get(problem["severity"], "P3"),
         "source": "offdag",
     }
@@ -155,7 +155,7 @@ def _cut_blocks(payload: Payload, length: int, escape: Callable[[str], str]) -> 
     blocks: list[list[str]] = [[REPEAT]] if payload["is_possible_repeat"] else []
     rest = length - len(heading) - len(REPEAT) - 100
     for number, problem in enumerate(message["problems"]):
-        block = [escape(_cut(line, _LINE)) for line in _lines(problem)]
+        block = [_cut(escape(line), _LINE) for line in _lines(problem)]
         block += [problem["report"]] if problem.get("report") else []
         rest -= sum(len(line) + 2 for line in block)
         if rest < 0 and number:

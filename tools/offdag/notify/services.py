@@ -13,8 +13,8 @@ from offdag.notify.formats import document, plain_text
 from offdag.notify.message import Message
 from offdag.notify.service_requests import Request
 from offdag.notify.sinks import CannotLookUp, Payload, PostedMessage, Refusal, Threadless, UnknownOutcome
-from offdag.notify.webhook import RATE_LIMITED, answer_of
-from offdag.settings import Settings
+from offdag.notify.webhook import answer_of
+from offdag.settings import SERVICE_VARIABLES, Settings
 
 _NOT_IN_VARIABLES = re.compile(r"[^A-Z0-9]+")
 # What the service answers where something else was meant: it would answer the same again.
@@ -26,38 +26,36 @@ class _Kind:
     """One of the services.
 
     Attributes:
-        variable: Holds its key or URL; for `service:name` with `_NAME` after it.
         request: The request for a payload, from the key or URL and the envelope's id.
         withdrawal: The request that ends what a payload may have opened; None where nothing has to be ended.
     """
 
-    variable: str
     request: Callable[[Settings, str, Payload, str], Request]
     withdrawal: Callable[[Settings, str, Payload], Request] | None = None
 
 
 _KINDS = {
-    "pagerduty": _Kind("OFFDAG_PAGERDUTY_ROUTING_KEY", requests.pagerduty, requests.pagerduty_end),
-    "opsgenie": _Kind("OFFDAG_OPSGENIE_API_KEY", requests.opsgenie, requests.opsgenie_end),
-    "teams": _Kind("OFFDAG_TEAMS_WEBHOOK_URL", requests.teams),
-    "discord": _Kind("OFFDAG_DISCORD_WEBHOOK_URL", requests.discord),
-    "google_chat": _Kind("OFFDAG_GOOGLE_CHAT_WEBHOOK_URL", requests.google_chat),
+    "pagerduty": _Kind(requests.pagerduty, requests.pagerduty_end),
+    "opsgenie": _Kind(requests.opsgenie, requests.opsgenie_end),
+    "teams": _Kind(requests.teams),
+    "discord": _Kind(requests.discord),
+    "google_chat": _Kind(requests.google_chat),
 }
-_VARIABLES = {name: kind.variable for name, kind in _KINDS.items()} | {"apprise": "OFFDAG_APPRISE_URL"}
 
 
 def variable_of(channel: str) -> str | None:
     """The variable that holds a channel's key or URL: teams:data-ops has OFFDAG_TEAMS_WEBHOOK_URL_DATA_OPS. None for a channel of Slack."""
     kind, _, name = channel.partition(":")
-    start = _VARIABLES.get(kind)
-    suffix = _NOT_IN_VARIABLES.sub("_", name.upper()).strip("_")
-    return f"{start}_{suffix}" if start and suffix else start
+    start = SERVICE_VARIABLES.get(kind)
+    return f"{start}_{_NOT_IN_VARIABLES.sub('_', name.upper()).strip('_')}" if start and name else start
 
 
 def services_of(due: Iterable[DueNotification], settings: Settings) -> set[str]:
     """The services that due notifications name, and those whose variables are set: an earlier sender may have left something."""
-    is_set = {name for name, start in _VARIABLES.items() if any(given.startswith(start) for given in settings.services)}
-    return is_set | ({row.sink for row in due} & _VARIABLES.keys())
+    is_set = {
+        name for name, start in SERVICE_VARIABLES.items() if any(given.startswith(start) for given in settings.services)
+    }
+    return is_set | ({row.sink for row in due} & SERVICE_VARIABLES.keys())
 
 
 def service(name: str, settings: Settings) -> Service | AppriseService:
@@ -104,8 +102,6 @@ class Service(Threadless):
         body = json.dumps(request.content, ensure_ascii=False).encode()
         headers = {"Content-Type": "application/json", **request.headers}
         answer = answer_of(self.name, request.url, body, headers, self._settings.proxy_for(request.url))
-        if answer.status == RATE_LIMITED:
-            raise Refusal("ratelimited", "sleep 60; offdag notify")
         if answer.status in _REQUEST_STATUSES:
             variable = variable_of(payload["channel"])
             raise Refusal(f"{self.name} answered {answer.status}", f"export {variable}=...    # see docs/alerts.md")
@@ -127,8 +123,10 @@ class AppriseService(Threadless):
         return {"channel": channel, "heading": message.heading, "text": plain_text(message)}
 
     def post(self, payload: Payload, envelope_id: str) -> PostedMessage:
-        import apprise
-
+        try:
+            import apprise
+        except ModuleNotFoundError:
+            raise Refusal("apprise is not installed", "pip install 'offdag[apprise]'") from None
         target = apprise.Apprise()
         if not target.add(_secret(self._urls, payload)):
             variable = variable_of(payload["channel"])

@@ -10,7 +10,7 @@ from offdag.notify.http import Answer, AnswerLost, NotSent, post
 from offdag.notify.message import Message
 from offdag.notify.sinks import Payload, PostedMessage, Refusal, Threadless, UnknownOutcome
 
-RATE_LIMITED = 429
+_RATE_LIMITED = 429
 
 
 class SlackWebhook(Threadless):
@@ -35,8 +35,6 @@ class SlackWebhook(Threadless):
         body = json.dumps(content, ensure_ascii=False).encode()
         answer = answer_of("the webhook", self._url, body, {"Content-Type": "application/json"}, self._proxy)
         variable = "OFFDAG_SLACK_WEBHOOK_URL"
-        if answer.status == RATE_LIMITED:
-            raise Refusal("ratelimited", "sleep 60; offdag notify")
         if answer.status != 200:
             reason = _word(answer.body) or f"the answer was {answer.status}"
             raise Refusal(reason, f"export {variable}=https://hooks.slack.com/...")
@@ -95,6 +93,8 @@ def answer_of(who: str, url: str, body: bytes, headers: dict[str, str], proxy: s
         raise Refusal(f"{who} cannot be reached: {error}", "offdag doctor") from None
     except AnswerLost as error:
         raise UnknownOutcome(f"{who} gave no answer: {error}") from None
+    if answer.status == _RATE_LIMITED:
+        raise Refusal("ratelimited", "sleep 60; offdag notify")
     if answer.status >= 500:
         raise UnknownOutcome(f"{who} answered {answer.status}")
     return answer

@@ -1,5 +1,5 @@
--- Times in which a model was older than it may be: from its last success to the next one, in any command. What dbt State reuses is as good as
--- built. The allowed age is max_age_hours in meta.alerts of the node, else model_max_age_hours. A model that never succeeded has no age.
+-- Times in which a model was older than it may be: from its last success to the next one, in any command that builds. What dbt State reuses is
+-- as good as built. Nothing is expected of a model that was removed. The allowed age is max_age_hours in meta.alerts of the node, else model_max_age_hours. A model that never succeeded has no age.
 with
 
 limits as (
@@ -56,7 +56,8 @@ successes as (
             and executions.environment = limits.environment
             and executions.node_id = limits.node_id
     where
-        executions.outcome in ('success', 'reused')
+        executions.is_build
+        and executions.outcome in ('success', 'reused')
         and {{ until_as_of('executions.observed_at') }}
 
 ),
@@ -70,26 +71,43 @@ dated as (
 
 ),
 
-final as (
+lifetimes as (
 
     select
-        node_execution_id,
         project,
         environment,
         node_id,
-        invocation_id,
-        node_name,
-        owner,
-        path,
-        cast(max_age_seconds as double) as max_age_seconds,
-        observed_at as last_success_at,
-        due_at,
-        next_success_at,
-        next_invocation_id
+        case when count(*) = count(valid_to_at) then max(valid_to_at) end as gone_at
+    from {{ ref('dim_node_history') }}
+    group by project, environment, node_id
+
+),
+
+final as (
+
+    select
+        dated.node_execution_id,
+        dated.project,
+        dated.environment,
+        dated.node_id,
+        dated.invocation_id,
+        dated.node_name,
+        dated.owner,
+        dated.path,
+        cast(dated.max_age_seconds as double) as max_age_seconds,
+        dated.observed_at as last_success_at,
+        dated.due_at,
+        dated.next_success_at,
+        dated.next_invocation_id
     from dated
+    left join lifetimes
+        on
+            dated.project = lifetimes.project
+            and dated.environment = lifetimes.environment
+            and dated.node_id = lifetimes.node_id
     where
-        next_success_at is null
-        or next_success_at > due_at
+        (dated.next_success_at is null or dated.next_success_at > dated.due_at)
+        and (lifetimes.gone_at is null or lifetimes.gone_at > dated.due_at)
 
 )
 
