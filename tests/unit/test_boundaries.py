@@ -21,7 +21,7 @@ ORDER = [
     "errors",
     "extras", "clock", "environment", "origin", "outputs", "duckdb_files", "config_folder", "settings", "artifacts", "history",
     "dbt", "collect",
-    "monitor", "notify", "report", "review", "export", "init", "greenery", "doctor", "job", "serve", "cli",
+    "monitor", "notify", "report", "review", "export", "init", "greenery", "doctor", "job", "serve", "assistant", "cli",
 ]  # fmt: skip
 # Distribution names that differ from the imported ones.
 DISTRIBUTIONS = {
@@ -143,7 +143,7 @@ def test_packages_import_only_earlier_packages() -> None:
 
 def test_everything_that_is_imported_is_declared() -> None:
     lists = re.findall(
-        r"(?ms)^(?:dependencies|monitor|report|review|postgres|s3|apprise) = \[(.*?)\]$",
+        r"(?ms)^(?:dependencies|monitor|report|review|postgres|s3|apprise|mcp) = \[(.*?)\]$",
         (ROOT / "pyproject.toml").read_text(),
     )
     declared = {name.replace("_", "-") for text in lists for name in re.findall(r'"([A-Za-z0-9_-]+)', text)}

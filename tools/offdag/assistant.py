@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
 
 import msgspec
 from mcp.server.mcpserver import MCPServer
+from mcp.server.mcpserver.exceptions import ToolError
 from mcp.types import ToolAnnotations
 
 from offdag import __version__
-from offdag.errors import UsageError
+from offdag.errors import OffdagError, UsageError
 from offdag.monitor.marts import Marts, open_marts
 from offdag.settings import Settings
 
@@ -106,7 +109,7 @@ class Answers:
                 marts, channels=marts.select("dim_node_routes", {column: node}, ("severity",), _MOST_ROWS)
             )
 
-    def _marts(self) -> Any:
+    def _marts(self) -> AbstractContextManager[Marts]:
         return open_marts(self._settings.monitor_database, self._settings.wait_as("mcp"))
 
     @staticmethod
@@ -122,8 +125,21 @@ def server(settings: Settings) -> MCPServer[Any]:
     found: MCPServer[Any] = MCPServer("offdag", version=__version__, instructions=_INSTRUCTIONS, log_level="WARNING")
     for tool in Answers(settings).tools:
         annotations = ToolAnnotations(read_only_hint=True, open_world_hint=False)
-        found.add_tool(tool, annotations=annotations)
+        found.add_tool(_with_own_errors(tool), annotations=annotations)
     return found
+
+
+def _with_own_errors(tool: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
+    """The tool, whose errors reach the assistant with what to do about them; of any other it learns nothing."""
+
+    @functools.wraps(tool)
+    def answer(*arguments: Any, **named: Any) -> dict[str, Any]:
+        try:
+            return tool(*arguments, **named)
+        except OffdagError as error:
+            raise ToolError(str(error)) from None
+
+    return answer
 
 
 def _bounded(limit: int) -> int:

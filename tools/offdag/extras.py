@@ -16,6 +16,7 @@ _EXTRA_OF = {
     "urllib3": "monitor",
     "altair": "report",
     "apprise": "apprise",
+    "mcp": "mcp",
     "pandas": "review",
     "vl_convert": "report",
     "junitparser": "review",

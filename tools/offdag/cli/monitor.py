@@ -104,6 +104,15 @@ def _badness(observation: dict[str, Any]) -> float | None:
     return 0 if not observation["is_bad"] else 1 if observation["severity"] == "error" else 0.6
 
 
+@verb("offdag mcp", "monitor_database", "lock_timeout")
+def mcp(settings: Settings) -> int:
+    """Answer an assistant's questions about builds and incidents, by the Model Context Protocol on standard input and output."""
+    from offdag.assistant import server
+
+    server(settings).run("stdio")
+    return ExitCode.OK
+
+
 @verb("offdag report --open", "monitor_database", "lock_timeout")
 @click.option("--out", help="HTML file to write: a path, or a URL such as s3://. [OFFDAG_REPORT; .offdag/report.html]")
 @click.option("--open", "is_opened", is_flag=True, help="Open it in the browser.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -48,6 +48,30 @@ class Marts:
         """
         try:
             cursor = self._connection.execute(f'select * from "{mart}"')
+            columns = [column[0] for column in cursor.description or []]
+            return [dict(zip(columns, values, strict=True)) for values in cursor.fetchall()]
+        except duckdb.Error as error:
+            raise self._misfit(mart, error) from error
+
+    def select(
+        self, mart: str, where: Mapping[str, object], order: Sequence[str], limit: int | None
+    ) -> list[dict[str, Any]]:
+        """Some rows of a mart by column; timestamps are naive UTC.
+
+        Args:
+            mart: Name of the mart.
+            where: Values by column; None for any.
+            order: Columns of the mart, each with ``desc`` or without.
+            limit: Most rows; None for all.
+
+        Raises:
+            MonitorError: The monitor lacks the mart or a column.
+        """
+        given = {column: value for column, value in where.items() if value is not None}
+        conditions = " and ".join(["true", *(f'"{column}" = ?' for column in given)])
+        query = f'select * from "{mart}" where {conditions} order by {", ".join(order)} limit {limit or "all"}'
+        try:
+            cursor = self._connection.execute(query, list(given.values()))
             columns = [column[0] for column in cursor.description or []]
             return [dict(zip(columns, values, strict=True)) for values in cursor.fetchall()]
         except duckdb.Error as error:
