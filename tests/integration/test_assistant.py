@@ -1,4 +1,4 @@
-"""What an assistant is told, by the SDK's own client over standard input and output."""
+"""What an assistant gets, by the SDK's own client over standard input and output."""
 
 from __future__ import annotations
 

@@ -46,12 +46,7 @@ class Marts:
         Raises:
             MonitorError: The monitor lacks the mart.
         """
-        try:
-            cursor = self._connection.execute(f'select * from "{mart}"')
-            columns = [column[0] for column in cursor.description or []]
-            return [dict(zip(columns, values, strict=True)) for values in cursor.fetchall()]
-        except duckdb.Error as error:
-            raise self._misfit(mart, error) from error
+        return self._found(mart, f'select * from "{mart}"', [])
 
     def select(
         self, mart: str, where: Mapping[str, object], order: Sequence[str], limit: int | None
@@ -70,10 +65,13 @@ class Marts:
         given = {column: value for column, value in where.items() if value is not None}
         conditions = " and ".join(["true", *(f'"{column}" = ?' for column in given)])
         query = f'select * from "{mart}" where {conditions} order by {", ".join(order)} limit {limit or "all"}'
+        return self._found(mart, query, list(given.values()))
+
+    def _found(self, mart: str, query: str, values: list[object]) -> list[dict[str, Any]]:
         try:
-            cursor = self._connection.execute(query, list(given.values()))
+            cursor = self._connection.execute(query, values)
             columns = [column[0] for column in cursor.description or []]
-            return [dict(zip(columns, values, strict=True)) for values in cursor.fetchall()]
+            return [dict(zip(columns, row, strict=True)) for row in cursor.fetchall()]
         except duckdb.Error as error:
             raise self._misfit(mart, error) from error
 
