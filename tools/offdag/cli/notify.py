@@ -1,9 +1,11 @@
-"""Verbs for notifications: notify, mute, ack, doctor."""
+"""Verbs for notifications: notify, mute, quarantine, ack, doctor."""
 
 from __future__ import annotations
 
 import json
 import logging
+from datetime import timedelta
+from pathlib import Path
 
 import click
 import msgspec
@@ -67,6 +69,32 @@ def mute(settings: Settings, until: str, reason: str, write: bool, target: str) 
         _log.info("appended 1 line to %s; the next monitor run applies it", seed)
     else:
         _log.info("0 lines appended: %s has it already", seed)
+    return ExitCode.OK
+
+
+@verb("offdag quarantine --write selectors.yml", "monitor_database", "lock_timeout")
+@click.option("--project", "project", help="Only tests of this dbt project.")
+@click.option(
+    "--days", type=click.IntRange(1, 365), default=14, show_default=True, help="How long they may be left out."
+)
+@click.option("--write", type=click.Path(path_type=Path), help="Write the selector to this file of the dbt project.")
+def quarantine(settings: Settings, project: str | None, days: int, write: Path | None) -> int:
+    """List flaky tests that are not broken, and a selector for `dbt build --selector without_flaky_tests`."""
+    from offdag.monitor.marts import open_marts
+    from offdag.monitor.quarantine import selectors, write_selectors
+    from offdag.monitor.rows import ProposedQuarantine
+
+    with open_marts(settings.monitor_database, settings.wait_as("quarantine")) as marts:
+        tests = [row for row in marts.rows(ProposedQuarantine) if project in (None, row.project)]
+    until = settings.now.date() + timedelta(days=days)
+    rows = [{**msgspec.structs.asdict(test), "until": str(until)} for test in tests]
+    print_rows(rows, ["project", "environment", "node_name", "strip", "owner", "until"], "table", "no test is flaky")
+    text = selectors(tests, until)
+    if write:
+        write_selectors(write, text)
+        _log.info("%d tests are left out by dbt build --selector without_flaky_tests, by %s", len(tests), write)
+    elif tests:
+        click.echo(text)
     return ExitCode.OK
 
 

@@ -306,3 +306,25 @@ class OpenMessage(MartRow, frozen=True, kw_only=True):
     title: str
     message_channel: str
     message_ts: str
+
+
+class ProposedQuarantine(MartRow, frozen=True, kw_only=True):
+    """A flaky test that may be left out of builds for a while.
+
+    Attributes:
+        project: dbt project that was run; ``unknown`` if neither given nor found in the artifacts.
+        environment: Environment of the run, such as prod, as given to offdag; ``unknown`` if not given.
+        node_id: dbt's unique_id of the test.
+        node_name: dbt's name of it.
+        owner: Its owner. None without one.
+        strip: A letter for each of its newest runs, the oldest first: P, F, W, S, N, R or U. None without a run.
+    """
+
+    mart: ClassVar[str] = "proposed_quarantine"
+
+    project: str
+    environment: str
+    node_id: str
+    node_name: str
+    owner: str | None
+    strip: str | None
