@@ -45,7 +45,10 @@ def write(path: str, years: int) -> None:
                     again=score.again,
                 )
                 for word, them in (("missed", score.missed), ("wrong", score.wrong)):
-                    unlike += [f"year {number}: {word} {kind} of {e.node_id} at {e.started_at}" for e in them]
+                    unlike += [
+                        f"year {number}: {word} {kind} of {e.node_id} at {e.started_at}"
+                        for e in sorted(them, key=lambda e: e.started_at)
+                    ]
         kinds = {kind: dict(total[kind]) for kind in sorted(total)}
         found: dict[str, Any] = {"years": years, "kinds": kinds, "unlike": unlike, **busy.result()}
     Path(path).write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
