@@ -104,6 +104,12 @@ class Place:
             query = "select kind, node_id, started_at, last_bad_at from fct_incidents"
             return [Episode(*row) for row in connection.execute(query).fetchall()]
 
+    def result_count(self) -> int:
+        """Results of nodes, as the last run of the monitor has them."""
+        with duckdb.connect(str(self.database), read_only=True) as connection:
+            [(count,)] = connection.execute("select count(*) from fct_node_executions").fetchall()
+            return int(count)
+
     def due(self) -> list[DueNotification]:
         with open_marts(self.database, self.settings.wait_as("sim")) as found:
             return [row for row in found.rows(DueNotification) if row.sink == "slack"]
@@ -152,6 +158,8 @@ class _Disturbed:
     def __init__(self, case: Case, year: Year, slack: FakeSlack) -> None:
         self.result = CaseResult()
         self.sent: list[datetime] = []
+        self._collected: list[Command] = []
+        self._year = year
         self.place = Place(Path(case.folder) / "disturbed", year.habits)
         self._rng = case.rng
         self._slack = slack
@@ -167,9 +175,12 @@ class _Disturbed:
             while arrivals and arrivals[0][0] < watched_at:
                 at, command = arrivals.pop(0)
                 clock.move_to(at)
-                left = [one for one in [*left, command] if not self._collect(one)]
+                tried = [*left, command]
+                left = [one for one in tried if not self._collect(one)]
+                self._collected += [one for one in tried if one not in left]
             clock.move_to(watched_at)
             self._watch()
+            self._check_step(left, [one for _, one in arrivals if one.ended_at < watched_at])
         self._slack.choose = None
         self._slack.archived = set()
         return [*left, *(command for _, command in arrivals)]
@@ -246,6 +257,18 @@ class _Disturbed:
             self.place.send(self._slack)
             self._note_sent(faults_before)
 
+    def _check_step(self, left: list[Command], late: list[Command]) -> None:
+        """Nothing is lost or doubled so far; where nothing is still to come, the incidents are those of the simulator."""
+        least = sum(map(_result_count, self._collected))
+        # A collector that was killed may have stored what it could not confirm.
+        most = least + sum(map(_result_count, left))
+        found = self.place.result_count()
+        if not least <= found <= most:
+            self.result.broken.append(f"{found} results instead of {least} at {self.place.settings.now}")
+        if not left and not late:
+            self.result.counts["steps compared with the truth"] += 1
+            self.result.broken += _unlike_truth(self._year, self.place)
+
     def _note_sent(self, faults_before: int) -> None:
         """A sender ran to its end; an archived channel takes no details, and one that was refused may have been of details."""
         if not self._slack.archived and self.result.counts["Slack faults"] == faults_before:
@@ -290,13 +313,25 @@ def _settle(place: Place, left: list[Command], slack: FakeSlack, clock: time_mac
 
 
 def _check_truth(year: Year, place: Place, result: CaseResult) -> None:
-    """The incidents of the kinds that leave nothing to judge are those of the simulator."""
-    kinds = (*truth.EXACT, "run_missing")
-    found = [incident for incident in place.incidents() if incident.kind in kinds]
-    result.counts["incidents"] += len(found)
-    alone, missing = truth.unlike(found, truth.episodes(year, place.settings.now))
-    result.broken += [f"an incident that was none: {e.kind} of {e.node_id} at {e.started_at}" for e in alone]
-    result.broken += [f"no incident: {e.kind} of {e.node_id} at {e.started_at}" for e in missing]
+    result.counts["incidents"] += len(_exact(place))
+    result.broken += _unlike_truth(year, place)
+
+
+def _exact(place: Place) -> list[Episode]:
+    """Incidents of the kinds that leave nothing to judge."""
+    return [incident for incident in place.incidents() if incident.kind in (*truth.EXACT, "run_missing")]
+
+
+def _unlike_truth(year: Year, place: Place) -> list[str]:
+    """Where they differ from those of the simulator."""
+    now = place.settings.now
+    alone, missing = truth.unlike(_exact(place), truth.episodes(year, now))
+    broken = [f"an incident that was none: {e.kind} of {e.node_id} at {e.started_at}, by {now}" for e in alone]
+    return broken + [f"no incident: {e.kind} of {e.node_id} at {e.started_at}, by {now}" for e in missing]
+
+
+def _result_count(command: Command) -> int:
+    return len((command.documents or {}).get("run_results", {}).get("results", []))
 
 
 def _check_collected(year: Year, place: Place, end: datetime, result: CaseResult) -> None:
