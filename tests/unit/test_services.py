@@ -295,13 +295,15 @@ def test_without_apprise_the_command_that_installs_it_is_given(tmp_path: Path, m
     assert "pip install 'offdag[apprise]'" in str(failure)
 
 
-def test_a_url_that_apprise_does_not_know_is_refused(tmp_path: Path) -> None:
+def test_a_url_that_apprise_does_not_know_is_refused(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
     sink = service("apprise", Settings.load({}, {"OFFDAG_APPRISE_URL": "nothing-that-exists://x"}))
     [failure] = (
         Delivery(History(str(tmp_path / "history")), sink).deliver([due(sink="apprise", channel="apprise")]).failures
     )
     assert "Apprise does not know the URL" in str(failure)
-    assert "nothing-that-exists" not in str(failure)
+    assert "nothing-that-exists" not in f"{failure} {caplog.text} {capfd.readouterr()}"
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -59,7 +60,7 @@ def services_of(due: Iterable[DueNotification], settings: Settings) -> set[str]:
 
 
 def service(name: str, settings: Settings) -> Service | AppriseService:
-    """The sink of a name among ``channel_sinks`` of the monitor project."""
+    """The sink of a name among the var ``services`` of the monitor project."""
     if name == "apprise":
         return AppriseService(settings.services)
     return Service(name, settings)
@@ -127,6 +128,8 @@ class AppriseService(Threadless):
             import apprise
         except ModuleNotFoundError:
             raise Refusal("apprise is not installed", "pip install 'offdag[apprise]'") from None
+        # Its log names URLs, which are secrets.
+        logging.getLogger("apprise").disabled = True
         target = apprise.Apprise()
         if not target.add(_secret(self._urls, payload)):
             variable = variable_of(payload["channel"])
