@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -128,8 +127,6 @@ class AppriseService(Threadless):
             import apprise
         except ModuleNotFoundError:
             raise Refusal("apprise is not installed", "pip install 'offdag[apprise]'") from None
-        # Its log names URLs, which are secrets.
-        logging.getLogger("apprise").disabled = True
         target = apprise.Apprise()
         if not target.add(_secret(self._urls, payload)):
             variable = variable_of(payload["channel"])
