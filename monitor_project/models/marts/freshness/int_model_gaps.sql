@@ -28,7 +28,8 @@ limits as (
 
 ),
 
-successes as (
+-- Without regard to as_of at first: with its condition here, DuckDB expects few results, and joins limits to all of them.
+limited as (
 
     select
         executions.node_execution_id,
@@ -40,15 +41,7 @@ successes as (
         limits.node_name,
         limits.owner,
         limits.path,
-        limits.max_age_seconds,
-        lead(executions.observed_at) over (
-            partition by executions.project, executions.environment, executions.node_id
-            order by executions.observed_at, executions.invocation_id
-        ) as next_success_at,
-        lead(executions.invocation_id) over (
-            partition by executions.project, executions.environment, executions.node_id
-            order by executions.observed_at, executions.invocation_id
-        ) as next_invocation_id
+        limits.max_age_seconds
     from {{ ref('fct_node_executions') }} as executions
     inner join limits
         on
@@ -58,7 +51,23 @@ successes as (
     where
         executions.is_build
         and executions.outcome in ('success', 'reused')
-        and {{ until_as_of('executions.observed_at') }}
+
+),
+
+successes as (
+
+    select
+        *,
+        lead(observed_at) over (
+            partition by project, environment, node_id
+            order by observed_at, invocation_id
+        ) as next_success_at,
+        lead(invocation_id) over (
+            partition by project, environment, node_id
+            order by observed_at, invocation_id
+        ) as next_invocation_id
+    from limited
+    where {{ until_as_of('observed_at') }}
 
 ),
 
