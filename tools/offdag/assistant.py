@@ -86,8 +86,7 @@ class Answers:
     def node(self, name: str) -> dict[str, Any]:
         """A model, test, source or other node by its name or unique_id: its newest results and its incidents."""
         with self._marts() as marts:
-            column = "node_id" if "." in name else "node_name"
-            nodes = marts.select("dim_nodes", {column: name}, ("project", "environment"), _MOST_ROWS)
+            nodes = marts.select("dim_nodes", _of_node(name), ("project", "environment"), _MOST_ROWS)
             if not nodes:
                 raise UsageError("no node of the newest manifests has that name", name, "dbt ls")
             ids = sorted({row["node_id"] for row in nodes})
@@ -104,9 +103,8 @@ class Answers:
     def alert_channels(self, node: str) -> dict[str, Any]:
         """Where an alert of a node would be sent, by severity."""
         with self._marts() as marts:
-            column = "node_id" if "." in node else "node_name"
             return self._answer(
-                marts, channels=marts.select("dim_node_routes", {column: node}, ("severity",), _MOST_ROWS)
+                marts, channels=marts.select("dim_node_routes", _of_node(node), ("severity",), _MOST_ROWS)
             )
 
     def _marts(self) -> AbstractContextManager[Marts]:
@@ -140,6 +138,11 @@ def _with_own_errors(tool: Callable[..., dict[str, Any]]) -> Callable[..., dict[
             raise ToolError(str(error)) from None
 
     return answer
+
+
+def _of_node(name: str) -> dict[str, str]:
+    """The condition for a node's name or unique_id."""
+    return {"node_id" if "." in name else "node_name": name}
 
 
 def _bounded(limit: int) -> int:

@@ -17,7 +17,8 @@ _LINE_LENGTH = 300
 
 _USER_ID, _GROUP_ID = re.compile(r"[UW][A-Z0-9]{1,20}"), re.compile(r"S[A-Z0-9]{0,20}")
 _BROADCASTS = frozenset({"here", "channel", "everyone"})
-_LOOK_ALIKES = str.maketrans({"*": "\u2217", "~": "\u223c", "`": "'"})
+# For what would format a text in mrkdwn.
+LOOK_ALIKES = str.maketrans({"*": "\u2217", "~": "\u223c", "`": "'"})
 # Links in messages get no previews.
 QUIET = {"unfurl_links": False, "unfurl_media": False}
 REPEAT = "Possible repeat: an earlier attempt to send this may have arrived."
@@ -38,7 +39,7 @@ def lines(message: Message) -> dict[str, Any]:
     blocks = [_header(message)]
     for problem in message.problems[:MOST_LINES]:
         brief = problem.brief.splitlines()[0] if problem.brief else ""
-        text = _headline(problem) + (f"\n{escape(_cut(brief, _LINE_LENGTH))}" if brief else "")
+        text = _headline(problem) + (f"\n{escape(cut(brief, _LINE_LENGTH))}" if brief else "")
         blocks.append(_section(text))
     return _payload(message, blocks, len(message.problems) - MOST_LINES, "in the thread")
 
@@ -49,7 +50,7 @@ def details(message: Message) -> list[dict[str, Any]]:
     for start in range(0, len(message.problems), MOST_PROBLEMS):
         shown = message.problems[start : start + MOST_PROBLEMS]
         blocks = [block for problem in shown for block in _with_facts(problem, is_mentioned=False)]
-        parts.append({"text": escape(_cut(f"Details: {message.heading}", _TEXT_LENGTH // 2)), "blocks": blocks})
+        parts.append({"text": escape(cut(f"Details: {message.heading}", _TEXT_LENGTH // 2)), "blocks": blocks})
     return parts
 
 
@@ -94,7 +95,7 @@ def marked_as_repeat(payload: dict[str, Any]) -> dict[str, Any]:
 
 def escape(text: str) -> str:
     """A text for mrkdwn that can neither mention nor link; what would format it is replaced by look-alikes."""
-    return _printable(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").translate(_LOOK_ALIKES)
+    return _printable(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").translate(LOOK_ALIKES)
 
 
 def _headline(problem: Problem, is_mentioned: bool = True) -> str:
@@ -123,12 +124,12 @@ def _mention(text: str) -> str:
 
 
 def _header(message: Message) -> dict[str, Any]:
-    text = {"type": "plain_text", "text": _cut(_printable(message.heading), _HEADER_LENGTH), "emoji": False}
+    text = {"type": "plain_text", "text": cut(_printable(message.heading), _HEADER_LENGTH), "emoji": False}
     return {"type": "header", "text": text}
 
 
 def _section(text: str) -> dict[str, Any]:
-    return {"type": "section", "text": {"type": "mrkdwn", "text": _cut(text, _TEXT_LENGTH), "verbatim": True}}
+    return {"type": "section", "text": {"type": "mrkdwn", "text": cut(text, _TEXT_LENGTH), "verbatim": True}}
 
 
 def _with_facts(problem: Problem, is_mentioned: bool = True) -> Blocks:
@@ -136,7 +137,7 @@ def _with_facts(problem: Problem, is_mentioned: bool = True) -> Blocks:
     if problem.facts:
         # Plain text: nothing in it can mention, link or format.
         text = "\n".join(f"{label}: {_printable(text)}" for label, text in problem.facts)
-        element = {"type": "plain_text", "text": _cut(text, _TEXT_LENGTH), "emoji": False}
+        element = {"type": "plain_text", "text": cut(text, _TEXT_LENGTH), "emoji": False}
         blocks.append({"type": "context", "elements": [element]})
     return blocks
 
@@ -145,7 +146,7 @@ def _payload(message: Message, blocks: Blocks, hidden: int, where: str) -> dict[
     if hidden > 0:
         blocks.append(_remark(_hidden(hidden, where)))
     # The text is the fallback and the phone's notification.
-    return {"text": escape(_cut(message.heading, _TEXT_LENGTH // 2)), "blocks": blocks}
+    return {"text": escape(cut(message.heading, _TEXT_LENGTH // 2)), "blocks": blocks}
 
 
 def _remark(text: str) -> dict[str, Any]:
@@ -156,7 +157,7 @@ def _hidden(count: int, where: str) -> str:
     return f"and {count} more: {where}"
 
 
-def _cut(text: str, length: int) -> str:
+def cut(text: str, length: int) -> str:
     """At most ``length`` characters; a cut is visible, and falls on a line's end where there is one in its last half."""
     if len(text) <= length:
         return text

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
-from offdag.notify.formats import REPEAT
+from offdag.notify.formats import LOOK_ALIKES, REPEAT, cut
 from offdag.notify.sinks import Payload
 from offdag.settings import Settings
 
@@ -24,7 +24,7 @@ _PRIORITY = {"error": "P2", "warning": "P4"}
 _RED, _AMBER, _GREEN = 0xC62828, 0xEF6C00, 0x2E7D32
 # What formats, links or mentions in the Markdown of Teams and Discord.
 _MARKDOWN = re.compile(r"([\\`*_\[\]<>#|~@])")
-_GOOGLE_CHAT = str.maketrans({"<": "\u2039", ">": "\u203a", "*": "\u2217", "~": "\u223c", "`": "'"})
+_GOOGLE_CHAT = LOOK_ALIKES | str.maketrans({"<": "\u2039", ">": "\u203a"})
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def pagerduty(settings: Settings, key: str, payload: Payload, envelope_id: str) 
         "dedup_key": _incident_key(problem),
         "client": "offdag",
         "payload": {
-            "summary": _cut(payload["message"]["heading"], _PAGERDUTY_SUMMARY),
+            "summary": cut(payload["message"]["heading"], _PAGERDUTY_SUMMARY),
             "source": "offdag",
             "severity": problem["severity"] if problem["severity"] in _PRIORITY else "error",
             "custom_details": {**problem["facts"], "message": envelope_id},
@@ -75,10 +75,10 @@ def opsgenie(settings: Settings, key: str, payload: Payload, envelope_id: str) -
     if problem["is_ended"]:
         return opsgenie_end(settings, key, payload)
     alert = {
-        "message": _cut(payload["message"]["heading"], _OPSGENIE_MESSAGE),
+        "message": cut(payload["message"]["heading"], _OPSGENIE_MESSAGE),
         "alias": _incident_key(problem),
-        "description": _cut("\n".join(_lines(problem)), _OPSGENIE_DESCRIPTION),
-        "details": {**{name: _cut(text, _LINE) for name, text in problem["facts"].items()}, "message": envelope_id},
+        "description": cut("\n".join(_lines(problem)), _OPSGENIE_DESCRIPTION),
+        "details": {**{name: cut(text, _LINE) for name, text in problem["facts"].items()}, "message": envelope_id},
         "priority": _PRIORITY.get(problem["severity"], "P3"),
         "source": "offdag",
     }
@@ -115,7 +115,7 @@ def discord(_settings: Settings, url: str, payload: Payload, _envelope_id: str) 
     open_ones = [problem for problem in problems if not problem["is_ended"]]
     is_error = any(problem["severity"] == "error" for problem in open_ones)
     embed = {
-        "title": _cut(heading, _DISCORD_TITLE),
+        "title": cut(heading, _DISCORD_TITLE),
         "description": "\n\n".join("\n".join(block) for block in blocks),
         "color": _RED if is_error else _AMBER if open_ones else _GREEN,
     }
@@ -151,11 +151,11 @@ def _lines(problem: Mapping[str, Any]) -> Iterator[str]:
 def _cut_blocks(payload: Payload, length: int, escape: Callable[[str], str]) -> list[Any]:
     """The escaped heading, and the lines of each problem as long as they fit; the rest is counted."""
     message = payload["message"]
-    heading = escape(_cut(message["heading"], _DISCORD_TITLE))
+    heading = escape(cut(message["heading"], _DISCORD_TITLE))
     blocks: list[list[str]] = [[REPEAT]] if payload["is_possible_repeat"] else []
     rest = length - len(heading) - len(REPEAT) - 100
     for number, problem in enumerate(message["problems"]):
-        block = [_cut(escape(line), _LINE) for line in _lines(problem)]
+        block = [cut(escape(line), _LINE) for line in _lines(problem)]
         block += [problem["report"]] if problem.get("report") else []
         rest -= sum(len(line) + 2 for line in block)
         if rest < 0 and number:
@@ -167,7 +167,3 @@ def _cut_blocks(payload: Payload, length: int, escape: Callable[[str], str]) -> 
 
 def _markdown(text: str) -> str:
     return _MARKDOWN.sub(r"\\\1", text)
-
-
-def _cut(text: str, length: int) -> str:
-    return text if len(text) <= length else f"{text[: length - 4]} ..."

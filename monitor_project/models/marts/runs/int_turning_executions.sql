@@ -58,12 +58,7 @@ final as (
         run_date_version,
         run_date
     from sequenced
-    where
-        outcome != 'success'
-        or prior_outcome is null
-        or prior_outcome != 'success'
-        or next_outcome is null
-        or next_outcome != 'success'
+    where {{ is_turning('outcome', 'prior_outcome', 'next_outcome') }}
 
 )
 

@@ -50,12 +50,7 @@ kept as (
 
     select *
     from sequenced
-    where
-        outcome != 'success'
-        or prior_outcome is null
-        or prior_outcome != 'success'
-        or next_outcome is null
-        or next_outcome != 'success'
+    where {{ is_turning('outcome', 'prior_outcome', 'next_outcome') }}
 
 ),
 
