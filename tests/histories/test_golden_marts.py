@@ -58,6 +58,8 @@ SUBJECTS: dict[str, tuple[str, ...]] = {
     "reused": ("fct_incidents", "fct_invocations"),
     "model_left_out": ("fct_incidents", "fct_build_health_daily"),
     "interrupted": ("fct_incidents", "fct_invocations"),
+    "never_ended": ("fct_incidents",),
+    "at_risk_then_missing": ("fct_incidents", "fct_deadlines"),
     "due_by_local_time": ("fct_incidents", "fct_run_gaps", "fct_deadlines"),
     "schedule_missed": ("fct_incidents", "fct_run_gaps", "fct_deadlines", "fct_exposure_health"),
     "one_command_a_node": ("fct_incidents", "fct_jobs", "fct_failure_impact", "fct_build_health_daily"),

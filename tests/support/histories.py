@@ -153,6 +153,13 @@ def killed(day: float) -> Moment:
     return Moment(day, rows={"job_runs": [row]})
 
 
+def started(day: float) -> Moment:
+    """`offdag run` started a build, of which nothing more is known."""
+    at = BEGIN + timedelta(days=day)
+    row = {"job_run_id": f"job-run-{day}", "command": "dbt build", "is_build": True, "started_at": at}
+    return Moment(day, rows={"job_starts": [row]})
+
+
 def stock(counts: dict[float, dict[str, int]]) -> list[Moment]:
     """The inventory snapshot as it was observed after each count: a version for each change of a product's stock, the last one open.
 
@@ -331,6 +338,10 @@ STORIES: dict[str, Callable[[], list[Moment]]] = {
         _aging(4),
     ],
     "interrupted": lambda: [build(0), killed(1), build(2)],
+    # The machine was lost together with offdag; the next build is two days later.
+    "never_ended": lambda: [build(0), started(3), build(5)],
+    # Done at six each day, until nothing comes: at risk at seven, missing at eight.
+    "at_risk_then_missing": lambda: [build(day) for day in range(8)],
     "schedule_missed": lambda: [build(0), build(1), build(4)],
     # The orchestrator does not start what is downstream of a failure.
     "one_command_a_node": lambda: [
@@ -618,7 +629,7 @@ def open_history(home: Path) -> History:
 
 
 def config(home: Path) -> Path:
-    """A copy of the shop's folder in which builds of five stories are expected, and one route has a misspelt kind."""
+    """A copy of the shop's folder in which builds of six stories are expected, and one route has a misspelt kind."""
     return config_folder(home, run_cadences=_CADENCES, alert_routes="5,stockuot,,,,,,,#nowhere,,,first,misspelt\n")
 
 
@@ -626,6 +637,7 @@ _CADENCES = """\
 schedule_missed,prod,,,24,2,,,Each morning
 parts_go_on,prod,,,24,2,,,Each morning
 since_before_the_first_run,prod,,,24,2,,2026-01-01,Each morning
+at_risk_then_missing,prod,,,24,2,,,Each morning
 weekdays_only,prod,,,24,2,mon|tue|wed|thu|fri,,Each working day
 due_by_local_time,prod,,,12,0,mon tue wed thu fri,,Done by half past five,05:30,Europe/Berlin
 """

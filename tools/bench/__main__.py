@@ -10,7 +10,7 @@ import tempfile
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
-from bench import builds, collecting, diffing, loading, monitoring, reporting, signals, startup
+from bench import builds, collecting, deadlines, diffing, loading, monitoring, reporting, signals, startup
 from bench.causes import suite as causes
 from bench.measure import CommandFailure, Cost
 from bench.suite import Suite
@@ -26,6 +26,7 @@ _SUITES = {
     "startup": startup.suite,
     "signals": signals.suite,
     "causes": causes.suite,
+    "deadlines": deadlines.suite,
 }
 
 _PAGE = Path("docs/performance.md")

@@ -224,6 +224,7 @@ ended as (
         *,
         case
             when next_observed_at is not null and not next_is_bad then 'resolved'
+            when next_observed_at is not null and kind = 'deadline_at_risk' then 'passed'
             when next_observed_at is not null then 'removed'
             when is_unobserved and (not is_node_gone or unobserved_at <= gone_at) then 'unobserved'
             when is_node_gone and has_successor then 'replaced'

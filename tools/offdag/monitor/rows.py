@@ -73,7 +73,7 @@ class DueNotification(MartRow, frozen=True, kw_only=True):
         started_at: First bad observation of the incident (naive UTC).
         last_bad_at: Time of the last bad observation (naive UTC).
         ended_at: When it was resolved or closed (naive UTC). None while open.
-        closed_reason: removed, replaced (the same test has a new id) or unobserved. None unless closed.
+        closed_reason: removed, replaced (the same test has a new id), passed (a deadline at risk) or unobserved. None unless closed.
         bad_count: Number of bad observations.
         is_first_report: Whether no successful monitor run has covered the project yet.
         storm_cause: The error message that at least storm_least_incidents incidents of one run share. None for all others.
@@ -152,7 +152,7 @@ class Incident(MartRow, frozen=True, kw_only=True):
         started_at: Time of the first bad observation (naive UTC).
         last_bad_at: Time of the last bad observation (naive UTC).
         ended_at: When it was resolved or closed (naive UTC). None while open.
-        closed_reason: removed, replaced (the same test has a new id) or unobserved. None unless closed.
+        closed_reason: removed, replaced (the same test has a new id), passed (a deadline at risk) or unobserved. None unless closed.
     """
 
     mart: ClassVar[str] = "fct_incidents"

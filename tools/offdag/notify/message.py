@@ -23,6 +23,8 @@ _STATE = {
     "run_incomplete": "NOT BUILT",
     "mass_failure": "FAILED",
     "run_missing": "MISSING",
+    "run_stuck": "NOT ENDED",
+    "deadline_at_risk": "AT RISK",
     "model_stale": "STALE",
     "model_slow": "SLOW",
     "test_flaky": "FLAKY",
@@ -40,6 +42,7 @@ _NEXT = {
     "source_unchecked": "dbt source freshness --select source:{source}",
     "run_incomplete": "dbt parse",
     "run_missing": "offdag run -e {environment} -- dbt build",
+    "run_stuck": "offdag runs --log",
     "model_stale": "dbt build --select +{node}",
     "mass_failure": "dbt debug",
     "model_slow": "dbt build --select +{node}",
@@ -51,6 +54,7 @@ _WITH_TARGET = ("dbt build", "dbt test", "dbt debug", "dbt ls")
 _CLOSED = {
     "removed": "no longer checked: it was removed",
     "replaced": "no longer checked: another test replaced it",
+    "passed": "the deadline has passed",
     "unobserved": "no longer checked: there was no observation for a long time",
 }
 

@@ -1,4 +1,4 @@
--- The next deadline of each cadence, and how many it kept lately. At risk: a build of the usual length that began now would end too late.
+-- The next deadline of each cadence, and how many it kept lately. At risk: it will probably be missed.
 with
 
 expectations as (
@@ -47,13 +47,16 @@ final as (
         case
             when newest.due_at is null then 'unknown'
             when newest.due_at < {{ as_of() }} then 'late'
-            when {{ add_seconds(as_of(), 'coalesce(jobs.usual_seconds, 0)') }} > newest.due_at then 'at risk'
+            when forecasts.at_risk_at is not null then 'at risk'
             else 'on time'
         end as deadline_status,
         cast(coalesce(counted.kept_count, 0) as bigint) as kept_count,
         cast(coalesce(counted.late_count, 0) as bigint) as late_count,
         cadences.due_time,
-        case when cadences.due_time is not null then coalesce(cadences.timezone, 'UTC') end as timezone
+        case when cadences.due_time is not null then coalesce(cadences.timezone, 'UTC') end as timezone,
+        forecasts.started_at as running_since,
+        forecasts.expected_p50_at,
+        forecasts.expected_p90_at
     from {{ strictest_cadences() }} as cadences
     left join newest
         on
@@ -69,6 +72,8 @@ final as (
             and coalesce(cadences.command, '') = coalesce(counted.command, '')
             and coalesce(cadences.selection, '') = coalesce(counted.selection, '')
             and coalesce(cadences.due_time, '') = coalesce(counted.due_time, '')
+    left join {{ ref('int_run_forecasts') }} as forecasts
+        on newest.run_expectation_id = forecasts.run_expectation_id
     left join {{ ref('fct_job_invocations') }} as job_invocations
         on
             newest.project = job_invocations.project
