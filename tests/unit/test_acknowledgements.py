@@ -7,7 +7,7 @@ import pytest
 
 from offdag.errors import UsageError
 from offdag.history.history import History
-from offdag.monitor.acknowledgements import Acknowledgement, acknowledge, open_incident
+from offdag.monitor.acknowledgements import Acknowledgement, acknowledge, newest_incident, open_incident
 from offdag.monitor.rows import Incident
 
 AT = datetime(2026, 1, 30)
@@ -35,9 +35,16 @@ def test_other_keys_are_refused(key: str, what: str) -> None:
         open_incident(key, INCIDENTS)
 
 
+def test_an_ended_incident_is_found_to_be_resolved() -> None:
+    assert newest_incident("7777777", [*INCIDENTS, incident("7777777", "closed")]).signal_key == "7777777"
+    with pytest.raises(UsageError, match="several incidents"):
+        newest_incident("abcdef", INCIDENTS)
+
+
 def test_an_acknowledgement_is_a_row_of_the_history(tmp_path: Path) -> None:
     history = History(str(tmp_path / "history"))
-    acknowledge(history, INCIDENTS[0], Acknowledgement("ana", "the supplier\n is late", date(2026, 2, 1)), AT)
+    acknowledge(history, INCIDENTS[0], Acknowledgement("ana", "the supplier\n is late", date(2026, 2, 1), "expected"), AT)
     [row] = history.read("acknowledgements").to_pylist()
     assert (row["signal_key"], row["acknowledged_by"], row["note"]) == ("abcdef11", "ana", "the supplier is late")
     assert (row["acknowledged_at"], row["acknowledged_until"]) == (AT, date(2026, 2, 1))
+    assert row["resolution"] == "expected"

@@ -155,7 +155,7 @@ muted as (
 
 -- An acknowledgement is of the incident whose period overlaps the one that the person saw, so that late artifacts that move an incident keep it.
 -- Of several, the newest holds.
-acknowledged as (
+acknowledgements as (
 
     select
         incidents.incident_id,
@@ -163,10 +163,18 @@ acknowledged as (
         acknowledgements.acknowledged_by,
         acknowledgements.note,
         acknowledgements.acknowledged_until,
+        acknowledgements.resolution,
         row_number() over (
             partition by incidents.incident_id
             order by acknowledgements.acknowledged_at desc, acknowledgements.acknowledgement_id desc
-        ) as newest_number
+        ) as newest_number,
+        row_number() over (
+            partition by incidents.incident_id
+            order by
+                case when acknowledgements.resolution is null then 1 else 0 end,
+                acknowledgements.acknowledged_at desc,
+                acknowledgements.acknowledgement_id desc
+        ) as resolution_number
     from incidents
     inner join {{ ref('stg_history__acknowledgements') }} as acknowledgements
         on
@@ -176,6 +184,21 @@ acknowledged as (
             and incidents.last_bad_at >= acknowledgements.incident_started_at
             and incidents.started_at <= acknowledgements.incident_last_bad_at
     where acknowledgements.acknowledged_at <= {{ as_of() }}
+
+),
+
+acknowledged as (
+
+    select
+        incident_id,
+        min(acknowledged_at) as first_acknowledged_at,
+        max(case when newest_number = 1 then acknowledged_at end) as acknowledged_at,
+        max(case when newest_number = 1 then acknowledged_by end) as acknowledged_by,
+        max(case when newest_number = 1 then note end) as note,
+        max(case when newest_number = 1 then acknowledged_until end) as acknowledged_until,
+        max(case when resolution_number = 1 then resolution end) as resolution
+    from acknowledgements
+    group by incident_id
 
 ),
 
@@ -243,6 +266,8 @@ final as (
         acknowledged.acknowledged_by,
         acknowledged.note as acknowledgement_note,
         acknowledged.acknowledged_until,
+        acknowledged.first_acknowledged_at,
+        acknowledged.resolution,
         first_runs.run_id as first_bad_run_id,
         first_runs.git_sha,
         first_runs.git_branch,
@@ -273,9 +298,7 @@ final as (
     left join muted
         on described.incident_id = muted.incident_id
     left join acknowledged
-        on
-            described.incident_id = acknowledged.incident_id
-            and acknowledged.newest_number = 1
+        on described.incident_id = acknowledged.incident_id
 
 )
 

@@ -1,4 +1,4 @@
--- Time to alert and time to recover, by kind and owner. Closed incidents have no time to recover, since they did not recover.
+-- Time to alert, to acknowledge and to recover, by kind and owner, and how many were false positives by what people gave with `offdag ack`. Closed incidents have no time to recover, since they did not recover.
 with
 
 incidents as (
@@ -31,8 +31,18 @@ timed as (
 
     select
         incidents.*,
-        {{ seconds_between('incidents.started_at', 'first_messages.first_sent_at') }} as detection_seconds
+        {{ seconds_between('incidents.started_at', 'first_messages.first_sent_at') }} as detection_seconds,
+        contexts.resolution,
+        contexts.first_acknowledged_at < coalesce(incidents.ended_at, {{ as_of() }}) as is_acknowledged,
+        case
+            when
+                first_messages.first_sent_at is not null
+                and contexts.first_acknowledged_at < coalesce(incidents.ended_at, {{ as_of() }})
+                then greatest(0, {{ seconds_between('first_messages.first_sent_at', 'contexts.first_acknowledged_at') }})
+        end as acknowledgement_seconds
     from incidents
+    inner join {{ ref('fct_incident_context') }} as contexts
+        on incidents.incident_id = contexts.incident_id
     left join first_messages
         on
             incidents.signal_key = first_messages.signal_key
@@ -53,6 +63,10 @@ final as (
         cast(sum(case when incident_status = 'closed' then 1 else 0 end) as bigint) as closed_count,
         cast(sum(case when incident_number > 1 then 1 else 0 end) as bigint) as reopened_count,
         cast(avg(detection_seconds) as double) as mean_detection_seconds,
+        cast(sum(case when is_acknowledged then 1 else 0 end) as bigint) as acknowledged_count,
+        cast(avg(acknowledgement_seconds) as double) as mean_acknowledgement_seconds,
+        count(resolution) as judged_count,
+        cast(sum(case when resolution = 'false_positive' then 1 else 0 end) as bigint) as false_positive_count,
         cast(avg(recovery_seconds) as double) as mean_recovery_seconds,
         cast(max(recovery_seconds) as double) as longest_recovery_seconds
     from timed

@@ -92,6 +92,7 @@ final as (
         context.acknowledged_by,
         context.acknowledgement_note,
         context.acknowledged_until,
+        context.resolution,
         context.path,
         context.git_sha,
         context.git_branch,

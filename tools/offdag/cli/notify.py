@@ -110,19 +110,25 @@ def quarantine(settings: Settings, project: str | None, days: int, write: Path |
     "--until",
     help="Last day on which it holds, such as 2026-12-24 (UTC, inclusive); otherwise until the incident ends.",
 )
+@click.option(
+    "--resolution",
+    type=click.Choice(["fixed", "expected", "duplicate", "false_positive"]),
+    help="Why it ends; also for an incident that has ended.",
+)
 @click.argument("key")
-def ack(settings: Settings, by: str | None, note: str, until: str | None, key: str) -> int:
+def ack(settings: Settings, by: str | None, note: str, until: str | None, resolution: str | None, key: str) -> int:
     """Acknowledge the open incident of KEY, as `offdag incidents` shows it: its reminders stop, its end is still sent."""
     from offdag.history.history import History
-    from offdag.monitor.acknowledgements import Acknowledgement, acknowledge, open_incident
+    from offdag.monitor.acknowledgements import Acknowledgement, acknowledge, newest_incident, open_incident
     from offdag.monitor.marts import open_marts
     from offdag.monitor.mutes import last_day
     from offdag.monitor.rows import Incident
 
     day = last_day(until, settings.now.date(), f"offdag ack {key}") if until else None
     with open_marts(settings.monitor_database, settings.wait_as("ack")) as marts:
-        incident = open_incident(key, marts.rows(Incident))
-    given = Acknowledgement(by or settings.origin.actor or "unknown", note, day)
+        find = newest_incident if resolution else open_incident
+        incident = find(key, marts.rows(Incident))
+    given = Acknowledgement(by or settings.origin.actor or "unknown", note, day, resolution)
     acknowledge(History.open_existing(settings.history), incident, given, settings.now)
     _log.info("acknowledged by %s: %s; the next monitor run applies it", given.by, incident.title)
     return ExitCode.OK

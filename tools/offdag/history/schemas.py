@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import pyarrow as pa
 
 # Goes up with every column that is added.
-VERSION = 7
+VERSION = 8
 
 _TYPES = {
     "string": pa.string(),
@@ -244,6 +244,7 @@ _TABLES: Mapping[str, Mapping[str, str]] = {
         "acknowledged_by": "string",
         "note": "string",
         "acknowledged_until": "date",
+        "resolution": "string",
     },
 }
 

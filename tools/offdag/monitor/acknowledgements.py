@@ -1,4 +1,4 @@
-"""Acknowledgements: a person has seen an incident, so its reminders stop. They are events of the history."""
+"""Acknowledgements: a person has seen an incident, so its reminders stop, or says why it ended. They are events of the history."""
 
 from __future__ import annotations
 
@@ -15,17 +15,19 @@ from offdag.monitor.rows import Incident, OpenMessage
 
 @dataclass(frozen=True)
 class Acknowledgement:
-    """What a person says about an open incident.
+    """What a person says about an incident.
 
     Attributes:
         by: The person.
         note: More words. May be empty.
         until: Last day on which it holds (UTC, inclusive); None until the incident ends.
+        resolution: Why it ends: fixed, expected, duplicate or false_positive; None where that is not given.
     """
 
     by: str
     note: str
     until: date | None
+    resolution: str | None = None
 
 
 def open_incident(key: str, incidents: Iterable[Incident]) -> Incident:
@@ -34,11 +36,25 @@ def open_incident(key: str, incidents: Iterable[Incident]) -> Incident:
     Raises:
         UsageError: There is none, or more than one.
     """
-    found = [row for row in incidents if row.is_open and row.signal_key.startswith(key)]
-    if len(key) < SHORTEST_PREFIX or len(found) != 1:
-        what = "several open incidents have that key" if len(found) > 1 else "no open incident has that key"
-        raise UsageError(what, key, "offdag incidents    # shows the keys")
-    return found[0]
+    return _newest(key, [row for row in incidents if row.is_open], "open incident", "offdag incidents")
+
+
+def newest_incident(key: str, incidents: Iterable[Incident]) -> Incident:
+    """The newest incident of a signal key, open or ended; the key may be its first six or more characters.
+
+    Raises:
+        UsageError: There is none, or they are of more than one signal.
+    """
+    return _newest(key, incidents, "incident", "offdag incidents --all")
+
+
+def _newest(key: str, incidents: Iterable[Incident], what: str, command: str) -> Incident:
+    found = [row for row in incidents if row.signal_key.startswith(key)]
+    signals = {row.signal_key for row in found}
+    if len(key) < SHORTEST_PREFIX or len(signals) != 1:
+        problem = f"several {what}s have that key" if len(signals) > 1 else f"no {what} has that key"
+        raise UsageError(problem, key, f"{command}    # shows the keys")
+    return max(found, key=lambda row: row.started_at)
 
 
 def acknowledge(
@@ -52,7 +68,7 @@ def acknowledge(
 
     Args:
         history: Gets the row.
-        incident: The open incident.
+        incident: The incident.
         acknowledgement: By whom, why and until when.
         at: Naive UTC.
         identity: Key of the row; the same one again is not written. None for a new one.
@@ -72,5 +88,6 @@ def acknowledge(
         "acknowledged_by": acknowledgement.by,
         "note": " ".join(acknowledgement.note.split()) or None,
         "acknowledged_until": acknowledgement.until,
+        "resolution": acknowledgement.resolution,
     }
     history.put("acknowledgements", at.date(), identity, [row])

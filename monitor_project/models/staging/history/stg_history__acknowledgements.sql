@@ -23,6 +23,7 @@ final as (
         acknowledged_by,
         note,
         acknowledged_until,
+        resolution,
         run_date
     from source
 
