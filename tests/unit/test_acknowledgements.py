@@ -43,7 +43,9 @@ def test_an_ended_incident_is_found_to_be_resolved() -> None:
 
 def test_an_acknowledgement_is_a_row_of_the_history(tmp_path: Path) -> None:
     history = History(str(tmp_path / "history"))
-    acknowledge(history, INCIDENTS[0], Acknowledgement("ana", "the supplier\n is late", date(2026, 2, 1), "expected"), AT)
+    acknowledge(
+        history, INCIDENTS[0], Acknowledgement("ana", "the supplier\n is late", date(2026, 2, 1), "expected"), AT
+    )
     [row] = history.read("acknowledgements").to_pylist()
     assert (row["signal_key"], row["acknowledged_by"], row["note"]) == ("abcdef11", "ana", "the supplier is late")
     assert (row["acknowledged_at"], row["acknowledged_until"]) == (AT, date(2026, 2, 1))

@@ -59,7 +59,8 @@ def sent(receiver: Receiver) -> list[Any]:
 
 
 def test_the_monitor_and_offdag_know_the_same_services(receiver: Receiver) -> None:
-    apprise = settings(receiver, OFFDAG_APPRISE_URL="json://127.0.0.1")
+    tokens = {"OFFDAG_GITHUB_TOKEN": "x", "OFFDAG_GITLAB_TOKEN": "x"}
+    apprise = settings(receiver, OFFDAG_APPRISE_URL="json://127.0.0.1", **tokens)
     assert services_of([], apprise) == set(NAMES)
     assert services_of([due(sink="teams", channel="teams")], Settings.load({}, {})) == {"teams"}
     sinks = sinks_for(apprise, print, services=set(NAMES))

@@ -30,6 +30,8 @@ SERVICE_VARIABLES = {
     "discord": "OFFDAG_DISCORD_WEBHOOK_URL",
     "google_chat": "OFFDAG_GOOGLE_CHAT_WEBHOOK_URL",
     "apprise": "OFFDAG_APPRISE_URL",
+    "github": "OFFDAG_GITHUB_TOKEN",
+    "gitlab": "OFFDAG_GITLAB_TOKEN",
 }
 _SERVICE_VARIABLE = re.compile(f"({'|'.join(SERVICE_VARIABLES.values())})(_[A-Z0-9_]+)?", re.IGNORECASE)
 
@@ -71,7 +73,9 @@ class Settings:
         dbt_platform_url: Address of dbt platform's API.
         dbt_platform_token: Its service token; never shown.
         review_schema: Schema of a review; None for one by the number of the pull request.
-        gitlab_token: Writes the comment of a review on GitLab; never shown.
+        github_api_url: Address of GitHub's API.
+        gitlab_api_url: Address of GitLab's API.
+        gitlab_token: Writes the comment of a review, and issues, on GitLab; never shown.
         github_token: The same on GitHub.
         github_summary: File that GitHub shows as the job's summary; None elsewhere.
         github_workspace: Folder of GitHub's checkout; None elsewhere.
@@ -106,6 +110,8 @@ class Settings:
     dbt_platform_url: str
     dbt_platform_token: str | None = field(repr=False)
     review_schema: str | None
+    github_api_url: str
+    gitlab_api_url: str
     gitlab_token: str | None = field(repr=False)
     github_token: str | None = field(repr=False)
     github_summary: Path | None
@@ -226,6 +232,8 @@ class Settings:
             dbt_platform_url=_checked_url(environ, "OFFDAG_DBT_PLATFORM_URL") or "https://cloud.getdbt.com",
             dbt_platform_token=_checked_token(environ, "OFFDAG_DBT_PLATFORM_TOKEN"),
             review_schema=environ.get("OFFDAG_REVIEW_SCHEMA") or None,
+            github_api_url=_checked_url(environ, "GITHUB_API_URL") or "https://api.github.com",
+            gitlab_api_url=_checked_url(environ, "CI_API_V4_URL") or "https://gitlab.com/api/v4",
             gitlab_token=_checked_token(environ, "OFFDAG_GITLAB_TOKEN"),
             github_token=_checked_token(environ, "OFFDAG_GITHUB_TOKEN"),
             github_summary=_path(environ, "GITHUB_STEP_SUMMARY"),

@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from offdag.monitor.rows import DueNotification
 from offdag.notify import service_requests as requests
 from offdag.notify.formats import document, plain_text
+from offdag.notify.issues import Issues
 from offdag.notify.message import Message
 from offdag.notify.service_requests import Request
 from offdag.notify.sinks import CannotLookUp, Payload, PostedMessage, Refusal, Threadless, UnknownOutcome
 from offdag.notify.webhook import answer_of
 from offdag.settings import SERVICE_VARIABLES, Settings
 
+_ISSUES = ("github", "gitlab")
 _NOT_IN_VARIABLES = re.compile(r"[^A-Z0-9]+")
 # What the service answers where something else was meant: it would answer the same again.
 _REQUEST_STATUSES = range(300, 500)
@@ -44,9 +46,14 @@ _KINDS = {
 
 
 def variable_of(channel: str) -> str | None:
-    """The variable that holds a channel's key or URL: teams:data-ops has OFFDAG_TEAMS_WEBHOOK_URL_DATA_OPS. None for a channel of Slack."""
+    """The variable that holds a channel's key or URL; None for a channel of Slack.
+
+    The channel teams:data-ops has OFFDAG_TEAMS_WEBHOOK_URL_DATA_OPS; all repositories of GitHub have the same token.
+    """
     kind, _, name = channel.partition(":")
     start = SERVICE_VARIABLES.get(kind)
+    if kind in _ISSUES:
+        return start
     return f"{start}_{_NOT_IN_VARIABLES.sub('_', name.upper()).strip('_')}" if start and name else start
 
 
@@ -58,8 +65,10 @@ def services_of(due: Iterable[DueNotification], settings: Settings) -> set[str]:
     return is_set | ({row.sink for row in due} & SERVICE_VARIABLES.keys())
 
 
-def service(name: str, settings: Settings) -> Service | AppriseService:
+def service(name: str, settings: Settings) -> Service | AppriseService | Issues:
     """The sink of a name among the var ``services`` of the monitor project."""
+    if name in _ISSUES:
+        return Issues(name, settings)
     if name == "apprise":
         return AppriseService(settings.services)
     return Service(name, settings)

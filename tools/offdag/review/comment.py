@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import quote
 
 from offdag.errors import DeliveryError
-from offdag.notify.http import Answer, AnswerLost, NotSent, request
+from offdag.notify.code_host import BadAnswer, CodeHost
+from offdag.notify.http import AnswerLost, NotSent
 from offdag.settings import Settings
-
-# Comments of one page; GitHub and GitLab give at most 100.
-_PAGE = 100
-_MOST_PAGES = 20
 
 
 @dataclass(frozen=True)
@@ -23,16 +17,16 @@ class _Place:
     """Where the comments of one pull request are.
 
     Attributes:
-        comments: URL of the list.
-        comment: URL of one comment, before its id.
+        host: The API.
+        comments: Path of the list.
+        comment: Path of one comment, before its id.
         update: HTTP method of a change.
-        headers: With the token.
     """
 
+    host: CodeHost
     comments: str
     comment: str
     update: str
-    headers: Mapping[str, str]
 
 
 def mark_of(project: str, target: str) -> str:
@@ -56,12 +50,21 @@ def write_comment(settings: Settings, text: str, mark: str) -> str:
         DeliveryError: There is no pull request or token, or the server refused.
     """
     place = _place(settings)
-    body = json.dumps({"body": f"{mark}\n{text}"}).encode()
-    existing = next((c["id"] for c in _comments(settings, place) if str(c.get("body", "")).startswith(mark)), None)
-    if existing is None:
-        _send(settings, "POST", place.comments, place.headers, body)
-        return "written"
-    _send(settings, place.update, f"{place.comment}/{existing}", place.headers, body)
+    content = {"body": f"{mark}\n{text}"}
+    try:
+        rows = place.host.rows(place.comments)
+        existing = next((row["id"] for row in rows if str(row.get("body", "")).startswith(mark)), None)
+        if existing is None:
+            place.host.send("POST", place.comments, content)
+            return "written"
+        place.host.send(place.update, f"{place.comment}/{existing}", content)
+    except (NotSent, AnswerLost) as error:
+        raise DeliveryError(f"the comment was not written: {error}", "--comment", "offdag ci --comment") from error
+    except BadAnswer as error:
+        hint = "a token with the right to write comments" if error.status in (401, 403, 404) else "try again"
+        raise DeliveryError(
+            f"the comment was not written: {error}", "--comment", f"offdag ci --comment    # {hint}"
+        ) from error
     return "updated"
 
 
@@ -79,50 +82,8 @@ def _place(settings: Settings) -> _Place:
         )
     if is_gitlab:
         project = quote(environ["CI_PROJECT_ID"], safe="")
-        comments = f"{environ['CI_API_V4_URL'].rstrip('/')}/projects/{project}/merge_requests/{number}/notes"
-        return _Place(
-            comments,
-            comments,
-            "PUT",
-            {"PRIVATE-TOKEN": settings.gitlab_token or "", "Content-Type": "application/json"},
-        )
-    api = environ.get("GITHUB_API_URL", "https://api.github.com").rstrip("/")
-    repository = f"{api}/repos/{quote(environ['GITHUB_REPOSITORY'])}"
-    headers = {
-        "Authorization": f"Bearer {settings.github_token}",
-        "Accept": "application/vnd.github+json",
-        "Content-Type": "application/json",
-        "User-Agent": "offdag",
-    }
-    return _Place(f"{repository}/issues/{number}/comments", f"{repository}/issues/comments", "PATCH", headers)
-
-
-def _comments(settings: Settings, place: _Place) -> Iterator[dict[str, Any]]:
-    for page in range(1, _MOST_PAGES + 1):
-        answer = _send(settings, "GET", f"{place.comments}?per_page={_PAGE}&page={page}", place.headers)
-        try:
-            found = json.loads(answer.body)
-        except ValueError:
-            found = None
-        if not isinstance(found, list):
-            raise DeliveryError(
-                "the server's list of comments cannot be read", "--comment", "offdag ci --comment    # try again"
-            )
-        yield from (comment for comment in found if isinstance(comment, dict))
-        if len(found) < _PAGE:
-            return
-
-
-def _send(settings: Settings, method: str, url: str, headers: Mapping[str, str], body: bytes | None = None) -> Answer:
-    try:
-        answer = request(method, url, headers, body, settings.proxy_for(url))
-    except (NotSent, AnswerLost) as error:
-        raise DeliveryError(f"the comment was not written: {error}", "--comment", "offdag ci --comment") from error
-    if answer.status // 100 != 2:
-        hint = "a token with the right to write comments" if answer.status in (401, 403, 404) else "try again"
-        raise DeliveryError(
-            f"the comment was not written: the server answered {answer.status}",
-            "--comment",
-            f"offdag ci --comment    # {hint}",
-        )
-    return answer
+        comments = f"projects/{project}/merge_requests/{number}/notes"
+        return _Place(CodeHost.gitlab(settings), comments, comments, "PUT")
+    repository = f"repos/{quote(environ['GITHUB_REPOSITORY'])}"
+    comments = f"{repository}/issues/{number}/comments"
+    return _Place(CodeHost.github(settings), comments, f"{repository}/issues/comments", "PATCH")

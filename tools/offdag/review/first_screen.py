@@ -7,8 +7,8 @@ from collections.abc import Collection, Iterable
 from datetime import datetime
 
 from offdag.artifacts.compiled import CompiledNode
+from offdag.notify.markdown import code, link, listed, plain
 from offdag.review.base import Base
-from offdag.review.markdown import code, link, listed, plain
 from offdag.review.review import Review
 
 _TESTS = ("test", "unit_test")

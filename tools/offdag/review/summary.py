@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from itertools import pairwise
 
 from offdag.artifacts.compiled import CompiledNode
+from offdag.notify.markdown import code, code_block, code_html, folded, listed, plain, table, table_lines
 from offdag.review.explanation import Cause
 from offdag.review.figures import ColumnDetail, Comparison, Profile, SampleRow
 from offdag.review.first_screen import first_screen
 from offdag.review.impact import Impact
-from offdag.review.markdown import code, code_block, code_html, folded, listed, plain, table, table_lines
 from offdag.review.review import Review
 
 # GitHub's limit for a comment is 65,536 characters.
