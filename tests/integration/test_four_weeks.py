@@ -14,10 +14,11 @@ from typing import Any
 import duckdb
 import pytest
 
+from offdag.history.history import History
 from sim.marts import marts
 from sim.slack import FakeSlack
 from support import browser, golden
-from support.command import ROOT, CommandResult, environ, greenery, offdag
+from support.command import ROOT, CommandResult, config_folder, environ, greenery, offdag
 
 pytestmark = pytest.mark.golden
 
@@ -116,6 +117,26 @@ def test_a_green_week_sends_nothing(story: Story) -> None:
 
 def test_a_repeat_sends_nothing(story: Story) -> None:
     assert all("messages delivered: 0 " in repeat.err for repeat in story.repeats.values()), story.repeats
+
+
+def test_a_backtest_gives_what_was_sent_and_what_other_routes_would_have(story: Story, tmp_path: Path) -> None:
+    with duckdb.connect(str(story.home / "monitor.duckdb"), read_only=True) as marts_of_now:
+        [(sent,)] = marts_of_now.execute(
+            "select count(*) from stg_history__deliveries where outcome = 'delivered' and event in ('opened', 'resolved', 'closed')"
+        ).fetchall()
+    runs = len(History.open_existing(str(story.home / "history")).read("monitor_runs"))
+    other = config_folder(tmp_path, alert_routes="5,stock_low,,,,,,,#later,,,first,Not urgent,,,,,\n")
+    given = story.offdag("backtest", "--with", str(other), "--format", "json", "--days", "365")
+    assert given.code == 0, given
+    found = json.loads(given.out)
+    assert f"{sent} notifications by the settings of today ({sent} of them were delivered)" in given.err
+    assert sum(week["today"] for week in found["weeks"]) == sent
+    assert {(row["change"], row["channel"]) for row in found["changes"]} == {
+        ("added", "#later"),
+        ("gone", "#shop-stock"),
+    }
+    assert {row["what"] for row in found["changes"]} == {"Philodendron is low", "String of pearls is low"}
+    assert len(History.open_existing(str(story.home / "history")).read("monitor_runs")) == runs
 
 
 def test_what_was_opened_is_resolved_in_its_thread(story: Story) -> None:

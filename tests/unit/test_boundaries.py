@@ -21,7 +21,7 @@ ORDER = [
     "errors",
     "extras", "clock", "environment", "origin", "outputs", "duckdb_files", "config_folder", "settings", "artifacts", "history",
     "dbt", "collect",
-    "monitor", "notify", "report", "review", "export", "init", "greenery", "doctor", "job", "serve", "assistant", "cli",
+    "monitor", "notify", "report", "review", "export", "init", "greenery", "doctor", "job", "serve", "assistant", "backtest", "cli",
 ]  # fmt: skip
 # Distribution names that differ from the imported ones.
 DISTRIBUTIONS = {

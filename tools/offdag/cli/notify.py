@@ -1,4 +1,4 @@
-"""Verbs for notifications: notify, mute, quarantine, ack, doctor."""
+"""Verbs for notifications: notify, mute, quarantine, ack, backtest, doctor."""
 
 from __future__ import annotations
 
@@ -131,6 +131,43 @@ def ack(settings: Settings, by: str | None, note: str, until: str | None, resolu
     given = Acknowledgement(by or settings.origin.actor or "unknown", note, day, resolution)
     acknowledge(History.open_existing(settings.history), incident, given, settings.now)
     _log.info("acknowledged by %s: %s; the next monitor run applies it", given.by, incident.title)
+    return ExitCode.OK
+
+
+@verb(
+    "offdag backtest --with ../offdag-new --days 90",
+    "history",
+    "config_dir",
+    "monitor_project_dir",
+    "lock_timeout",
+)
+@click.option(
+    "--with",
+    "other",
+    required=True,
+    type=click.Path(file_okay=False, exists=True),
+    help="A folder like offdag/ with other seeds, vars or signals.",
+)
+@click.option("--days", type=click.IntRange(1, 3660), default=90, show_default=True, help="Days up to now.")
+@click.option(
+    "--format", "output", type=click.Choice(["table", "json", "markdown"]), default="table", show_default=True
+)
+def backtest(settings: Settings, other: str, days: int, output: str) -> int:
+    """Show which notifications other settings would have sent in the past; nothing is sent or recorded."""
+    from offdag.backtest import backtest as compare
+    from offdag.config_folder import ConfigFolder
+
+    found = compare(settings, ConfigFolder(Path(other), settings.monitor_project_dir), days)
+    if output == "markdown":
+        click.echo(found.as_markdown())
+    elif output == "json":
+        click.echo(json.dumps({"weeks": found.weeks(), "changes": found.changes()}, indent=2))
+    else:
+        print_rows(found.weeks(), ["week", "channel", "today", "then", "added", "gone"], output, "nothing is sent")
+        print_rows(
+            found.changes(), ["change", "sent_at", "channel", "event", "what"], output, "nothing is added or gone"
+        )
+    _log.info("%s", found.summary())
     return ExitCode.OK
 
 

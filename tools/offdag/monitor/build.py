@@ -10,7 +10,7 @@ import sys
 import time
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -52,10 +52,14 @@ class RunOptions:
     Attributes:
         all_tests: Also run the tests and unit tests that a scheduled run leaves out.
         by_dbt: Run dbt also where the plan of the last run would do.
+        is_recorded: Leave a row in the history. A run for a question only must not: what it sees counts as seen.
+        variables: Vars over the user's.
     """
 
     all_tests: bool = False
     by_dbt: bool = False
+    is_recorded: bool = True
+    variables: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -96,7 +100,7 @@ def build_monitor(settings: Settings, history: History, options: RunOptions) -> 
     settings = replace(settings, as_of=settings.now)
     work = _work_folder(settings.monitor_database.absolute())
     observed = declare_observed_tables(history, settings.config)
-    project = assembled_project(settings.config, observed, work / "project")
+    project = assembled_project(settings.config, observed, work / "project", variables=options.variables)
     given = _given(settings, [table.name for table in observed])
     inputs = Inputs.of(project, given)
     last_run = LastRun(work / "last_run.json", settings.monitor_database.absolute())
@@ -109,24 +113,10 @@ def build_monitor(settings: Settings, history: History, options: RunOptions) -> 
     if exit_code and not options.all_tests and settings.config.has_own_sql():
         # A mistake in the user's own SQL, or a value that it does not expect, must not stop the alerts of everything else.
         own_error = output
-        project = assembled_project(settings.config, observed, work / "project", has_own_sql=False)
+        project = assembled_project(settings.config, observed, work / "project", False, options.variables)
         exit_code, output = _run_by_dbt(settings, project, given, options, has_rules=False)
-    history.put(
-        "monitor_runs",
-        started_at.date(),
-        identity := uuid.uuid4().hex,
-        [
-            {
-                "monitor_run_id": identity,
-                "as_of": settings.now,
-                "started_at": started_at,
-                "ended_at": utc_now(),
-                "exit_code": exit_code,
-                "offdag_version": __version__,
-                "seeds": _seeds(project),
-            }
-        ],
-    )
+    if options.is_recorded:
+        _record(history, settings.now, started_at, exit_code, project)
     if exit_code != 0:
         raise MonitorError(
             f"dbt could not build the monitor (exit code {exit_code}):\n{_end_of(output)}",
@@ -141,6 +131,20 @@ def build_monitor(settings: Settings, history: History, options: RunOptions) -> 
     if output.strip():
         _log.info("%s", output.strip())
     return MonitorBuild(settings.now, not own_error)
+
+
+def _record(history: History, as_of: datetime, started_at: datetime, exit_code: int, project: Path) -> None:
+    identity = uuid.uuid4().hex
+    row = {
+        "monitor_run_id": identity,
+        "as_of": as_of,
+        "started_at": started_at,
+        "ended_at": utc_now(),
+        "exit_code": exit_code,
+        "offdag_version": __version__,
+        "seeds": _seeds(project),
+    }
+    history.put("monitor_runs", started_at.date(), identity, [row])
 
 
 def _end_of(output: str) -> str:

@@ -8,8 +8,9 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import yaml
@@ -26,7 +27,11 @@ _SEVERITIES = ("error", "warning")
 
 
 def assembled_project(
-    config: ConfigFolder, observed: Sequence[ObservedTable], into: Path, has_own_sql: bool = True
+    config: ConfigFolder,
+    observed: Sequence[ObservedTable],
+    into: Path,
+    has_own_sql: bool = True,
+    variables: Mapping[str, object] = MappingProxyType({}),
 ) -> Path:
     """Lay the user's folder over the packaged project.
 
@@ -35,14 +40,15 @@ def assembled_project(
         observed: Tables that the history has copies of: each becomes a source.
         into: Folder to write; files that did not change are not written again, and others are removed.
         has_own_sql: With the user's models, macros, tests and business checks; without them only seeds and vars are the user's.
+        variables: Vars over the user's.
 
     Returns:
-        The packaged project itself where there is no folder of the user's.
+        The packaged project itself where there is nothing to lay over it.
 
     Raises:
         UsageError: A file of the user's folder cannot be used.
     """
-    if config.folder is None:
+    if config.folder is None and not variables:
         return config.packaged.absolute()
     packaged = config.packaged
     files = {
@@ -50,7 +56,7 @@ def assembled_project(
         for path in (*packaged.glob("*.yml"), *(p for name in _CODE for p in (packaged / name).rglob("*")))
         if path.is_file()
     }
-    for path in sorted((config.folder / "seeds").glob("*.csv")):
+    for path in sorted((config.folder / "seeds").glob("*.csv")) if config.folder else []:
         place = Path("seeds") / path.name
         files[place] = _completed(path, packaged / place).encode()
     own_code = dict(config.own_files()) if has_own_sql else {}
@@ -59,7 +65,7 @@ def assembled_project(
     kinds = _checked_kinds(config, own_code) if has_own_sql else []
     has_models = any(place.parts[0] == "models" and place.suffix == ".sql" for place in own_code)
     checks = business_checks(config, observed, kinds) if has_own_sql else []
-    files[Path("dbt_project.yml")] = _project_file(config, kinds, checks, has_models).encode()
+    files[Path("dbt_project.yml")] = _project_file(config, kinds, checks, has_models, variables).encode()
     files[Path("models/own/_observed__sources.yml")] = _sources(observed, packaged).encode()
     _write(files, into)
     return into.absolute()
@@ -114,10 +120,16 @@ def _checked_kinds(config: ConfigFolder, own_code: dict[Path, Path]) -> list[str
     return kinds
 
 
-def _project_file(config: ConfigFolder, own_kinds: list[str], checks: list[dict[str, Any]], has_models: bool) -> str:
+def _project_file(
+    config: ConfigFolder,
+    own_kinds: list[str],
+    checks: list[dict[str, Any]],
+    has_models: bool,
+    variables: Mapping[str, object],
+) -> str:
     """dbt_project.yml with the user's vars."""
     project = _yaml(config.packaged / "dbt_project.yml")
-    project["vars"] = project_vars(config) | {"own_signal_kinds": own_kinds, "business_checks": checks}
+    project["vars"] = project_vars(config) | {"own_signal_kinds": own_kinds, "business_checks": checks, **variables}
     if has_models:
         project["models"]["monitor"]["own"] = {"+materialized": "table"}
     return yaml.safe_dump(project, sort_keys=False, allow_unicode=True)

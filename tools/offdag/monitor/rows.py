@@ -328,3 +328,35 @@ class ProposedQuarantine(MartRow, frozen=True, kw_only=True):
     node_name: str
     owner: str | None
     strip: str | None
+
+
+class BacktestNotification(MartRow, frozen=True, kw_only=True):
+    """One notification that the settings of a backtest would have sent.
+
+    Attributes:
+        project: dbt project that was run; ``unknown`` if neither given nor found in the artifacts.
+        environment: Environment of the run, such as prod, as given to offdag; ``unknown`` if not given.
+        kind: Kind of signal.
+        severity: error or warning.
+        signal_key: Key of what a signal watches: its kind, and one node, product or environment.
+        title: What is wrong, in one sentence of at most 120 characters.
+        started_at: First bad observation of the incident (naive UTC).
+        channel: Channel of the route.
+        event: opened, resolved or closed.
+        sent_at: The monitor run that would have sent it (naive UTC).
+        is_delivered: Whether such a notification was delivered.
+    """
+
+    mart: ClassVar[str] = "backtest_notifications"
+
+    project: str
+    environment: str
+    kind: str
+    severity: str
+    signal_key: str
+    title: str
+    started_at: datetime
+    channel: str
+    event: str
+    sent_at: datetime
+    is_delivered: bool

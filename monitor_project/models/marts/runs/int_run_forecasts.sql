@@ -82,8 +82,8 @@ cycles as (
 -- Joined by equality with each of the cycles before.
 distances as (
 
-    {%- for distance in range(1, var('baseline_runs') + 1) %}
-    select {{ distance }} as distance
+    {%- for prior in range(var('baseline_runs') | int(1)) %}
+    select {{ prior + 1 }} as distance
     {{ 'union all' if not loop.last }}
     {%- endfor %}
 
