@@ -1,4 +1,4 @@
--- Sources whose last load is older than their threshold, or whose table is empty. A check whose query failed is not an observation: the
+-- Sources, and models of `dbt freshness`, whose last load is older than their threshold, or whose table is empty. A check whose query failed is not an observation: the
 -- age is unknown. A source whose freshness rule was removed is no longer checked, which closes its incident.
 with
 
@@ -56,7 +56,9 @@ without_rule as (
             and nodes.environment = last_checks.environment
             and nodes.node_id = last_checks.node_id
     where
-        not nodes.has_freshness
+        -- Of models only the check itself shows a rule.
+        nodes.resource_type = 'source'
+        and not nodes.has_freshness
         and nodes.as_of_manifest_at > last_checks.last_checked_at
 
 ),
@@ -73,7 +75,7 @@ observed as (
         checks.invocation_id,
         checks.outcome != 'success' as is_bad,
         case when checks.outcome = 'warning' then 'warning' else 'error' end as severity,
-        'source ' || {{ node_label('nodes.node_name', 'checks.node_id') }}
+        {{ dbt.split_part('checks.node_id', "'.'", 1) }} || ' ' || {{ node_label('nodes.node_name', 'checks.node_id') }}
         || case when checks.is_empty then ' is empty' else ' is stale' end as title,
         case
             when not checks.is_empty

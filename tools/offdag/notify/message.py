@@ -270,6 +270,9 @@ def _next_command(row: DueNotification) -> str | None:
     if kind == "test_failed" and row.severity == "warning":
         kind = "test_warned"
     node = (row.node_id or "").split(".")
+    # A model that `dbt freshness` of dbt 2.x checked.
+    if kind == "source_stale" and node[0] == "model":
+        kind = "model_stale"
     names = {"node": node[2] if len(node) > 2 else None, "source": ".".join(node[2:4]) if len(node) > 3 else None}
     command = _NEXT.get(kind, "")
     if any(f"{{{name}}}" in command and value is None for name, value in names.items()):

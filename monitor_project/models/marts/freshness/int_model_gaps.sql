@@ -1,5 +1,6 @@
 -- Times in which a model was older than it may be: from its last success to the next one, in any command that builds. What dbt State reuses is
--- as good as built. Nothing is expected of a model that was removed. The allowed age is max_age_hours in meta.alerts of the node, else model_max_age_hours. A model that never succeeded has no age.
+-- as good as built. Nothing is expected of a model that was removed. The allowed age is max_age_hours in meta.alerts of the node, else the error_after
+-- (or warn_after) of its own freshness, else model_max_age_hours. A model that never succeeded has no age.
 with
 
 limits as (
@@ -14,16 +15,22 @@ limits as (
         {{ bounded('max_age_hours * 3600', 'threshold') }} as max_age_seconds
     from (
         select
-            *,
+            nodes.*,
             case
-                when {{ json_text('alert_settings', 'max_age_hours') }} similar to '[0-9]+(\.[0-9]+)?'
-                    then cast({{ json_text('alert_settings', 'max_age_hours') }} as double)
-                when {{ var('model_max_age_hours') }} > 0 and {{ json_text('alert_settings', 'max_age_hours') }} is null
-                    then {{ var('model_max_age_hours') }}
+                when {{ json_text('nodes.alert_settings', 'max_age_hours') }} similar to '[0-9]+(\.[0-9]+)?'
+                    then cast({{ json_text('nodes.alert_settings', 'max_age_hours') }} as double)
+                when {{ json_text('nodes.alert_settings', 'max_age_hours') }} is null
+                    then
+                        coalesce(
+                            cast(coalesce(contents.error_after_seconds, contents.warn_after_seconds) as double) / 3600,
+                            {{ var('model_max_age_hours') }}
+                        )
             end as max_age_hours
-        from {{ ref('dim_nodes_ever') }}
-        where resource_type in ('model', 'snapshot')
-    ) as nodes
+        from {{ ref('dim_nodes_ever') }} as nodes
+        left join {{ ref('stg_history__nodes') }} as contents
+            on nodes.node_hash = contents.node_hash
+        where nodes.resource_type in ('model', 'snapshot')
+    ) as limited_nodes
     where max_age_hours > 0
 
 ),
