@@ -25,6 +25,10 @@
                     and (routes.owner is null or watched.owner = routes.owner)
                     and (routes.tag is null or position('"' || routes.tag || '"' in watched.tags) > 0)
                     and (
+                        routes.exposure_owner is null
+                        or position('"' || routes.exposure_owner || '"' in watched.exposure_owners) > 0
+                    )
+                    and (
                         routes.folder is null
                         or substring(watched.path, 1, length(routes.folder) + 1) = routes.folder || '/'
                     )

@@ -193,6 +193,7 @@ CHANGED: dict[str, Any] = {
     "last_recovery_seconds": 9000,
     "git_sha": "4f5e6a7b8c9d",
     "last_success_git_sha": "0a1b2c3d4e5f",
+    "repository_url": "https://git.example/acme/shop",
     "ci_url": "https://ci.example/runs/7",
 }
 STORM: dict[str, Any] = {"kind": "node_failed", "storm_cause": "IO Error: no connection"}

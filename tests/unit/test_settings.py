@@ -5,7 +5,7 @@ from datetime import datetime
 import pytest
 
 from offdag.errors import UsageError
-from offdag.origin import Origin
+from offdag.origin import Origin, web_address
 from offdag.settings import Settings
 
 
@@ -43,6 +43,23 @@ def test_secrets_are_in_no_text_of_the_settings() -> None:
     assert "secret" not in repr(settings)
 
 
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("git@github.com:acme/shop.git", "https://github.com/acme/shop"),
+        ("https://ann:token@gitlab.example.com/data/shop.git", "https://gitlab.example.com/data/shop"),
+        ("ssh://git@git.example.com:2222/a/b.git", "https://git.example.com/a/b"),
+        ("http://127.0.0.1:3000/a/b/", "http://127.0.0.1:3000/a/b"),
+        *(
+            (url, None)
+            for url in ("/srv/git/x.git", "file:///x", "../x", "C:/x.git", "https://h.example/a?<b>", "", None)
+        ),
+    ],
+)
+def test_a_repository_has_a_web_address_without_credentials(url: str | None, expected: str | None) -> None:
+    assert web_address(url) == expected
+
+
 def test_ci_systems_are_recognised() -> None:
     github = {
         "GITHUB_ACTIONS": "true",
@@ -53,7 +70,9 @@ def test_ci_systems_are_recognised() -> None:
         "GITHUB_REPOSITORY": "o/r",
         "GITHUB_RUN_ID": "7",
     }
-    assert Origin.from_environ(github) == Origin("abc", "main", "ann", "https://github.com/o/r/actions/runs/7")
+    assert Origin.from_environ(github) == Origin(
+        "abc", "main", "ann", "https://github.com/o/r/actions/runs/7", None, "https://github.com/o/r"
+    )
     gitlab = {"GITLAB_CI": "true", "CI_COMMIT_SHA": "abc", "CI_COMMIT_BRANCH": "main", "CI_JOB_URL": "https://g/1"}
     assert Origin.from_environ(gitlab) == Origin("abc", "main", None, "https://g/1")
     assert Origin.from_environ({"AIRFLOW_CTX_DAG_ID": "nightly"}).actor == "airflow:nightly"

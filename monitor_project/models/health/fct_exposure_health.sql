@@ -1,7 +1,7 @@
 -- Whether each exposure can be trusted now: degraded by an open error or a failed model upstream, caution by a warning, a missing build, a
 -- source that is not known to be fresh or a model without a recent success, unknown without evidence. A muted incident still counts: the data
 -- are as bad. A flaky test, a slow model and a check of an observed table say nothing about the data behind an exposure.
-with recursive
+with
 
 nodes as (
 
@@ -33,34 +33,9 @@ exposures as (
 
 ),
 
--- union, not union all: each node upstream is reached once, and a cycle ends.
 upstream as (
 
-    select
-        exposures.project,
-        exposures.environment,
-        exposures.node_id as exposure_id,
-        edges.parent_id as node_id
-    from exposures
-    inner join edges
-        on
-            exposures.project = edges.project
-            and exposures.environment = edges.environment
-            and exposures.node_id = edges.child_id
-
-    union
-
-    select
-        upstream.project,
-        upstream.environment,
-        upstream.exposure_id,
-        edges.parent_id as node_id
-    from upstream
-    inner join edges
-        on
-            upstream.project = edges.project
-            and upstream.environment = edges.environment
-            and upstream.node_id = edges.child_id
+    select * from {{ ref('int_exposure_upstream') }}
 
 ),
 

@@ -33,7 +33,8 @@ watched as (
         coalesce(nodes.owner, tested.owner) as owner,
         coalesce(tested.path, nodes.path) as path,
         coalesce(nodes.tags, '') || coalesce(tested.tags, '') as tags,
-        coalesce(nodes.alert_settings, tested.alert_settings) as alert_settings
+        coalesce(nodes.alert_settings, tested.alert_settings) as alert_settings,
+        exposures.exposure_owners
     from nodes
     cross join severities
     left join nodes as tested
@@ -41,6 +42,11 @@ watched as (
             nodes.project = tested.project
             and nodes.environment = tested.environment
             and nodes.attached_node_id = tested.node_id
+    left join {{ ref('int_exposure_owners') }} as exposures
+        on
+            nodes.project = exposures.project
+            and nodes.environment = exposures.environment
+            and coalesce(nodes.attached_node_id, nodes.node_id) = exposures.node_id
     where nodes.resource_type in ('model', 'snapshot', 'seed', 'source', 'test', 'unit_test')
 
 ),

@@ -23,6 +23,7 @@ builds as (
         ended_at,
         git_sha,
         git_branch,
+        repository_url,
         ci_url,
         target
     from {{ ref('fct_invocations') }}
@@ -214,7 +215,8 @@ described as (
         nodes.attached_node_id,
         coalesce(tested.path, nodes.path) as path,
         coalesce(nodes.tags, '') || coalesce(tested.tags, '') as tags,
-        coalesce(nodes.alert_settings, tested.alert_settings) as alert_settings
+        coalesce(nodes.alert_settings, tested.alert_settings) as alert_settings,
+        exposures.exposure_owners
     from incidents
     left join nodes
         on
@@ -226,6 +228,11 @@ described as (
             nodes.project = tested.project
             and nodes.environment = tested.environment
             and nodes.attached_node_id = tested.node_id
+    left join {{ ref('int_exposure_owners') }} as exposures
+        on
+            incidents.project = exposures.project
+            and incidents.environment = exposures.environment
+            and coalesce(nodes.attached_node_id, incidents.node_id) = exposures.node_id
 
 ),
 
@@ -243,6 +250,7 @@ final as (
             else described.severity
         end as severity,
         described.tags,
+        described.exposure_owners,
         described.path,
         -- Only models, snapshots and tests are compiled to a file.
         case
@@ -271,6 +279,7 @@ final as (
         first_runs.run_id as first_bad_run_id,
         first_runs.git_sha,
         first_runs.git_branch,
+        first_runs.repository_url,
         first_runs.ci_url,
         first_runs.target,
         changes.last_success_git_sha,

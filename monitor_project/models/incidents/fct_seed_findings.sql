@@ -5,7 +5,7 @@ with
 named as (
 
     {%- for seed, columns in {
-        'alert_routes': ['kind', 'severity', 'project', 'environment', 'owner', 'quiet_from', 'quiet_to', 'timezone'],
+        'alert_routes': ['kind', 'severity', 'project', 'environment', 'owner', 'exposure_owner', 'quiet_from', 'quiet_to', 'timezone'],
         'alert_mutes': ['kind', 'node_id'],
         'run_cadences': ['project', 'environment', 'due_time', 'timezone']
     }.items() %}
@@ -51,6 +51,12 @@ known as (
         'owner' as column_name,
         owner as known_value
     from {{ ref('dim_nodes') }}
+    union
+    select
+        'exposure_owner' as column_name,
+        owner as known_value
+    from {{ ref('dim_nodes') }}
+    where resource_type = 'exposure'
     union
     select
         'node_id' as column_name,

@@ -10,7 +10,7 @@ from typing import Any
 from offdag.artifacts.document import Document, Kind
 from offdag.collect.places import ArtifactFile, Fingerprint
 from offdag.environment import resolve_environment
-from offdag.origin import Origin
+from offdag.origin import Origin, web_address
 
 
 @dataclass(frozen=True)
@@ -100,6 +100,7 @@ class RunContext:
     ) -> RunContext:
         """Combine both sources: the caller's values win over the artifact's, except for the origin."""
         carried = {name: document.env.get(f"OFFDAG_{name.upper()}") for name in Origin.__dataclass_fields__}
+        carried["repository_url"] = web_address(carried["repository_url"])
         return cls(
             project=project,
             environment=resolve_environment(context.environment, document.env.get("OFFDAG_ENVIRONMENT"), target),

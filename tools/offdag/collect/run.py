@@ -377,5 +377,6 @@ def _environ(settings: Settings, start: RunStart) -> dict[str, str]:
         "ACTOR": start.origin.actor,
         "CI_URL": start.origin.ci_url,
         "PULL_REQUEST": start.origin.pull_request,
+        "REPOSITORY_URL": start.origin.repository_url,
     }
     return settings.dbt_environ | {f"DBT_ENV_CUSTOM_ENV_OFFDAG_{k}": v for k, v in handed.items() if v}

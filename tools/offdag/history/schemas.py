@@ -43,6 +43,7 @@ _TABLES: Mapping[str, Mapping[str, str]] = {
         "log_tail": "string",
         "error_line": "string",
         "pull_request": "string",
+        "repository_url": "string",
     },
     # One row per command given to `offdag run`, written before it starts: without a row in job_runs it runs on, or was killed.
     "job_starts": {
@@ -56,6 +57,7 @@ _TABLES: Mapping[str, Mapping[str, str]] = {
         "target_path": "string",
         **_ORIGIN,
         "pull_request": "string",
+        "repository_url": "string",
     },
     # One row per dbt invocation that left run_results or sources.
     "invocations": {
@@ -79,6 +81,7 @@ _TABLES: Mapping[str, Mapping[str, str]] = {
         "artifact_sha256": "string",
         **_ORIGIN,
         "pull_request": "string",
+        "repository_url": "string",
         "manifest_generated_at": "timestamp",
         "variables_hash": "string",
         "project_variables": "string",

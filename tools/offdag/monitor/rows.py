@@ -78,6 +78,7 @@ class DueNotification(MartRow, frozen=True, kw_only=True):
         is_first_report: Whether no successful monitor run has covered the project yet.
         storm_cause: The error message that at least storm_least_incidents incidents of one run share. None for all others.
         git_sha: Commit of the build with the first bad observation. None if unknown.
+        repository_url: Web address of its repository. None if unknown.
         ci_url: CI page of the build with the first bad observation. None if unknown.
         target: dbt's --target of the build with the first bad observation. None if it had none, or if unknown.
         last_success_git_sha: Commit of the last run before the incident in which its node succeeded. None if unknown.
@@ -121,6 +122,7 @@ class DueNotification(MartRow, frozen=True, kw_only=True):
     git_sha: str | None
     ci_url: str | None
     # Intents of a version before 0.2 lack them.
+    repository_url: str | None = None
     target: str | None = None
     last_success_git_sha: str | None = None
     change_count: int | None = None

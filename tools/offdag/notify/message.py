@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -14,6 +15,7 @@ from offdag.monitor.rows import DueNotification
 _FAILURES = ("node_failed", "test_failed")
 _NAMED_IN_STORM = 10
 _SHA_LENGTH = 8
+_SHA = re.compile(r"[0-9a-f]{7,64}")
 
 _STATE = {
     "node_failed": "FAILED",
@@ -182,6 +184,7 @@ def _problem(row: DueNotification) -> Problem:
             ("Owner", row.owner),
             ("Where", evidence.get("path")),
             ("Query", row.compiled_path if row.kind in _FAILURES else None),
+            ("Commit", _commit_link(row)),
             ("Run", row.ci_url or evidence.get("ci_url")),
             ("Next", _next_command(row)),
         ]
@@ -202,6 +205,7 @@ def _storm(rows: Sequence[DueNotification]) -> Problem:
         ("Which", names + more),
         ("Changed", _change(first)),
         ("Owner", ", ".join(sorted({row.owner for row in rows if row.owner}))),
+        ("Commit", _commit_link(first)),
         ("Run", first.ci_url),
         ("Next", "dbt retry"),
     ]
@@ -250,6 +254,15 @@ def _change(row: DueNotification) -> str | None:
     commits = f" ({prior} to {sha})" if sha and prior and sha != prior else f" ({sha})" if sha else ""
     what = f"{row.changes}," if row.changes else "no code, configuration or macro"
     return f"{what} since its last success{commits}"
+
+
+def _commit_link(row: DueNotification) -> str | None:
+    """The commit of the first bad build, or all since the last success; GitHub and GitLab have both pages."""
+    prior, sha = (sha if _SHA.fullmatch(sha or "") else None for sha in (row.last_success_git_sha, row.git_sha))
+    if not row.repository_url or not sha:
+        return None
+    page = f"compare/{prior}...{sha}" if prior and prior != sha else f"commit/{sha}"
+    return f"{row.repository_url}/{page}"
 
 
 def _seen_before(row: DueNotification) -> str | None:

@@ -100,6 +100,7 @@ with_results as (
         invocations.git_branch,
         invocations.actor,
         invocations.pull_request,
+        invocations.repository_url,
         invocations.ci_url,
         cast(null as {{ dbt.type_string() }}) as log_tail,
         cast(null as {{ dbt.type_string() }}) as error_line
@@ -160,6 +161,7 @@ without_results as (
         git_branch,
         actor,
         pull_request,
+        repository_url,
         ci_url,
         log_tail,
         error_line
@@ -250,6 +252,7 @@ final as (
         git_branch,
         actor,
         pull_request,
+        repository_url,
         ci_url,
         log_tail,
         error_line

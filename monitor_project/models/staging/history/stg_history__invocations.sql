@@ -54,6 +54,7 @@ final as (
         source.actor,
         source.ci_url,
         source.pull_request,
+        source.repository_url,
         source.run_date,
         run_date_versions.run_date_version
     from source

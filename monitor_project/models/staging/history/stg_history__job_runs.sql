@@ -30,6 +30,7 @@ final as (
         actor,
         ci_url,
         pull_request,
+        repository_url,
         log_tail,
         error_line,
         run_date
