@@ -740,3 +740,13 @@ def test_a_run_reads_what_is_new_however_long_the_log_is(
         deliver(history, bot(slack), *(due(notification_id=f"n{i}", signal_key=f"k{i}") for i in range(60))).messages
         == 0
     )
+
+
+def test_a_weekly_digest_is_a_message_of_its_own_and_sent_once(history: History, slack: FakeSlack) -> None:
+    title = "week to 2026-01-12: 3 new, 1 still open, 2 recovered"
+    digest = due(notification_id="week", signal_key="week", event="digest", kind="weekly_digest", title=title)
+    assert deliver(history, bot(slack), due(), digest).messages == 2
+    assert deliver(history, bot(slack), due(), digest).messages == 0
+    assert [m["text"] for m in slack.posted if "thread_ts" not in m][1] == title
+    [row] = [row for row in history.read("deliveries").to_pylist() if row["notification_id"] == "week"]
+    assert (row["event"], row["outcome"]) == ("digest", "delivered")

@@ -197,6 +197,27 @@ CHANGED: dict[str, Any] = {
     "ci_url": "https://ci.example/runs/7",
 }
 STORM: dict[str, Any] = {"kind": "node_failed", "storm_cause": "IO Error: no connection"}
+DIGEST: dict[str, Any] = {
+    "event": "digest",
+    "kind": "weekly_digest",
+    "project": "",
+    "environment": "",
+    "severity": "warning",
+    "title": "week to 2026-01-12: 3 new, 1 still open, 2 recovered",
+    "detail": None,
+    "node_id": None,
+    "owner": None,
+    "compiled_path": None,
+    "evidence": json.dumps(
+        {
+            "flaky": 1,
+            "slow": 0,
+            "owners": "@data: 3 new, 1 open, 2 recovered",
+            "oldest_open": "model a failed",
+            "cost": 12.5,
+        }
+    ),
+}
 OVER: dict[str, Any] = {"event": "resolved", "ended_at": datetime(2026, 1, 31, 8, 5)}
 
 
@@ -212,6 +233,7 @@ OVER: dict[str, Any] = {"event": "resolved", "ended_at": datetime(2026, 1, 31, 8
         ("stockout", [due(**STOCKOUT, mention="S1")]),
         ("reminder_with_mention", [due(event="reminder", mention="U1", bad_count=7)]),
         ("resolved", [due(**OVER)]),
+        ("weekly_digest", [due(**DIGEST)]),
         ("closed_replaced", [due(event="closed", closed_reason="replaced", ended_at=datetime(2026, 2, 1))]),
         ("first_report", [due(is_first_report=True), due(notification_id="n2", **MISSING_RUN)]),
     ],

@@ -1,5 +1,5 @@
 -- Incidents x sinks x channels, less what has been delivered. A delivery belongs to an incident if the period it reported overlaps the
--- incident's, so that an incident that late artifacts move or split is not announced again.
+-- incident's, so that an incident that late artifacts move or split is not announced again. Besides them the weekly digests that were not delivered.
 with
 
 incidents as (
@@ -291,7 +291,7 @@ judged as (
 
 ),
 
-final as (
+incident_notifications as (
 
     select
         {{ surrogate_key(
@@ -338,6 +338,68 @@ final as (
         event is not null
         -- In quiet hours, warnings and reminders wait. What was sent as an error ends as one.
         and not (is_quiet and (event = 'reminder' or (routed_severity != 'error' and (event = 'opened' or not is_error_sent))))
+
+),
+
+digest_notifications as (
+
+    select
+        {{ surrogate_key(["'digest'", 'digests.weekly_digest_id', 'sinks.sink']) }} as notification_id,
+        sinks.sink,
+        digests.channel,
+        cast(null as {{ dbt.type_string() }}) as mention,
+        'digest' as event,
+        false as is_first_report,
+        '' as incident_id,
+        digests.weekly_digest_id as signal_key,
+        'weekly_digest' as kind,
+        '' as project,
+        '' as environment,
+        'warning' as severity,
+        'week to ' || cast(cast(digests.week_ended_at as date) as {{ dbt.type_string() }}) || ': ' || digests.new_count || ' new, '
+        || digests.open_count || ' still open, ' || digests.resolved_count || ' recovered'
+        || case when digests.closed_count > 0 then ', ' || digests.closed_count || ' closed' else '' end as title,
+        cast(null as {{ dbt.type_string() }}) as detail,
+        cast(null as {{ dbt.type_string() }}) as node_id,
+        cast(null as {{ dbt.type_string() }}) as owner,
+        {{ json_object({'flaky': 'digests.flaky_count', 'slow': 'digests.slow_count', 'owners': 'digests.owners', 'oldest_open': 'digests.oldest_open', 'cost': 'digests.cost'}) }} as evidence,
+        cast(null as {{ dbt.type_string() }}) as closed_reason,
+        digests.week_started_at as started_at,
+        digests.week_ended_at as last_bad_at,
+        cast(null as {{ dbt.type_timestamp() }}) as ended_at,
+        cast(1 as bigint) as bad_count,
+        cast(null as {{ dbt.type_string() }}) as compiled_path,
+        cast(null as {{ dbt.type_string() }}) as git_sha,
+        cast(null as {{ dbt.type_string() }}) as repository_url,
+        cast(null as {{ dbt.type_string() }}) as ci_url,
+        cast(null as {{ dbt.type_string() }}) as target,
+        cast(null as {{ dbt.type_string() }}) as last_success_git_sha,
+        cast(null as bigint) as change_count,
+        cast(null as {{ dbt.type_string() }}) as changes,
+        cast(null as {{ dbt.type_string() }}) as likely_cause,
+        cast(null as bigint) as seen_before_count,
+        cast(null as {{ dbt.type_timestamp() }}) as seen_since,
+        cast(null as bigint) as last_recovery_seconds,
+        cast(null as {{ dbt.type_string() }}) as storm_cause,
+        cast(null as {{ dbt.type_string() }}) as opened_message_channel,
+        cast(null as {{ dbt.type_string() }}) as opened_message_ts
+    from {{ ref('int_weekly_digests') }} as digests
+    inner join sinks
+        on digests.service = sinks.service
+
+),
+
+final as (
+
+    select * from incident_notifications
+
+    union all
+
+    select digest_notifications.*
+    from digest_notifications
+    left join delivered
+        on digest_notifications.notification_id = delivered.notification_id
+    where delivered.notification_id is null
 
 )
 

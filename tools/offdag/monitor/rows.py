@@ -55,7 +55,7 @@ class DueNotification(MartRow, frozen=True, kw_only=True):
 
     Attributes:
         notification_id: Key of one notification: incident, event, sink and channel.
-        event: opened, reminder, resolved or closed.
+        event: opened, reminder, resolved, closed or digest.
         sink: Where it is delivered: slack, webhook or stdout.
         channel: Channel of the route, or the former channel in which the incident was announced.
         mention: Slack user or group id to mention. None for no mention.

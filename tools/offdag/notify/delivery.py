@@ -118,19 +118,22 @@ class Delivery:
     def _envelopes(
         self, rows: Sequence[DueNotification], threadless: Set[str] = frozenset()
     ) -> list[tuple[list[DueNotification], Message, PostedMessage | None]]:
-        """Split a channel's rows into messages: one for all that is new, one for each thread that is answered; or one for each incident."""
+        """Split a channel's rows into messages: for all that is new, for each answered thread, for the digest; or for each incident."""
         if self._sink.is_per_incident:
             # The end of one incident comes before the begin of the next one of its signal.
             ordered = sorted(rows, key=lambda row: (row.event not in ("resolved", "closed"), row.started_at))
             return [([row], build_message([row], self._report_url), None) for row in ordered]
+        digest = [row for row in rows if row.event == "digest"]
+        rows = [row for row in rows if row.event != "digest"]
         threads: dict[tuple[str, str] | None, list[DueNotification]] = {}
         for row in rows:
             channel, ts = row.opened_message_channel, row.opened_message_ts
             answers = row.event != "opened" and self._sink.has_threads and row.notification_id not in threadless
             threads.setdefault((channel, ts) if answers and channel and ts else None, []).append(row)
+        groups = [*sorted(threads.items(), key=lambda item: item[0] or ("", "")), *([(None, digest)] if digest else [])]
         return [
             (group, build_message(group, self._report_url), PostedMessage(*key) if key else None)
-            for key, group in sorted(threads.items(), key=lambda item: item[0] or ("", ""))
+            for key, group in groups
         ]
 
     def _deliver_channel(self, channel: str, rows: Sequence[DueNotification], outcome: Outcome) -> None:

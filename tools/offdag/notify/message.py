@@ -52,6 +52,7 @@ _NEXT = {
     "volume_odd": "dbt build --select +{node}",
     "node_drop": "dbt ls",
 }
+_DIGEST_FACTS = ("Owners", "Oldest open", "Flaky", "Slow", "Cost")
 _WITH_TARGET = ("dbt build", "dbt test", "dbt debug", "dbt ls")
 _CLOSED = {
     "removed": "no longer checked: it was removed",
@@ -143,6 +144,8 @@ def _state(row: DueNotification) -> str:
         return "RESOLVED"
     if row.event == "closed":
         return "CLOSED"
+    if row.event == "digest":
+        return "WEEKLY"
     state = (
         "WARNS"
         if row.kind == "test_failed" and row.severity == "warning"
@@ -152,6 +155,8 @@ def _state(row: DueNotification) -> str:
 
 
 def _heading(rows: Sequence[DueNotification], problems: Sequence[Problem]) -> str:
+    if all(row.event == "digest" for row in rows):
+        return rows[0].title
     counts: dict[str, int] = {}
     for row in rows:
         counts[_state(row)] = counts.get(_state(row), 0) + 1
@@ -171,6 +176,8 @@ def _problem(row: DueNotification) -> Problem:
         title += f": recovered after {_duration(((row.ended_at or row.last_bad_at) - row.started_at).total_seconds())}"
     elif row.event == "closed":
         title += f": {_CLOSED.get(row.closed_reason or '', 'no longer checked')}"
+    elif row.event == "digest":
+        facts = [(label, evidence.get(label.lower().replace(" ", "_"))) for label in _DIGEST_FACTS]
     else:
         impact = _impact(evidence)
         brief = "; ".join(part for part in (row.detail, impact) if part)

@@ -1,0 +1,215 @@
+-- The digest of each channel whose routes name a weekday: its incidents in the seven days before the last such local midnight. Nothing where
+-- there was none. A service that opens an alert for each incident gets none.
+with
+
+routes as (
+
+    select
+        coalesce(routes.channel, {{ default_channel() }}) as channel,
+        lower(routes.digest) as digest,
+        coalesce(zones.name, 'UTC') as zone,
+        row_number() over (
+            partition by coalesce(routes.channel, {{ default_channel() }})
+            order by routes.priority
+        ) as channel_number
+    from {{ ref('alert_routes') }} as routes
+    left join {{ known_timezones() }} as zones
+        on routes.timezone = zones.name
+    where routes.digest is not null
+
+),
+
+channels as (
+
+    select
+        channel,
+        digest,
+        zone,
+        {{ dbt.date_trunc('day', local_time(as_of(), 'zone')) }} as local_midnight
+    from routes
+    where
+        channel_number = 1
+        and {{ dbt.split_part('channel', "':'", 1) }} not in ({{ text_list(var('services_per_incident')) }})
+
+),
+
+dated as (
+
+    select
+        channel,
+        case
+            {%- for day in range(7) %}
+            {%- set midnight = add_seconds('local_midnight', -86400 * day) %}
+            when digest like '%' || {{ weekday(midnight) }} || '%' then {{ instant_of(midnight, 'zone') }}
+            {%- endfor %}
+        end as week_ended_at
+    from channels
+
+),
+
+weeks as (
+
+    select
+        channel,
+        week_ended_at,
+        {{ add_seconds('week_ended_at', -7 * 86400) }} as week_started_at
+    from dated
+    where week_ended_at is not null
+
+),
+
+incidents as (
+
+    select
+        weeks.channel,
+        weeks.week_started_at,
+        weeks.week_ended_at,
+        incidents.incident_id,
+        incidents.kind,
+        incidents.title,
+        incidents.started_at,
+        coalesce(incidents.owner, 'no owner') as owner,
+        case when incidents.started_at >= weeks.week_started_at then 1 else 0 end as is_new,
+        case when incidents.ended_at is null or incidents.ended_at >= weeks.week_ended_at then 1 else 0 end as is_open,
+        case when incidents.ended_at < weeks.week_ended_at and incidents.incident_status = 'resolved' then 1 else 0 end as is_resolved,
+        case when incidents.ended_at < weeks.week_ended_at and incidents.incident_status = 'closed' then 1 else 0 end as is_closed
+    from weeks
+    inner join {{ ref('fct_incident_routes') }} as incident_routes
+        on weeks.channel = incident_routes.channel
+    inner join {{ ref('fct_incidents') }} as incidents
+        on incident_routes.incident_id = incidents.incident_id
+    where
+        incidents.started_at < weeks.week_ended_at
+        and (incidents.ended_at is null or incidents.ended_at >= weeks.week_started_at)
+
+),
+
+owners as (
+
+    select
+        channel,
+        owner,
+        row_number() over (
+            partition by channel
+            order by sum(is_open) desc, sum(is_new) desc, owner
+        ) as owner_number,
+        owner || ': ' || sum(is_new) || ' new, ' || sum(is_open) || ' open, ' || sum(is_resolved) || ' recovered' as owner_text
+    from incidents
+    group by channel, owner
+
+),
+
+owner_texts as (
+
+    select
+        channel,
+        {{ dbt.listagg('owner_text', "'; '", 'order by owner_number') }} as owners
+    from owners
+    where owner_number <= 10
+    group by channel
+
+),
+
+oldest as (
+
+    select
+        channel,
+        title,
+        incident_id,
+        started_at,
+        row_number() over (
+            partition by channel
+            order by started_at, incident_id
+        ) as oldest_number
+    from incidents
+    where is_open = 1
+
+),
+
+oldest_texts as (
+
+    select
+        channel,
+        {{ dbt.listagg('title', "'; '", 'order by oldest_number') }} as oldest_open
+    from oldest
+    where oldest_number <= 5
+    group by channel
+
+),
+
+counted as (
+
+    select
+        channel,
+        week_started_at,
+        week_ended_at,
+        sum(is_new) as new_count,
+        sum(is_open) as open_count,
+        sum(is_resolved) as resolved_count,
+        sum(is_closed) as closed_count,
+        sum(case when kind = 'test_flaky' then is_open else 0 end) as flaky_count,
+        sum(case when kind = 'model_slow' then is_open else 0 end) as slow_count
+    from incidents
+    group by channel, week_started_at, week_ended_at
+
+),
+
+{%- set is_priced = var('price_per_tebibyte') or var('price_per_slot_hour') %}
+
+-- Of all alerting environments, where it is priced.
+costs as (
+
+    select
+        counted.channel,
+        {%- if is_priced %}
+        sum(
+            {{ var('price_per_tebibyte') }} * coalesce(costs.bytes_processed, 0) / 1099511627776.0
+            + {{ var('price_per_slot_hour') }} * coalesce(costs.slot_milliseconds, 0) / 3600000.0
+        ) as cost
+        {%- else %}
+        cast(null as double) as cost
+        {%- endif %}
+    from counted
+    {%- if is_priced %}
+    inner join {{ ref('fct_node_costs') }} as costs
+        on
+            costs.observed_at >= counted.week_started_at
+            and costs.observed_at < counted.week_ended_at
+    where costs.environment in ({{ text_list(alerting_environments()) }})
+    {%- endif %}
+    group by counted.channel
+
+),
+
+final as (
+
+    select
+        {{ surrogate_key(['counted.channel', 'counted.week_ended_at']) }} as weekly_digest_id,
+        counted.channel,
+        case
+            when {{ dbt.split_part('counted.channel', "':'", 1) }} in ({{ text_list(var('services')) }})
+                then {{ dbt.split_part('counted.channel', "':'", 1) }}
+            else ''
+        end as service,
+        counted.week_started_at,
+        counted.week_ended_at,
+        cast(counted.new_count as bigint) as new_count,
+        cast(counted.open_count as bigint) as open_count,
+        cast(counted.resolved_count as bigint) as resolved_count,
+        cast(counted.closed_count as bigint) as closed_count,
+        cast(counted.flaky_count as bigint) as flaky_count,
+        cast(counted.slow_count as bigint) as slow_count,
+        owner_texts.owners,
+        oldest_texts.oldest_open,
+        cast(round(cast(costs.cost as decimal(18, 6)), 2) as double) as cost
+    from counted
+    inner join owner_texts
+        on counted.channel = owner_texts.channel
+    left join oldest_texts
+        on counted.channel = oldest_texts.channel
+    left join costs
+        on counted.channel = costs.channel
+
+)
+
+select * from final
