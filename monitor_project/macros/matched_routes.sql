@@ -9,6 +9,7 @@
                 routes.mention,
                 routes.reminder_hours,
                 routes.hold_minutes,
+                routes.failing_rows,
                 routes.priority,
                 sum(case when coalesce(routes.matching, 'first') = 'first' then 1 else 0 end) over (
                     partition by {% for column in key_columns %}watched.{{ column }}{{ ', ' if not loop.last }}{% endfor %}

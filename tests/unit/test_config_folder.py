@@ -65,7 +65,7 @@ def test_seeds_of_an_older_offdag_get_the_columns_that_were_added(config: Config
     write(config, "seeds/alert_routes.csv", "priority,channel,kind\n5,#shop,stockout\n")
     lines = (assembled(config) / "seeds" / "alert_routes.csv").read_text().splitlines()
     assert lines[0] == (PACKAGED / "seeds" / "alert_routes.csv").read_text().splitlines()[0]
-    assert lines[1:] == ["5,stockout,,,,,,,#shop,,,,,,,,,,,"]
+    assert lines[1:] == ["5,stockout,,,,,,,#shop,,,,,,,,,,,,"]
 
 
 def test_vars_replace_the_defaults(config: ConfigFolder) -> None:

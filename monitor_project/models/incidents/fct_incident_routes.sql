@@ -34,6 +34,7 @@ routed as (
         {{ alert_mention('contexts.alert_mention', 'matched.mention') }} as mention,
         matched.reminder_hours,
         matched.hold_minutes,
+        matched.failing_rows,
         matched.priority as route_priority
     from contexts
     left join matched
@@ -56,7 +57,8 @@ final as (
         mention,
         reminder_hours,
         hold_minutes,
-        route_priority
+        route_priority,
+        failing_rows as failing_row_columns
     from routed
 
 )

@@ -240,6 +240,7 @@ judged as (
         routed.*,
         sent_states.opened_message_channel,
         sent_states.opened_message_ts,
+        failing_rows.failing_rows,
         sent_states.last_sent_at,
         sent_states.end_sent_at,
         coalesce(sent_states.is_error_sent, false) as is_error_sent,
@@ -283,6 +284,10 @@ judged as (
             routed.incident_id = sent_states.incident_id
             and routed.sink = sent_states.sink
             and routed.channel = sent_states.channel
+    left join {{ ref('int_incident_rows') }} as failing_rows
+        on
+            routed.incident_id = failing_rows.incident_id
+            and routed.channel = failing_rows.channel
     left join still_open
         on
             routed.signal_key = still_open.signal_key
@@ -330,6 +335,7 @@ incident_notifications as (
         seen_before_count,
         seen_since,
         last_recovery_seconds,
+        failing_rows,
         storm_cause,
         opened_message_channel,
         opened_message_ts
@@ -380,6 +386,7 @@ digest_notifications as (
         cast(null as bigint) as seen_before_count,
         cast(null as {{ dbt.type_timestamp() }}) as seen_since,
         cast(null as bigint) as last_recovery_seconds,
+        cast(null as {{ dbt.type_string() }}) as failing_rows,
         cast(null as {{ dbt.type_string() }}) as storm_cause,
         cast(null as {{ dbt.type_string() }}) as opened_message_channel,
         cast(null as {{ dbt.type_string() }}) as opened_message_ts

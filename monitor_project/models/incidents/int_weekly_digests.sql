@@ -173,8 +173,8 @@ costs as (
     {%- if is_priced %}
     inner join {{ ref('fct_node_costs') }} as costs
         on
-            costs.observed_at >= counted.week_started_at
-            and costs.observed_at < counted.week_ended_at
+            counted.week_started_at <= costs.observed_at
+            and counted.week_ended_at > costs.observed_at
     where costs.environment in ({{ text_list(alerting_environments()) }})
     {%- endif %}
     group by counted.channel

@@ -49,9 +49,21 @@ class DbtShow:
         Raises:
             UsageError: dbt cannot show them.
         """
+        return [_by_column(row, table) for row in self.query(_query(table), table.max_rows + 1, table.unique_id)]
+
+    def query(self, sql: str, limit: int, what: str) -> list[dict[str, Any]]:
+        """The first rows that a query gives; numbers are texts.
+
+        Args:
+            sql: With dbt's Jinja.
+            limit: Most rows.
+            what: What it reads, for errors.
+
+        Raises:
+            UsageError: dbt cannot show them.
+        """
         with own_folder(self.target_path) as folder:
-            limit = table.max_rows + 1
-            command = show_command(self.command, _query(table), limit, folder)
+            command = show_command(self.command, sql, limit, folder)
             try:
                 done = run_captured(command, self.cwd, self.environ, _LONGEST)
             except OSError as error:
@@ -59,15 +71,16 @@ class DbtShow:
                     f"dbt show cannot be started: {error.strerror}", command[0], "offdag observe -- dbt"
                 ) from error
             except subprocess.TimeoutExpired as error:
-                raise UsageError(f"dbt show took more than {_LONGEST} s", table.unique_id, "dbt show") from error
+                raise UsageError(f"dbt show took more than {_LONGEST} s", what, "dbt show") from error
         shown = _preview(done.stdout)
         if shown is None:
+            name = what.split(".")[2] if what.count(".") > 1 else what
             raise UsageError(
                 f"dbt show ended with {done.returncode}: {redacted(_reason(done.stdout), self.secrets)}",
-                table.unique_id,
-                f"dbt show --select {table.unique_id.split('.')[2]}    # dbt 1.5 or later",
+                what,
+                f"dbt show --select {name}    # dbt 1.5 or later",
             )
-        return [_by_column(row, table) for row in shown]
+        return shown
 
 
 def _query(table: ObservedTable) -> str:

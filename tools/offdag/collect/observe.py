@@ -153,7 +153,7 @@ class Observer:
 
     def _from_duckdb(self, table: ObservedTable, node: Row) -> pa.Table | None:
         """The columns of a table in a DuckDB file, which is open for this one query; None where only the user's dbt can read it."""
-        path = self._duckdb_file()
+        path = duckdb_file(self.invocation)
         if path is None:
             return None
         try:
@@ -179,22 +179,23 @@ class Observer:
                 raise _unreadable_table(error, node) from error
         return _cast(frame, table)
 
-    def _duckdb_file(self) -> Path | None:
-        """The file of a profile on DuckDB; None for any other database, and where the profile is not on this machine."""
-        try:
-            connection = self.invocation.connection("type", "path", "attach")
-        except UsageError:
-            return None
-        path = str(connection.get("path") or "")
-        if (
-            connection.get("type") != "duckdb"
-            or path.startswith(("md:", "motherduck:", ":memory:", "ducklake:"))
-            or not path
-            # The table may be in another file than this one.
-            or str(connection.get("attach") or "[]") != "[]"
-        ):
-            return None
-        return self.invocation.project_dir / path
+
+def duckdb_file(invocation: DbtInvocation) -> Path | None:
+    """The file of a profile on DuckDB; None for any other database, and where the profile is not on this machine."""
+    try:
+        connection = invocation.connection("type", "path", "attach")
+    except UsageError:
+        return None
+    path = str(connection.get("path") or "")
+    if (
+        connection.get("type") != "duckdb"
+        or path.startswith(("md:", "motherduck:", ":memory:", "ducklake:"))
+        or not path
+        # The table may be in another file than this one.
+        or str(connection.get("attach") or "[]") != "[]"
+    ):
+        return None
+    return invocation.project_dir / path
 
 
 def _typed(rows: list[dict[str, str | None]], table: ObservedTable) -> pa.Table:

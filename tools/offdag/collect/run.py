@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from offdag.artifacts.document import Kind, Verdict
 from offdag.artifacts.results import BUILD_COMMANDS
@@ -33,6 +33,9 @@ from offdag.history.compaction import compact_in_passing
 from offdag.history.history import History
 from offdag.origin import Origin
 from offdag.settings import Settings
+
+if TYPE_CHECKING:
+    from offdag.collect.dbt_show import DbtShow
 
 _log = logging.getLogger(__name__)
 
@@ -256,6 +259,7 @@ def _after_run(settings: Settings, outcome: RunOutcome, observes: bool, overwrit
     observed: list[str] = []
     if start.is_build and results and results.invocation and observes:
         observed = _observe(settings, history, start, results)
+        _keep_failing_rows(settings, history, start, results)
     compact_in_passing(history)
     artifacts = ", ".join(f"{f.verdict['kind']} {f.verdict['verdict']}" for f in collected.artifacts) or "none"
     copies = f"; observed: {', '.join(observed)}" if observed else ""
@@ -278,13 +282,34 @@ def _observe(settings: Settings, history: History, start: RunStart, results: Col
     row = results.invocation or {}
     if not any(table.project == start.invocation.project_name for table in tables):
         return []
-    from offdag.collect.dbt_show import DbtShow
     from offdag.collect.observe import Observer, log_observed
 
-    invocation = start.invocation.confirmed_by(results.args)
-    show = DbtShow(start.command, invocation.cwd, invocation.target_path, _environ(settings, start), _secrets(settings))
+    invocation, show = _reading(settings, start, results)
     observer = Observer(history, invocation, str(row["environment"]), settings.wait_as("observe"), show, start.job_id)
     return log_observed(observer.observe(tables), invocation)
+
+
+def _keep_failing_rows(settings: Settings, history: History, start: RunStart, results: CollectedArtifact) -> None:
+    """Keep a few rows of failing tests, where a route asks for them."""
+    from offdag.collect.failing_rows import FailingRows, shown_columns
+
+    try:
+        columns = shown_columns(settings.config)
+    except UsageError as error:
+        _log.warning("%s", error)
+        return
+    if columns and results.invocation:
+        invocation, show = _reading(settings, start, results)
+        FailingRows(history, invocation, settings.wait_as("run"), show, columns).keep(results.invocation)
+
+
+def _reading(settings: Settings, start: RunStart, results: CollectedArtifact) -> tuple[DbtInvocation, DbtShow]:
+    """What leads to the database of a build."""
+    from offdag.collect.dbt_show import DbtShow
+
+    invocation = start.invocation.confirmed_by(results.args)
+    environ = _environ(settings, start)
+    return invocation, DbtShow(start.command, invocation.cwd, invocation.target_path, environ, _secrets(settings))
 
 
 NO_ENVIRONMENT = (

@@ -15,6 +15,7 @@ _DATED_TABLES = (
     "invocations",
     "node_results",
     "source_freshness",
+    "failing_rows",
     "catalogs",
     "job_runs",
     "job_starts",

@@ -107,6 +107,14 @@ _TABLES: Mapping[str, Mapping[str, str]] = {
         "relation_name": "string",
         "slot_milliseconds": "int64",
     },
+    # One row per stored row of a failing test and column that a route may show.
+    "failing_rows": {
+        **_RUN,
+        "unique_id": "string",
+        "row_number": "int64",
+        "column_name": "string",
+        "value": "string",
+    },
     # One row per result of a sources or freshness file.
     "source_freshness": {
         **_RUN,

@@ -88,6 +88,7 @@ class DueNotification(MartRow, frozen=True, kw_only=True):
         seen_before_count: Incidents of the same signal in the days before. None for none.
         seen_since: When the first of them began (naive UTC). None where there is none.
         last_recovery_seconds: How long the last of them took to recover. None where it did not.
+        failing_rows: Up to five stored rows of the failing test, of the columns that its route shows. None without any.
         compiled_path: File of its compiled query, relative to the project's folder. None without one.
         opened_message_channel: Slack's id of the channel of the opening message. None without one.
         opened_message_ts: Slack's id of the opening message. None without one.
@@ -131,6 +132,7 @@ class DueNotification(MartRow, frozen=True, kw_only=True):
     seen_before_count: int | None = None
     seen_since: datetime | None = None
     last_recovery_seconds: int | None = None
+    failing_rows: str | None = None
     compiled_path: str | None
     opened_message_channel: str | None
     opened_message_ts: str | None

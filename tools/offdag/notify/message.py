@@ -190,6 +190,7 @@ def _problem(row: DueNotification) -> Problem:
             ("Seen before", _seen_before(row)),
             ("Owner", row.owner),
             ("Where", evidence.get("path")),
+            ("Rows", row.failing_rows),
             ("Query", row.compiled_path if row.kind in _FAILURES else None),
             ("Commit", _commit_link(row)),
             ("Run", row.ci_url or evidence.get("ci_url")),
