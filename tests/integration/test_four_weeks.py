@@ -29,6 +29,7 @@ WEEKS: dict[int, tuple[list[str], list[str], tuple[int, int]]] = {
     3: ([], ["--stopped", "events"], (1, 0)),
     4: ([], [], (0, 0)),
 }
+REPOSITORY = "https://git.example/plants/shop"
 RUN = ["run", "--environment", "prod", "--project-dir", "inventory_project", "--", "dbt"]
 
 
@@ -44,7 +45,11 @@ class Story:
         self.repeats: dict[int, CommandResult] = {}
 
     def offdag(self, *arguments: str) -> CommandResult:
-        return offdag(self.home, *arguments, env={**self.slack.env, "OFFDAG_GIT_SHA": "feedc0de" * 5})
+        return offdag(
+            self.home,
+            *arguments,
+            env={**self.slack.env, "OFFDAG_GIT_SHA": "feedc0de" * 5, "OFFDAG_REPOSITORY_URL": REPOSITORY},
+        )
 
     def play(self, week: int) -> None:
         generate, load, _ = WEEKS[week]
@@ -137,6 +142,18 @@ def test_a_backtest_gives_what_was_sent_and_what_other_routes_would_have(story: 
     }
     assert {row["what"] for row in found["changes"]} == {"Philodendron is low", "String of pearls is low"}
     assert len(History.open_existing(str(story.home / "history")).read("monitor_runs")) == runs
+
+
+def test_a_person_says_why_an_incident_ended(story: Story) -> None:
+    [stale] = [row for row in story.incidents[4] if row["kind"] == "source_stale"]
+    given = ["--by", "Ana", "--resolution", "false_positive", "--note", "the load was planned"]
+    assert story.offdag("ack", stale["key"], *given).code == 0
+    assert story.offdag("monitor").code == 0
+    with duckdb.connect(str(story.home / "monitor.duckdb"), read_only=True) as connection:
+        found = connection.execute(
+            "select kind, judged_count, false_positive_count, acknowledged_count from fct_incident_recovery where judged_count > 0"
+        ).fetchall()
+    assert found == [("source_stale", 1, 1, 0)]
 
 
 def test_what_was_opened_is_resolved_in_its_thread(story: Story) -> None:

@@ -103,7 +103,8 @@ class FailingRows:
         if found is None:
             found = self.show.query(f"select * from {relation}", _MOST_ROWS, relation)
         wanted = {name.lower(): name for name in self.columns}
-        return [dict(_values(row, wanted)) for row in found[:_MOST_ROWS]]
+        rows = [dict(_values(row, wanted)) for row in found[:_MOST_ROWS]]
+        return sorted(rows, key=lambda row: [(name, value or "") for name, value in row.items()])
 
     def _from_duckdb(self, relation: str) -> list[dict[str, Any]] | None:
         path = duckdb_file(self.invocation)
