@@ -29,14 +29,15 @@
     {{ return(monitor.duckdb__run_dates_unlike_these(found)) }}
 {%- endmacro %}
 
-{#- Documented in ../_macros.yml. -#}
+{#- Documented in ../_macros.yml. All rows of a date have one version: min instead of distinct, which would hash each row's text. -#}
 {% macro changed_run_dates_of(relation) -%}
     {%- set found -%}
-        select distinct
+        select
             run_date,
-            run_date_version{% if target.type == 'duckdb' %},
+            min(run_date_version) as run_date_version{% if target.type == 'duckdb' %},
             cast(null as varchar[]) as files{% endif %}
         from {{ relation }}
+        group by run_date
     {%- endset -%}
     {{ return(adapter.dispatch('run_dates_unlike_these', 'monitor')(found)) }}
 {%- endmacro %}
@@ -44,7 +45,8 @@
 {#- Documented in ../_macros.yml. -#}
 {% macro changed_run_months_of(relation) -%}
     {%- set month = 'cast(' ~ dbt.date_trunc('month', 'run_date') ~ ' as date)' -%}
-    {%- set versions = '(select distinct run_date, run_date_version, ' ~ month ~ ' as run_month from ' ~ relation ~ ')' -%}
+    {%- set dates = 'select run_date, min(run_date_version) as run_date_version from ' ~ relation ~ ' group by run_date' -%}
+    {%- set versions = '(select *, ' ~ month ~ ' as run_month from (' ~ dates ~ ') as dates)' -%}
     {%- set found -%}
         select
             dates.run_date,
@@ -77,7 +79,7 @@
 {%- endmacro %}
 
 {% macro default__run_dates_unlike_these(found, known=none) -%}
-    {%- set known = known or 'select distinct run_date, run_date_version from ' ~ this -%}
+    {%- set known = known or 'select run_date, min(run_date_version) as run_date_version from ' ~ this ~ ' group by run_date' -%}
     (
         select
             found.run_date,
@@ -96,7 +98,7 @@
     version is no longer in the history.
 -#}
 {% macro duckdb__run_dates_unlike_these(found, known=none) -%}
-    {%- set known = known or 'select distinct run_date, run_date_version from ' ~ this -%}
+    {%- set known = known or 'select run_date, min(run_date_version) as run_date_version from ' ~ this ~ ' group by run_date' -%}
     {%- if execute -%}
         {%- set find -%}
             set variable changed_run_dates = (

@@ -3,9 +3,11 @@
 -- observation after that opens another one. An incident without an end is closed if its node was removed, else it is open.
 with
 
-watched as (
+watched as materialized (
 
-    select *
+    select
+        *,
+        row_number() over () as observation_id
     from {{ ref('int_signals_unioned') }}
     where
         environment in ({{ text_list(alerting_environments()) }})
@@ -13,84 +15,113 @@ watched as (
 
 ),
 
--- Of two observations at one instant, the bad one comes first.
+bad_signals as (
+
+    select distinct signal_key
+    from watched
+    where is_bad
+
+),
+
+-- Of two observations at one instant, the bad one comes first. Only the columns that decide are sorted. An island is identified by the number
+-- of ends and of gaps before it.
 sequenced as (
 
     select
-        *,
-        max(greatest(observed_at, holds_until)) over (
-            partition by signal_key
-            order by observed_at, case when is_bad then 0 else 1 end, invocation_id
-            rows between unbounded preceding and 1 preceding
-        ) as previous_held_until
+        watched.observation_id,
+        watched.signal_key,
+        watched.invocation_id,
+        watched.observed_at,
+        greatest(watched.observed_at, watched.holds_until) as held_until,
+        watched.is_bad,
+        watched.kind not in ({{ text_list(var('clock_signal_kinds')) }}) as ends_unobserved,
+        row_number() over observations as observation_number,
+        sum(case when watched.is_bad then 0 else 1 end) over (observations rows between unbounded preceding and current row) as island_number,
+        max(greatest(watched.observed_at, watched.holds_until))
+            over (observations rows between unbounded preceding and 1 preceding)
+            as previous_held_until
     from watched
+    inner join bad_signals
+        on watched.signal_key = bad_signals.signal_key
+    window observations as (
+        partition by watched.signal_key
+        order by watched.observed_at, case when watched.is_bad then 0 else 1 end, watched.invocation_id
+    )
 
 ),
 
-gapped as (
+-- The few observations that come long after the one before.
+gaps as (
 
     select
-        *,
-        case
-            when
-                kind not in ({{ text_list(var('clock_signal_kinds')) }})
-                and observed_at > {{ dbt.dateadd('day', var('close_after_days'), 'previous_held_until') }}
-                then 1
-            else 0
-        end as is_after_gap
+        signal_key,
+        row_number() over observations as gap_number,
+        observation_number as from_number,
+        -- After the last one, no observation has this number.
+        lead(observation_number, 1, 1000000000000) over observations as to_number
     from sequenced
+    where
+        ends_unobserved
+        and observed_at > {{ dbt.dateadd('day', var('close_after_days'), 'previous_held_until') }}
+    window observations as (partition by signal_key order by observation_number)
 
 ),
 
--- An island is identified by the number of ends and of gaps before it.
 numbered as (
 
     select
-        *,
-        sum(is_after_gap) over (
-            partition by signal_key
-            order by observed_at, case when is_bad then 0 else 1 end, invocation_id
-            rows between unbounded preceding and current row
-        ) as gap_number,
-        sum(case when is_bad then 0 else 1 end) over (
-            partition by signal_key
-            order by observed_at, case when is_bad then 0 else 1 end, invocation_id
-            rows between unbounded preceding and current row
-        ) as island_number,
-        row_number() over (
-            partition by signal_key
-            order by observed_at, case when is_bad then 0 else 1 end, invocation_id
-        ) as observation_number
-    from gapped
+        sequenced.*,
+        coalesce(gaps.gap_number, 0) as gap_number
+    from sequenced
+    left join gaps
+        on
+            sequenced.signal_key = gaps.signal_key
+            and sequenced.observation_number >= gaps.from_number
+            and sequenced.observation_number < gaps.to_number
 
 ),
 
 bad as (
 
     select
-        *,
-        row_number() over (
-            partition by signal_key, island_number, gap_number
-            order by observation_number desc
-        ) as latest_number,
-        min(observed_at) over (partition by signal_key, island_number, gap_number) as started_at,
-        max(observed_at) over (partition by signal_key, island_number, gap_number) as last_bad_at,
-        max(greatest(observed_at, holds_until)) over (partition by signal_key, island_number, gap_number) as last_held_at,
-        first_value(invocation_id) over (
-            partition by signal_key, island_number, gap_number
-            order by observation_number
-        ) as first_bad_invocation_id,
-        count(*) over (partition by signal_key, island_number, gap_number) as bad_count
+        signal_key,
+        island_number,
+        gap_number,
+        min(observation_number) as first_number,
+        max(observation_number) as last_number,
+        min(observed_at) as started_at,
+        max(observed_at) as last_bad_at,
+        max(held_until) as last_held_at,
+        count(*) as bad_count
     from numbered
     where is_bad
+    group by signal_key, island_number, gap_number
 
 ),
 
 -- Title, detail and severity come from the latest bad observation.
 islands as (
 
-    select * from bad
-    where latest_number = 1
+    select
+        watched.*,
+        bad.island_number,
+        bad.gap_number,
+        bad.started_at,
+        bad.last_bad_at,
+        bad.last_held_at,
+        first_observations.invocation_id as first_bad_invocation_id,
+        bad.bad_count
+    from bad
+    inner join numbered as first_observations
+        on
+            bad.signal_key = first_observations.signal_key
+            and bad.first_number = first_observations.observation_number
+    inner join numbered as last_observations
+        on
+            bad.signal_key = last_observations.signal_key
+            and bad.last_number = last_observations.observation_number
+    inner join watched
+        on last_observations.observation_id = watched.observation_id
 
 ),
 

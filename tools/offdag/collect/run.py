@@ -9,16 +9,16 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from offdag.artifacts.document import Kind, Verdict
 from offdag.artifacts.results import BUILD_COMMANDS
 from offdag.clock import utc_now
+from offdag.collect.after_build import Built, keep_failing_rows, observe
 from offdag.collect.collection import collect_files
 from offdag.collect.collector import CollectedArtifact
 from offdag.collect.context import Context
 from offdag.collect.dbt_log import LogEnd
-from offdag.collect.observed_tables import read_observed_tables
 from offdag.collect.overwritten import OverwrittenResults
 from offdag.collect.places import ArtifactFile, Fingerprint, fingerprints, has_new_results
 from offdag.collect.refusal import collect_command, refusal_text
@@ -33,9 +33,6 @@ from offdag.history.compaction import compact_in_passing
 from offdag.history.history import History
 from offdag.origin import Origin
 from offdag.settings import Settings
-
-if TYPE_CHECKING:
-    from offdag.collect.dbt_show import DbtShow
 
 _log = logging.getLogger(__name__)
 
@@ -258,8 +255,9 @@ def _after_run(settings: Settings, outcome: RunOutcome, observes: bool, overwrit
         _log.warning("%s", error_text(what, str(start.invocation.target_path), "offdag runs --log"))
     observed: list[str] = []
     if start.is_build and results and results.invocation and observes:
-        observed = _observe(settings, history, start, results)
-        _keep_failing_rows(settings, history, start, results)
+        built = _built(settings, start, results)
+        observed = observe(settings, history, built)
+        keep_failing_rows(settings, history, built)
     compact_in_passing(history)
     artifacts = ", ".join(f"{f.verdict['kind']} {f.verdict['verdict']}" for f in collected.artifacts) or "none"
     copies = f"; observed: {', '.join(observed)}" if observed else ""
@@ -272,44 +270,11 @@ def _after_run(settings: Settings, outcome: RunOutcome, observes: bool, overwrit
     )
 
 
-def _observe(settings: Settings, history: History, start: RunStart, results: CollectedArtifact) -> list[str]:
-    """Copy the observed tables of the project; one line per table, and none where no table is listed for it."""
-    try:
-        tables = read_observed_tables(settings.config)
-    except UsageError as error:
-        _log.warning("%s", error)
-        return []
-    row = results.invocation or {}
-    if not any(table.project == start.invocation.project_name for table in tables):
-        return []
-    from offdag.collect.observe import Observer, log_observed
-
-    invocation, show = _reading(settings, start, results)
-    observer = Observer(history, invocation, str(row["environment"]), settings.wait_as("observe"), show, start.job_id)
-    return log_observed(observer.observe(tables), invocation)
-
-
-def _keep_failing_rows(settings: Settings, history: History, start: RunStart, results: CollectedArtifact) -> None:
-    """Keep a few rows of failing tests, where a route asks for them."""
-    from offdag.collect.failing_rows import FailingRows, shown_columns
-
-    try:
-        columns = shown_columns(settings.config)
-    except UsageError as error:
-        _log.warning("%s", error)
-        return
-    if columns and results.invocation:
-        invocation, show = _reading(settings, start, results)
-        FailingRows(history, invocation, settings.wait_as("run"), show, columns).keep(results.invocation)
-
-
-def _reading(settings: Settings, start: RunStart, results: CollectedArtifact) -> tuple[DbtInvocation, DbtShow]:
+def _built(settings: Settings, start: RunStart, results: CollectedArtifact) -> Built:
     """What leads to the database of a build."""
-    from offdag.collect.dbt_show import DbtShow
-
     invocation = start.invocation.confirmed_by(results.args)
-    environ = _environ(settings, start)
-    return invocation, DbtShow(start.command, invocation.cwd, invocation.target_path, environ, _secrets(settings))
+    environ, secrets = _environ(settings, start), _secrets(settings)
+    return Built(start.command, invocation, environ, secrets, start.job_id, results.invocation or {})
 
 
 NO_ENVIRONMENT = (

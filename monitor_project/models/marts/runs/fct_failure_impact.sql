@@ -6,10 +6,16 @@ with recursive
 
 failures as (
 
-    select * from {{ ref('fct_node_executions') }}
+    select
+        node_execution_id,
+        project,
+        environment,
+        invocation_id,
+        node_id,
+        resource_type
+    from {{ ref('int_failed_run_results') }}
     where
-        is_build
-        and outcome = 'failure'
+        outcome = 'failure'
         and {{ until_as_of('generated_at') }}
 
 ),
@@ -22,10 +28,8 @@ skips as (
         invocation_id,
         node_id,
         resource_type
-    from {{ ref('fct_node_executions') }}
-    where
-        is_build
-        and outcome = 'skipped'
+    from {{ ref('int_failed_run_results') }}
+    where outcome = 'skipped'
 
 ),
 
@@ -33,11 +37,11 @@ skips as (
 successes as (
 
     select
-        executions.project,
-        executions.environment,
-        executions.invocation_id,
-        executions.node_id
-    from {{ ref('fct_node_executions') }} as executions
+        results.project,
+        results.environment,
+        results.invocation_id,
+        results.node_id
+    from {{ ref('int_failed_run_results') }} as results
     inner join (
         select distinct
             project,
@@ -47,12 +51,10 @@ successes as (
         where resource_type not in ('test', 'unit_test')
     ) as failed_runs
         on
-            executions.project = failed_runs.project
-            and executions.environment = failed_runs.environment
-            and executions.invocation_id = failed_runs.invocation_id
-    where
-        executions.outcome = 'success'
-        and executions.resource_type in ('model', 'snapshot', 'seed')
+            results.project = failed_runs.project
+            and results.environment = failed_runs.environment
+            and results.invocation_id = failed_runs.invocation_id
+    where results.outcome = 'success'
 
 ),
 
