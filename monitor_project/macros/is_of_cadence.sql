@@ -1,7 +1,13 @@
 {#- Documented in _macros.yml. -#}
 {% macro is_of_cadence(command_line, cadences) -%}
     (
-        ({{ cadences }}.command is null or ' ' || {{ command_line }} || ' ' like '% ' || {{ cadences }}.command || ' %')
-        and ({{ cadences }}.selection is null or {{ command_line }} like '%' || {{ cadences }}.selection || '%')
+        ({{ cadences }}.command is null or position(' ' || {{ cadences }}.command || ' ' in ' ' || {{ command_line }} || ' ') > 0)
+        and (
+            {{ cadences }}.selection is null
+            or (
+                position(' ' || {{ cadences }}.selection || ' ' in ' ' || {{ command_line }} || ' ') > 0
+                and position('--exclude ' || {{ cadences }}.selection || ' ' in {{ command_line }} || ' ') = 0
+            )
+        )
     )
 {%- endmacro %}

@@ -134,8 +134,8 @@ def test_a_backtest_gives_what_was_sent_and_what_other_routes_would_have(story: 
     given = story.offdag("backtest", "--with", str(other), "--format", "json", "--days", "365")
     assert given.code == 0, given
     found = json.loads(given.out)
-    assert f"{sent} notifications by the settings of today ({sent} of them were delivered)" in given.err
-    assert sum(week["today"] for week in found["weeks"]) == sent
+    assert f"{sent} notifications with the current settings ({sent} of them were delivered)" in given.err
+    assert sum(week["current"] for week in found["weeks"]) == sent
     assert {(row["change"], row["channel"]) for row in found["changes"]} == {
         ("added", "#later"),
         ("gone", "#shop-stock"),

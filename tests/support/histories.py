@@ -153,11 +153,19 @@ def killed(day: float) -> Moment:
     return Moment(day, rows={"job_runs": [row]})
 
 
-def started(day: float) -> Moment:
-    """`offdag run` started a build, of which nothing more is known."""
+def started(day: float, minutes: float | None = None) -> Moment:
+    """`offdag run` started a build that wrote no artifacts; without minutes, its end is not known."""
     at = BEGIN + timedelta(days=day)
     row = {"job_run_id": f"job-run-{day}", "command": "dbt build", "is_build": True, "started_at": at}
-    return Moment(day, rows={"job_starts": [row]})
+    if minutes is None:
+        return Moment(day, rows={"job_starts": [row]})
+    end = {
+        "ended_at": at + timedelta(minutes=minutes),
+        "exit_code": 0,
+        "has_results": False,
+        "log_tail": "Done. PASS=1",
+    }
+    return Moment(day, rows={"job_starts": [row], "job_runs": [{**row, **end}]})
 
 
 def stock(counts: dict[float, dict[str, int]]) -> list[Moment]:
@@ -339,7 +347,7 @@ STORIES: dict[str, Callable[[], list[Moment]]] = {
     ],
     "interrupted": lambda: [build(0), killed(1), build(2)],
     # The machine was lost together with offdag; the next build is two days later.
-    "never_ended": lambda: [build(0), started(3), build(5)],
+    "never_ended": lambda: [build(0), started(3), started(5, minutes=20)],
     # Done at six each day, until nothing comes: at risk at seven, missing at eight.
     "at_risk_then_missing": lambda: [build(day) for day in range(8)],
     "schedule_missed": lambda: [build(0), build(1), build(4)],

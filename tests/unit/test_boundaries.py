@@ -118,8 +118,10 @@ def test_sql_in_python_reads_whole_marts_observed_tables_and_the_loaded_schema()
             "monitor/marts.py",
             "monitor/plan.py",
             "collect/observe.py",
+            "collect/failing_rows.py",
             "export/postgres.py",
             # A model's own code, run a second time.
+            "collect/failing_rows.py",
             "review/databases.py",
             # The shop's loader.
             "greenery/load.py",

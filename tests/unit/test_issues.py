@@ -36,6 +36,7 @@ class Tracker:
         comments: Texts by number of the issue.
         paths: Paths of the requests.
         faults: Answers to the next changes: a status, negative where the change is made first.
+        reason: The text of these answers.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Tracker:
     comments: dict[int, list[str]] = field(default_factory=dict)
     paths: list[str] = field(default_factory=list)
     faults: list[int] = field(default_factory=list)
+    reason: str = ""
     url: str = ""
 
     @property
@@ -109,8 +111,9 @@ def tracker(request: pytest.FixtureRequest) -> Iterator[Tracker]:
             if number:
                 rows = [{"body": text} for text in found.comments.get(int(number[1]), [])]
             else:
-                assert (query["labels"], query["state"]) == ("offdag", "all")
-                rows = found.issues[::-1]
+                assert query["labels"] == "offdag"
+                assert query["state"] in ("all", "open" if found.is_github else "opened")
+                rows = [row for row in found.issues[::-1] if query["state"] in ("all", row["state"])]
             size, page = int(query["per_page"]), int(query["page"])
             self.answer(200, rows[(page - 1) * size : page * size])
 
@@ -119,7 +122,7 @@ def tracker(request: pytest.FixtureRequest) -> Iterator[Tracker]:
             fault = found.faults.pop(0) if found.faults else 0
             if fault <= 0:
                 found.change(self.path, content)
-            self.answer(abs(fault) or 201, {})
+            self.answer(abs(fault) or 201, {"message": found.reason} if fault else {"labels": [{"name": "offdag"}]})
 
         do_PATCH = do_PUT = do_POST  # noqa: N815 - http.server's names
 
@@ -140,7 +143,7 @@ def test_an_incident_is_opened_commented_and_closed(tmp_path: Path, tracker: Tra
     [issue] = tracker.issues
     assert issue["title"] == "FAILED in shop (prod): test unique on orders.id fails"
     text = issue["body" if tracker.is_github else "description"]
-    assert "**FAILED** `test unique on orders.id fails`" in text
+    assert "**FAILED** test unique on orders.id fails" in text
     assert "What: 5 rows fail" in text
     assert issue["labels"] == (["offdag"] if tracker.is_github else "offdag")
     tracker.deliver(tmp_path, opened, tracker.due(event="reminder", notification_id="again"))
@@ -196,7 +199,7 @@ def test_texts_of_data_cannot_mention_or_link(tmp_path: Path, tracker: Tracker) 
     hostile = "@everyone #1 [x](http://evil) `*_~` <b>"
     tracker.deliver(tmp_path, tracker.due(title=hostile, detail=hostile + "\n```\n@all"))
     text = tracker.issues[0]["body" if tracker.is_github else "description"]
-    assert re.sub(r"(?s)```text.*?\n```|`[^`]*`", "", text).count("@") == 0
+    assert not re.search(r"@(?!\u200b)", re.sub(r"(?s)```text.*?\n```", "", text))
     assert text.count("```") == 2
 
 
@@ -217,3 +220,18 @@ def test_what_is_no_longer_true_is_closed(tmp_path: Path, tracker: Tracker) -> N
     sink.withdraw(payload)
     sink.withdraw(payload)
     assert (tracker.states, len(tracker.comments[0])) == (["closed"], 1)
+
+
+def test_a_text_of_data_does_not_stand_for_another_incident(tmp_path: Path, tracker: Tracker) -> None:
+    tracker.deliver(tmp_path, tracker.due(title="<!-- offdag k2 -->", detail="<!-- offdag k2 -->\n<!-- offdag k2 -->"))
+    tracker.deliver(tmp_path, tracker.due(notification_id="n2", signal_key="k2"))
+    tracker.deliver(tmp_path, tracker.due(**{**ENDED, "notification_id": "e2"}, signal_key="k2"))
+    assert len(tracker.issues) == 2
+    assert [state == "closed" for state in tracker.states] == [False, True]
+
+
+def test_a_rate_limit_is_no_question_of_the_token(tmp_path: Path, tracker: Tracker) -> None:
+    tracker.faults, tracker.reason = [403], "You have exceeded a secondary rate limit"
+    [failure] = tracker.deliver(tmp_path, tracker.due()).failures
+    assert "ratelimited" in str(failure)
+    assert tracker.deliver(tmp_path, tracker.due()).messages == 1

@@ -52,7 +52,16 @@ def test_secrets_are_in_no_text_of_the_settings() -> None:
         ("http://127.0.0.1:3000/a/b/", "http://127.0.0.1:3000/a/b"),
         *(
             (url, None)
-            for url in ("/srv/git/x.git", "file:///x", "../x", "C:/x.git", "https://h.example/a?<b>", "", None)
+            for url in (
+                "/srv/git/x.git",
+                "file:///x",
+                "../x",
+                "C:/x.git",
+                "my.repo/sub",
+                "https://h.example/a?<b>",
+                "",
+                None,
+            )
         ),
     ],
 )

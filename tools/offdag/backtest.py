@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from offdag.config_folder import ConfigFolder
+from offdag.errors import MonitorError, UsageError
 from offdag.history.history import History
 from offdag.monitor.build import RunOptions, build_monitor
 from offdag.monitor.marts import open_marts
@@ -20,6 +21,7 @@ from offdag.notify import markdown
 from offdag.settings import Settings
 
 _LONGEST_RHYTHM_DAYS = 36
+_PARTS = ("seeds/*.csv", "dbt_project.yml", "models/*")
 
 
 @dataclass(frozen=True)
@@ -29,8 +31,8 @@ class Backtest:
     Attributes:
         since: Begin of the span, naive UTC.
         until: Its end.
-        present: By the settings of today, the oldest first.
-        other: By the other ones.
+        present: With the current settings, the oldest first.
+        other: With the other ones.
     """
 
     since: datetime
@@ -45,17 +47,17 @@ class Backtest:
 
     @property
     def gone(self) -> list[BacktestNotification]:
-        """What only the settings of today send."""
+        """What only the current settings send."""
         return _without(self.present, self.other)
 
     @property
     def delivered_count(self) -> int:
-        """How many of those of today were in fact delivered."""
+        """How many of the current ones were in fact delivered."""
         return sum(row.is_delivered for row in self.present)
 
     def weeks(self) -> list[dict[str, Any]]:
-        """Notifications by week (its Monday) and channel: week, channel, today, then, added, gone."""
-        columns = {"today": self.present, "then": self.other, "added": self.added, "gone": self.gone}
+        """Notifications by week (its Monday) and channel: week, channel, current, other, added, gone."""
+        columns = {"current": self.present, "other": self.other, "added": self.added, "gone": self.gone}
         counts = {name: Counter(map(_place, rows)) for name, rows in columns.items()}
         places = sorted({place for found in counts.values() for place in found})
         return [
@@ -82,8 +84,8 @@ class Backtest:
     def summary(self) -> str:
         """One line."""
         return (
-            f"{self.since:%Y-%m-%d} to {self.until:%Y-%m-%d}: {len(self.present)} notifications by the settings of today "
-            f"({self.delivered_count} of them were delivered), {len(self.other)} by the others: "
+            f"{self.since:%Y-%m-%d} to {self.until:%Y-%m-%d}: {len(self.present)} notifications with the current settings "
+            f"({self.delivered_count} of them were delivered), {len(self.other)} with the other ones: "
             f"{len(self.added)} added, {len(self.gone)} gone"
         )
 
@@ -92,7 +94,7 @@ class Backtest:
         weeks = [[str(v) if k != "channel" else markdown.code(v) for k, v in row.items()] for row in self.weeks()]
         changes = [[markdown.code(text) for text in row.values()] for row in self.changes()]
         lines = ["## offdag backtest", "", self.summary(), ""]
-        lines += markdown.table("By week and channel", ["week", "channel", "today", "then", "added", "gone"], weeks)
+        lines += markdown.table("By week and channel", ["week", "channel", "current", "other", "added", "gone"], weeks)
         lines += markdown.table(
             "Added and gone", ["change", "sent (UTC)", "channel", "event", "kind", "what", "where"], changes
         )
@@ -100,10 +102,10 @@ class Backtest:
 
 
 def backtest(settings: Settings, other: ConfigFolder, days: int) -> Backtest:
-    """Monitor the history by the settings of today and by others, in temporary databases.
+    """Monitor the history with the current settings and with others, in temporary databases.
 
     Args:
-        settings: Those of today.
+        settings: The current ones.
         other: The other folder.
         days: Length of the span that ends now.
 
@@ -111,6 +113,8 @@ def backtest(settings: Settings, other: ConfigFolder, days: int) -> Backtest:
         UsageError: A folder cannot be used.
         MonitorError: dbt failed.
     """
+    if not any(other.folder.glob(name) for name in _PARTS) if other.folder else True:
+        raise UsageError("the folder has no seeds, vars or models", other.name, "offdag init --config-dir offdag-new")
     settings = replace(settings, as_of=settings.now)
     history = History.open_existing(settings.history)
     since = settings.now - timedelta(days=days)
@@ -129,7 +133,10 @@ def _sent(settings: Settings, history: History, days: int) -> list[BacktestNotif
     }
     with tempfile.TemporaryDirectory(prefix="offdag-backtest-") as folder:
         settings = replace(settings, monitor_database=Path(folder) / "monitor.duckdb")
-        build_monitor(settings, history, RunOptions(is_recorded=False, variables=variables))
+        built = build_monitor(settings, history, RunOptions(is_recorded=False, variables=variables))
+        if not built.is_whole:
+            what = "dbt could not build the signals and checks of the folder, so they cannot be compared"
+            raise MonitorError(what, settings.config.name, f"offdag monitor --config-dir {settings.config.name}")
         with open_marts(settings.monitor_database, settings.wait_as("backtest")) as marts:
             rows = marts.rows(BacktestNotification)
     return sorted(rows, key=lambda row: (row.sent_at, row.channel, row.title, row.signal_key))

@@ -97,7 +97,8 @@ def _pull_request(ref: str) -> str | None:
 def web_address(url: str | None) -> str | None:
     """https://host/path of a repository, without credentials and .git; None where it is no address of a server."""
     match = re.fullmatch(
-        r"(?:(https?)://|ssh://|)(?:[^@/\s]*@)?([\w-][\w.-]*\.[\w-]+(?::\d+)?)[:/]+([\w.~/+-]+?)(?:\.git)?/?", url or ""
+        r"(?:(https?)://|ssh://|(?=[^@/\s]+@))(?:[^@/\s]*@)?([\w-][\w.-]*\.[\w-]+(?::\d+)?)[:/]+([\w.~/+-]+?)(?:\.git)?/?",
+        url or "",
     )
     if match is None:
         return None

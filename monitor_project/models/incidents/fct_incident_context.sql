@@ -167,7 +167,18 @@ acknowledgements as (
         acknowledgements.resolution,
         row_number() over (
             partition by incidents.incident_id
-            order by acknowledgements.acknowledged_at desc, acknowledgements.acknowledgement_id desc
+            order by
+                -- What only says why the incident ended leaves note and day as they were.
+                case
+                    when
+                        acknowledgements.resolution is not null
+                        and acknowledgements.note is null
+                        and acknowledgements.acknowledged_until is null
+                        then 1
+                    else 0
+                end,
+                acknowledgements.acknowledged_at desc,
+                acknowledgements.acknowledgement_id desc
         ) as newest_number,
         row_number() over (
             partition by incidents.incident_id

@@ -36,9 +36,9 @@ timed as (
         contexts.first_acknowledged_at < coalesce(incidents.ended_at, {{ as_of() }}) as is_acknowledged,
         case
             when
-                first_messages.first_sent_at is not null
+                contexts.first_acknowledged_at >= first_messages.first_sent_at
                 and contexts.first_acknowledged_at < coalesce(incidents.ended_at, {{ as_of() }})
-                then greatest(0, {{ seconds_between('first_messages.first_sent_at', 'contexts.first_acknowledged_at') }})
+                then {{ seconds_between('first_messages.first_sent_at', 'contexts.first_acknowledged_at') }}
         end as acknowledgement_seconds
     from incidents
     inner join {{ ref('fct_incident_context') }} as contexts

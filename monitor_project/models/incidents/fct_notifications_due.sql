@@ -362,13 +362,13 @@ digest_notifications as (
         '' as project,
         '' as environment,
         'warning' as severity,
-        'week to ' || cast(cast(digests.week_ended_at as date) as {{ dbt.type_string() }}) || ': ' || digests.new_count || ' new, '
+        'week to ' || cast(digests.last_day as {{ dbt.type_string() }}) || ': ' || digests.new_count || ' new, '
         || digests.open_count || ' still open, ' || digests.resolved_count || ' recovered'
         || case when digests.closed_count > 0 then ', ' || digests.closed_count || ' closed' else '' end as title,
         cast(null as {{ dbt.type_string() }}) as detail,
         cast(null as {{ dbt.type_string() }}) as node_id,
         cast(null as {{ dbt.type_string() }}) as owner,
-        {{ json_object({'flaky': 'digests.flaky_count', 'slow': 'digests.slow_count', 'owners': 'digests.owners', 'oldest_open': 'digests.oldest_open', 'cost': 'digests.cost'}) }} as evidence,
+        {{ json_object({'flaky': 'digests.flaky_count', 'slow': 'digests.slow_count', 'owners': 'digests.owners', 'oldest_open': 'digests.oldest_open', 'cost_of_all_projects': 'digests.cost'}) }} as evidence,
         cast(null as {{ dbt.type_string() }}) as closed_reason,
         digests.week_started_at as started_at,
         digests.week_ended_at as last_bad_at,
@@ -393,6 +393,24 @@ digest_notifications as (
     from {{ ref('int_weekly_digests') }} as digests
     inner join sinks
         on digests.service = sinks.service
+    left join {{ ref('int_quiet_routes') }} as quiet_routes
+        on digests.route_priority = quiet_routes.priority
+    where quiet_routes.priority is null
+
+),
+
+-- Of a week that a delivered digest of the channel covers for the most part, as after a change of weekday or time zone, there is no second one.
+covered_digests as (
+
+    select distinct digest_notifications.notification_id
+    from digest_notifications
+    inner join delivered
+        on
+            digest_notifications.sink = delivered.sink
+            and digest_notifications.channel = delivered.channel
+    where
+        delivered.event = 'digest'
+        and delivered.incident_last_bad_at > {{ dbt.dateadd('day', -6, 'digest_notifications.last_bad_at') }}
 
 ),
 
@@ -404,9 +422,9 @@ final as (
 
     select digest_notifications.*
     from digest_notifications
-    left join delivered
-        on digest_notifications.notification_id = delivered.notification_id
-    where delivered.notification_id is null
+    left join covered_digests
+        on digest_notifications.notification_id = covered_digests.notification_id
+    where covered_digests.notification_id is null
 
 )
 

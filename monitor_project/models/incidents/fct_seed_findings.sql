@@ -1,11 +1,12 @@
 -- What a line of a seed names and nothing has: a kind of signal or a severity that does not exist is an error, since the line never matches. A
--- project, environment or owner that no collected command has may still come. A time of day or a time zone that cannot be read is not used.
+-- project, environment or owner that no collected command has may still come. A time of day, weekday
+-- or time zone that cannot be read is not used.
 with
 
 named as (
 
     {%- for seed, columns in {
-        'alert_routes': ['kind', 'severity', 'project', 'environment', 'owner', 'exposure_owner', 'quiet_from', 'quiet_to', 'timezone'],
+        'alert_routes': ['kind', 'severity', 'project', 'environment', 'owner', 'exposure_owner', 'digest', 'quiet_from', 'quiet_to', 'timezone'],
         'alert_mutes': ['kind', 'node_id'],
         'run_cadences': ['project', 'environment', 'due_time', 'timezone']
     }.items() %}
@@ -69,6 +70,14 @@ known as (
     from {{ ref('run_cadences') }}
     where {{ seconds_of_day('due_time') }} is not null
     union
+    {%- for day in ['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun'] %}
+    select
+        'digest' as column_name,
+        digest as known_value
+    from {{ ref('alert_routes') }}
+    where position('{{ day }}' in lower(digest)) > 0
+    union
+    {%- endfor %}
     {%- for time in ['quiet_from', 'quiet_to'] %}
     select
         '{{ time }}' as column_name,
@@ -91,7 +100,7 @@ final as (
         named.seed_name,
         named.column_name,
         named.named_value,
-        named.column_name in ('kind', 'severity', 'due_time', 'quiet_from', 'quiet_to', 'timezone') as is_error
+        named.column_name in ('kind', 'severity', 'due_time', 'digest', 'quiet_from', 'quiet_to', 'timezone') as is_error
     from named
     left join known
         on

@@ -1,5 +1,5 @@
--- The digest of each channel whose routes name a weekday: its incidents in the seven days before the last such local midnight. Nothing where
--- there was none. A service that opens an alert for each incident gets none.
+-- The digest of each channel whose first route with a weekday names one: its incidents in the seven local days before the last such midnight.
+-- Nothing where there was none. A service that opens an alert for each incident gets none.
 with
 
 routes as (
@@ -7,6 +7,7 @@ routes as (
     select
         coalesce(routes.channel, {{ default_channel() }}) as channel,
         lower(routes.digest) as digest,
+        routes.priority,
         coalesce(zones.name, 'UTC') as zone,
         row_number() over (
             partition by coalesce(routes.channel, {{ default_channel() }})
@@ -23,6 +24,7 @@ channels as (
 
     select
         channel,
+        priority,
         digest,
         zone,
         {{ dbt.date_trunc('day', local_time(as_of(), 'zone')) }} as local_midnight
@@ -36,25 +38,28 @@ channels as (
 dated as (
 
     select
-        channel,
+        *,
         case
             {%- for day in range(7) %}
             {%- set midnight = add_seconds('local_midnight', -86400 * day) %}
-            when digest like '%' || {{ weekday(midnight) }} || '%' then {{ instant_of(midnight, 'zone') }}
+            when position({{ weekday(midnight) }} in digest) > 0 then {{ midnight }}
             {%- endfor %}
-        end as week_ended_at
+        end as local_end
     from channels
 
 ),
 
+-- By local days: a week in which the clocks change has an hour more or less.
 weeks as (
 
     select
         channel,
-        week_ended_at,
-        {{ add_seconds('week_ended_at', -7 * 86400) }} as week_started_at
+        priority as route_priority,
+        {{ instant_of(add_seconds('local_end', -7 * 86400), 'zone') }} as week_started_at,
+        {{ instant_of('local_end', 'zone') }} as week_ended_at,
+        cast({{ add_seconds('local_end', -86400) }} as date) as last_day
     from dated
-    where week_ended_at is not null
+    where local_end is not null
 
 ),
 
@@ -66,7 +71,7 @@ incidents as (
         weeks.week_ended_at,
         incidents.incident_id,
         incidents.kind,
-        incidents.title,
+        incidents.title || ', ' || incidents.project || ' (' || incidents.environment || ')' as title,
         incidents.started_at,
         coalesce(incidents.owner, 'no owner') as owner,
         case when incidents.started_at >= weeks.week_started_at then 1 else 0 end as is_new,
@@ -191,8 +196,10 @@ final as (
                 then {{ dbt.split_part('counted.channel', "':'", 1) }}
             else ''
         end as service,
+        weeks.route_priority,
         counted.week_started_at,
         counted.week_ended_at,
+        weeks.last_day,
         cast(counted.new_count as bigint) as new_count,
         cast(counted.open_count as bigint) as open_count,
         cast(counted.resolved_count as bigint) as resolved_count,
@@ -201,8 +208,10 @@ final as (
         cast(counted.slow_count as bigint) as slow_count,
         owner_texts.owners,
         oldest_texts.oldest_open,
-        cast(round(cast(costs.cost as decimal(18, 6)), 2) as double) as cost
+        cast(round(cast(least(costs.cost, 100000000000) as decimal(18, 6)), 2) as double) as cost
     from counted
+    inner join weeks
+        on counted.channel = weeks.channel
     inner join owner_texts
         on counted.channel = owner_texts.channel
     left join oldest_texts

@@ -60,11 +60,11 @@ observed as (
         end || ' will probably not be done by '
         || coalesce(due_time || ' ' || timezone, substring(cast(due_at as {{ dbt.type_string() }}), 1, 16) || ' UTC') as title,
         case
-            when is_running_at_risk
-                then 'running since ' || substring(cast(started_at as {{ dbt.type_string() }}), 12, 5) || ' UTC; it usually takes '
+            when running_at_risk_since is not null
+                then 'running since ' || substring(cast(running_at_risk_since as {{ dbt.type_string() }}), 1, 16) || ' UTC; it usually takes '
                     || {{ duration_text('p50_seconds') }}
-            when is_start_recorded then 'not started; it usually has by ' || substring(cast(usual_at as {{ dbt.type_string() }}), 12, 5) || ' UTC'
-            else 'not done; it usually is by ' || substring(cast(usual_at as {{ dbt.type_string() }}), 12, 5) || ' UTC'
+            when is_start_recorded then 'not started; usually it has started by ' || substring(cast(usual_at as {{ dbt.type_string() }}), 12, 5) || ' UTC'
+            else 'not done; usually it is done by ' || substring(cast(usual_at as {{ dbt.type_string() }}), 12, 5) || ' UTC'
         end as detail,
         cast(null as {{ dbt.type_string() }}) as node_id,
         cast(null as {{ dbt.type_string() }}) as owner,

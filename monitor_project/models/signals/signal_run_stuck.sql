@@ -1,5 +1,5 @@
 -- Builds that `offdag run` started and that take too long: they run on, or were killed together with offdag. Bad from that instant, good when
--- they end, or when the next build does.
+-- they end, or when the next build with the same command line does.
 with
 
 starts as (
@@ -33,7 +33,7 @@ moments as (
 observed as (
 
     select
-        {{ surrogate_key(["'run_stuck'", 'project', 'environment', 'command']) }} as signal_key,
+        {{ surrogate_key(["'run_stuck'", 'job_run_id']) }} as signal_key,
         'run_stuck' as kind,
         project,
         environment,
@@ -44,7 +44,7 @@ observed as (
         'error' as severity,
         'a build has not ended: ' || command as title,
         'started ' || substring(cast(started_at as {{ dbt.type_string() }}), 1, 16) || ' UTC; '
-        || coalesce('it usually takes ' || {{ duration_text('usual_seconds') }}, 'allowed are ' || {{ duration_text('timeout_seconds') }}) as detail,
+        || coalesce('it usually takes ' || {{ duration_text('usual_seconds') }}, 'it may take ' || {{ duration_text('timeout_seconds') }}) as detail,
         cast(null as {{ dbt.type_string() }}) as node_id,
         cast(null as {{ dbt.type_string() }}) as owner,
         {{ json_object({'job_run_id': 'job_run_id', 'started_at': 'cast(started_at as ' ~ dbt.type_string() ~ ')'}) }} as evidence

@@ -163,7 +163,12 @@ def backtest(settings: Settings, other: str, days: int, output: str) -> int:
     elif output == "json":
         click.echo(json.dumps({"weeks": found.weeks(), "changes": found.changes()}, indent=2))
     else:
-        print_rows(found.weeks(), ["week", "channel", "today", "then", "added", "gone"], output, "nothing is sent")
+        print_rows(
+            found.weeks(),
+            ["week", "channel", "current", "other", "added", "gone"],
+            output,
+            "no notifications in these days",
+        )
         print_rows(
             found.changes(), ["change", "sent_at", "channel", "event", "what"], output, "nothing is added or gone"
         )

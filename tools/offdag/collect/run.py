@@ -28,7 +28,7 @@ from offdag.dbt.project import checked_project
 from offdag.dbt.redaction import redacted, secret_values
 from offdag.dbt.signals import SignalRelay
 from offdag.environment import UNKNOWN, resolve_environment
-from offdag.errors import OffdagError, UsageError, error_text
+from offdag.errors import OffdagError, error_text
 from offdag.history.compaction import compact_in_passing
 from offdag.history.history import History
 from offdag.origin import Origin

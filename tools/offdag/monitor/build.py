@@ -18,7 +18,8 @@ import duckdb
 
 from offdag import __version__
 from offdag.clock import utc_now
-from offdag.collect.observed_tables import declare_observed_tables
+from offdag.collect.observed_tables import ObservedTable, declare_observed_tables, read_observed_tables
+from offdag.config_folder import ConfigFolder
 from offdag.duckdb_files import LockWait, is_lock_message, open_for_writing, wait_until_free
 from offdag.errors import DatabaseLocked, MonitorError, UsageError, error_text
 from offdag.extras import require
@@ -99,7 +100,7 @@ def build_monitor(settings: Settings, history: History, options: RunOptions) -> 
     started_at = utc_now()
     settings = replace(settings, as_of=settings.now)
     work = _work_folder(settings.monitor_database.absolute())
-    observed = declare_observed_tables(history, settings.config)
+    observed = _observed(history, settings.config, options)
     project = assembled_project(settings.config, observed, work / "project", variables=options.variables)
     given = _given(settings, [table.name for table in observed])
     inputs = Inputs.of(project, given)
@@ -131,6 +132,13 @@ def build_monitor(settings: Settings, history: History, options: RunOptions) -> 
     if output.strip():
         _log.info("%s", output.strip())
     return MonitorBuild(settings.now, not own_error)
+
+
+def _observed(history: History, config: ConfigFolder, options: RunOptions) -> list[ObservedTable]:
+    """The observed tables; a run that leaves nothing in the history knows those that are in it."""
+    if options.is_recorded:
+        return declare_observed_tables(history, config)
+    return [table for table in read_observed_tables(config) if history.dates(table.history_table)]
 
 
 def _record(history: History, as_of: datetime, started_at: datetime, exit_code: int, project: Path) -> None:

@@ -19,11 +19,13 @@ class BadAnswer(Exception):
 
     Attributes:
         status: HTTP status.
+        body: The first part of the answer.
     """
 
-    def __init__(self, status: int) -> None:
+    def __init__(self, status: int, body: str) -> None:
         super().__init__(f"the server answered {status}")
         self.status = status
+        self.body = body
 
 
 class CodeHost:
@@ -69,7 +71,7 @@ class CodeHost:
         body = None if content is None else json.dumps(content).encode()
         answer = request(method, url, self._headers, body, self._settings.proxy_for(url))
         if answer.status // 100 != 2:
-            raise BadAnswer(answer.status)
+            raise BadAnswer(answer.status, answer.body)
         return answer
 
     def rows(self, path: str) -> Iterator[dict[str, Any]]:
@@ -85,7 +87,7 @@ class CodeHost:
             except ValueError:
                 found = None
             if not isinstance(found, list):
-                raise BadAnswer(answer.status)
+                raise BadAnswer(answer.status, answer.body)
             yield from (row for row in found if isinstance(row, dict))
             if len(found) < _PAGE:
                 return

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
+from offdag.errors import error_text
 from offdag.notify import markdown
 from offdag.notify.code_host import BadAnswer, CodeHost
 from offdag.notify.formats import cut, document
@@ -16,11 +18,15 @@ from offdag.notify.message import Message
 from offdag.notify.sinks import Payload, PostedMessage, Refusal, Threadless, UnknownOutcome
 from offdag.settings import Settings
 
+_log = logging.getLogger(__name__)
+
 LABEL = "offdag"
 _TITLE = 250
 _LINE = 1000
 _REPOSITORY = re.compile(r"[\w.-]+(/[\w.-]+)+")
 _RATE_LIMITED = 429
+_MAY_WRITE = "a token that may write to the repository"
+_RIGHTS = f"export OFFDAG_GITHUB_TOKEN=...    # {_MAY_WRITE}"
 
 
 @dataclass(frozen=True)
@@ -30,7 +36,8 @@ class _Kind:
     Attributes:
         host: The API.
         folder: Path of a repository, before /issues.
-        listed: Query for all issues with the label, the newest first.
+        open_ones: Query for open issues.
+        order: Query for the newest first.
         number: Name of an issue's number.
         body: Name of its text.
         comments: Name of the list of its comments.
@@ -41,7 +48,8 @@ class _Kind:
 
     host: Callable[[Settings], CodeHost]
     folder: Callable[[str], str]
-    listed: str
+    open_ones: str
+    order: str
     number: str
     body: str
     comments: str
@@ -54,7 +62,8 @@ _KINDS = {
     "github": _Kind(
         host=CodeHost.github,
         folder=lambda repository: f"repos/{quote(repository)}",
-        listed=f"labels={LABEL}&state=all&sort=created&direction=desc",
+        open_ones="state=open",
+        order="sort=created&direction=desc",
         number="number",
         body="body",
         comments="comments",
@@ -65,7 +74,8 @@ _KINDS = {
     "gitlab": _Kind(
         host=CodeHost.gitlab,
         folder=lambda repository: f"projects/{quote(repository, safe='')}",
-        listed=f"labels={LABEL}&state=all&order_by=created_at&sort=desc",
+        open_ones="state=opened",
+        order="order_by=created_at&sort=desc",
         number="iid",
         body="description",
         comments="notes",
@@ -105,7 +115,7 @@ class Issues(Threadless):
         except AnswerLost as error:
             raise UnknownOutcome(f"{self.name} gave no answer: {error}") from None
         except BadAnswer as error:
-            raise self._outcome(error.status) from None
+            raise self._outcome(error.status, error.body) from None
         return PostedMessage()
 
     def find(self, payload: Payload, envelope_id: str, since: object) -> PostedMessage | None:
@@ -127,13 +137,14 @@ class Issues(Threadless):
             if not post.is_open(issue) and post.is_reminder:
                 post.change(issue, self._kind.reopen)
 
-    def _outcome(self, status: int) -> Exception:
-        if status == _RATE_LIMITED:
+    def _outcome(self, status: int, body: str) -> Exception:
+        # GitHub answers its limits with 403 too.
+        if status == _RATE_LIMITED or (status == 403 and "rate limit" in body.lower()):
             return Refusal("ratelimited", "sleep 60; offdag notify")
         if status >= 500:
             return UnknownOutcome(f"{self.name} answered {status}")
         variable = f"OFFDAG_{self.name.upper()}_TOKEN"
-        return Refusal(f"{self.name} answered {status}", f"export {variable}=...    # a token that may write issues")
+        return Refusal(f"{self.name} answered {status}", f"export {variable}=...    # {_MAY_WRITE}")
 
 
 class _Post:
@@ -154,9 +165,14 @@ class _Post:
         self.is_reminder: bool = payload.get("is_reminder", False)
 
     def issue(self) -> dict[str, Any] | None:
-        """The newest issue of the incident's signal; None where there is none."""
-        rows = self._host.rows(f"{self._issues}?{self._kind.listed}")
-        return next((row for row in rows if self._mark in str(row.get(self._kind.body))), None)
+        """The open issue of the incident's signal, else the newest one; None where there is none, and no open one at an end."""
+        for states in (self._kind.open_ones,) if self.is_ended else (self._kind.open_ones, "state=all"):
+            rows = self._host.rows(f"{self._issues}?labels={LABEL}&{states}&{self._kind.order}")
+            # At its begin: what follows has texts from data.
+            found = next((row for row in rows if str(row.get(self._kind.body)).startswith(self._mark)), None)
+            if found is not None:
+                return found
+        return None
 
     @staticmethod
     def is_open(issue: Mapping[str, Any]) -> bool:
@@ -164,14 +180,17 @@ class _Post:
 
     def has_message(self, issue: Mapping[str, Any]) -> bool:
         """Whether the issue, or one of its comments, holds this message."""
-        if self._message_mark in str(issue.get(self._kind.body)):
+        marks = f"{self._mark}\n{self._message_mark}"
+        if str(issue.get(self._kind.body)).startswith(marks):
             return True
-        return any(self._message_mark in str(row.get("body")) for row in self._host.rows(self._comments(issue)))
+        return any(str(row.get("body")).startswith(marks) for row in self._host.rows(self._comments(issue)))
 
     def create(self) -> None:
         title = cut(" ".join(self._heading.split()), _TITLE)
         labels = {"labels": [LABEL] if self._kind.body == "body" else LABEL}
-        self._host.send("POST", self._issues, {"title": title, self._kind.body: self._text(), **labels})
+        answer = self._host.send("POST", self._issues, {"title": title, self._kind.body: self._text(), **labels})
+        if f'"{LABEL}"' not in answer.body:
+            _log.warning("%s", error_text("the issue has no label, so it cannot be closed", self._issues, _RIGHTS))
 
     def comment(self, issue: Mapping[str, Any]) -> None:
         if not self.has_message(issue):
@@ -190,7 +209,7 @@ class _Post:
         lines = [
             self._mark,
             self._message_mark,
-            f"**{markdown.plain(problem['state'])}** {markdown.code(problem['title'])}",
+            f"**{markdown.plain(problem['state'])}** {markdown.plain(problem['title'])}",
             "",
         ]
         lines += markdown.code_block("\n".join(facts), "text") if facts else []

@@ -52,7 +52,7 @@ _NEXT = {
     "volume_odd": "dbt build --select +{node}",
     "node_drop": "dbt ls",
 }
-_DIGEST_FACTS = ("Owners", "Oldest open", "Flaky", "Slow", "Cost")
+_DIGEST_FACTS = ("Owners", "Oldest open", "Flaky", "Slow", "Cost of all projects")
 _WITH_TARGET = ("dbt build", "dbt test", "dbt debug", "dbt ls")
 _CLOSED = {
     "removed": "no longer checked: it was removed",

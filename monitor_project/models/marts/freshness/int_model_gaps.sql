@@ -1,7 +1,18 @@
 -- Times in which a model was older than it may be: from its last success to the next one, in any command that builds. What dbt State reuses is
 -- as good as built. Nothing is expected of a model that was removed. The allowed age is max_age_hours in meta.alerts of the node, else the error_after
--- (or warn_after) of its own freshness, else model_max_age_hours. A model that never succeeded has no age.
+-- (or warn_after) of its own freshness if `dbt freshness` does not check it, else model_max_age_hours. A model that never succeeded has no age.
 with
+
+-- `dbt freshness` itself says of these whether they are stale.
+checked as (
+
+    select distinct
+        project,
+        environment,
+        node_id
+    from {{ ref('fct_source_freshness') }}
+
+),
 
 limits as (
 
@@ -22,13 +33,21 @@ limits as (
                 when {{ json_text('nodes.alert_settings', 'max_age_hours') }} is null
                     then
                         coalesce(
-                            cast(coalesce(contents.error_after_seconds, contents.warn_after_seconds) as double) / 3600,
+                            case
+                                when checked.node_id is null
+                                    then cast(coalesce(contents.error_after_seconds, contents.warn_after_seconds) as double) / 3600
+                            end,
                             {{ var('model_max_age_hours') }}
                         )
             end as max_age_hours
         from {{ ref('dim_nodes_ever') }} as nodes
         left join {{ ref('stg_history__nodes') }} as contents
             on nodes.node_hash = contents.node_hash
+        left join checked
+            on
+                nodes.project = checked.project
+                and nodes.environment = checked.environment
+                and nodes.node_id = checked.node_id
         where nodes.resource_type in ('model', 'snapshot')
     ) as limited_nodes
     where max_age_hours > 0

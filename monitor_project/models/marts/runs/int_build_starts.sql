@@ -1,5 +1,5 @@
--- Builds that `offdag run` started, with their ends. One without an end runs on, or was killed; the next build that ends settles it. It takes too
--- long after timeout_hours of its cadence, else after stuck_rate times the usual time of its command line, else after run_timeout_hours.
+-- Builds that `offdag run` started, with their ends. One without an end runs on, or was killed; the next one with the same command line that ends
+-- settles it. It takes too long after timeout_hours of its cadence (of several, the one that names most), else after stuck_rate times the usual time of its command line, else after run_timeout_hours.
 with
 
 starts as (
@@ -34,7 +34,12 @@ compared as (
             partition by {{ series | join(', ') }}
             order by started_at, job_run_id
             rows between {{ var('baseline_runs') }} preceding and 1 preceding
-        ) as prior_end_count
+        ) as prior_end_count,
+        min(ended_at) over (
+            partition by {{ series | join(', ') }}
+            order by started_at, job_run_id
+            rows between 1 following and unbounded following
+        ) as next_ended_at
     from {{ against_baseline('starts', 'run_seconds', series, ['started_at', 'job_run_id']) }} as compared_starts
 
 ),
@@ -43,7 +48,14 @@ timeouts as (
 
     select
         starts.job_run_id,
-        min(cadences.timeout_hours) as timeout_hours
+        cadences.timeout_hours,
+        row_number() over (
+            partition by starts.job_run_id
+            order by
+                case when cadences.selection is null then 1 else 0 end,
+                case when cadences.command is null then 1 else 0 end,
+                cadences.timeout_hours
+        ) as specific_number
     from starts
     inner join {{ ref('run_cadences') }} as cadences
         on
@@ -52,7 +64,6 @@ timeouts as (
     where
         cadences.timeout_hours > 0
         and {{ is_of_cadence('starts.command', 'cadences') }}
-    group by starts.job_run_id
 
 ),
 
@@ -70,7 +81,9 @@ allowed as (
         ) as allowed_seconds
     from compared
     left join timeouts
-        on compared.job_run_id = timeouts.job_run_id
+        on
+            compared.job_run_id = timeouts.job_run_id
+            and timeouts.specific_number = 1
 
 ),
 
@@ -92,44 +105,22 @@ overdue as (
 
 ),
 
--- Only those that may need a later build to settle them.
-followed as (
-
-    select
-        overdue.job_run_id,
-        min(builds.ended_at) as next_ended_at
-    from overdue
-    inner join {{ ref('fct_invocations') }} as builds
-        on
-            overdue.project = builds.project
-            and overdue.environment = builds.environment
-    where
-        overdue.ended_at is null
-        and builds.is_build
-        and builds.started_at > overdue.started_at
-        and builds.ended_at <= {{ as_of() }}
-    group by overdue.job_run_id
-
-),
-
 final as (
 
     select
-        overdue.job_run_id,
-        overdue.project,
-        overdue.environment,
-        overdue.command,
-        overdue.run_id,
-        overdue.started_at,
-        overdue.ended_at,
-        overdue.run_seconds,
-        case when overdue.prior_end_count >= {{ var('baseline_least_runs') }} then cast(overdue.usual_value as double) end as usual_seconds,
-        cast(overdue.timeout_seconds as double) as timeout_seconds,
-        overdue.overdue_at,
-        coalesce(overdue.ended_at, followed.next_ended_at) as settled_at
+        job_run_id,
+        project,
+        environment,
+        command,
+        run_id,
+        started_at,
+        ended_at,
+        run_seconds,
+        case when prior_end_count >= {{ var('baseline_least_runs') }} then cast(usual_value as double) end as usual_seconds,
+        cast(timeout_seconds as double) as timeout_seconds,
+        overdue_at,
+        coalesce(ended_at, next_ended_at) as settled_at
     from overdue
-    left join followed
-        on overdue.job_run_id = followed.job_run_id
 
 )
 

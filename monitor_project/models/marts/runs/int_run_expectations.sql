@@ -10,7 +10,7 @@ builds as (
         case
             when invocation_id is not null then {{ is_whole_project('selection') }}
             -- Without results the command line alone shows what was selected.
-            else command not like '% -s %' and command not like '% -m %' and command not like '% --select%' and command not like '% --model%'
+            else {{ is_whole_command('command') }}
         end as is_whole_project
     from {{ ref('fct_invocations') }}
     where
@@ -72,6 +72,7 @@ expected as (
         cadences.due_time,
         cadences.due_seconds,
         cadences.zone,
+        cadences.is_of_whole_project,
         builds.run_id,
         builds.ended_at
     from cadences
@@ -122,6 +123,7 @@ spaced as (
         due_time,
         due_seconds,
         zone,
+        is_of_whole_project,
         run_id,
         ended_at as last_build_at,
         -- Nothing is expected before `since`.
@@ -147,6 +149,7 @@ spaced as (
         due_time,
         due_seconds,
         zone,
+        is_of_whole_project,
         cast(null as {{ dbt.type_string() }}) as run_id,
         cast(null as {{ dbt.type_timestamp() }}) as last_build_at,
         since_at as expected_from_at,
@@ -219,7 +222,7 @@ due as (
 final as (
 
     select
-        {{ surrogate_key(['project', 'environment', 'command', 'selection', 'due_time', 'due_at']) }} as run_expectation_id,
+        {{ surrogate_key(['project', 'environment', 'command', 'selection', 'due_time', 'due_at', 'run_id']) }} as run_expectation_id,
         project,
         environment,
         command,
@@ -232,7 +235,8 @@ final as (
         next_run_id,
         next_build_at,
         case when due_seconds is not null then due_time end as due_time,
-        case when due_seconds is not null then zone end as timezone
+        case when due_seconds is not null then zone end as timezone,
+        is_of_whole_project
     from due
 
 )

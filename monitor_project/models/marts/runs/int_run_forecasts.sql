@@ -20,6 +20,7 @@ ended as (
 
     select
         expectations.*,
+        builds.started_at as build_started_at,
         {{ seconds_between('builds.started_at', 'expectations.next_build_at') }} as build_seconds,
         {{ seconds_between('expectations.due_at', 'builds.started_at') }} as start_offset_seconds,
         {{ seconds_between('expectations.due_at', 'expectations.next_build_at') }} as end_offset_seconds,
@@ -36,22 +37,57 @@ ended as (
 
 ),
 
--- The first build that started in each cycle, whether it ended or not.
-started as (
+starts as (
+
+    select * from {{ ref('int_build_starts') }}
+
+),
+
+-- Starts without results: of builds that run now, or that were killed. Whether they would count for the cadence, their command line shows.
+without_results as (
 
     select
         ended.run_expectation_id,
-        min(starts.started_at) as started_at
+        starts.started_at,
+        starts.ended_at
     from ended
-    inner join {{ ref('int_build_starts') }} as starts
+    inner join starts
         on
             ended.project = starts.project
             and ended.environment = starts.environment
     where
-        starts.started_at >= coalesce(ended.last_build_at, ended.expected_from_at)
-        and (ended.next_build_at is null or starts.started_at < ended.next_build_at)
+        starts.run_id = starts.job_run_id
+        and (
+            (
+                starts.started_at >= coalesce(ended.last_build_at, ended.expected_from_at)
+                and (ended.next_build_at is null or starts.started_at < ended.next_build_at)
+            )
+            -- It runs now, since before the last build ended.
+            or (ended.next_build_at is null and starts.settled_at is null and starts.overdue_at > {{ as_of() }})
+        )
         and {{ is_of_cadence('starts.command', 'ended') }}
-    group by ended.run_expectation_id
+        and ({{ is_whole_command('starts.command') }} or not ended.is_of_whole_project)
+        and position(' retry' in starts.command) = 0
+
+),
+
+-- All that ran for a deadline: the build that counted, whenever it started, and those without results.
+attempts as (
+
+    select
+        ended.run_expectation_id,
+        starts.started_at,
+        starts.ended_at
+    from ended
+    inner join starts
+        on
+            ended.project = starts.project
+            and ended.environment = starts.environment
+            and ended.next_run_id = starts.run_id
+
+    union
+
+    select * from without_results
 
 ),
 
@@ -59,18 +95,14 @@ cycles as (
 
     select
         ended.*,
-        started.started_at,
-        {{ seconds_between('started.started_at', 'ended.due_at') }} as slack_seconds,
         recorded.run_id is not null as is_start_recorded
     from ended
-    left join started
-        on ended.run_expectation_id = started.run_expectation_id
     left join (
         select distinct
             project,
             environment,
             run_id
-        from {{ ref('int_build_starts') }}
+        from starts
     ) as recorded
         on
             ended.project = recorded.project
@@ -94,11 +126,13 @@ wanted as (
     select
         cycles.run_expectation_id,
         cycles.deadline_id,
-        cycles.slack_seconds,
         cycles.is_start_recorded,
         cycles.cycle_number - distances.distance as prior_number
     from cycles
     cross join distances
+    where
+        cycles.next_build_at is null
+        or cycles.next_build_at >= {{ dbt.dateadd('day', '-' ~ var('judged_days'), as_of()) }}
 
 ),
 
@@ -106,7 +140,6 @@ priors as (
 
     select
         wanted.run_expectation_id,
-        wanted.slack_seconds,
         cycles.build_seconds,
         case when wanted.is_start_recorded then cycles.start_offset_seconds else cycles.end_offset_seconds end as offset_seconds
     from wanted
@@ -130,19 +163,8 @@ numbered as (
             partition by run_expectation_id
             order by offset_seconds
         ) as offset_number,
-        count(*) over (partition by run_expectation_id) as prior_count,
-        sum(case when build_seconds <= slack_seconds then 1 else 0 end) over (partition by run_expectation_id) as in_time_count
+        count(*) over (partition by run_expectation_id) as prior_count
     from priors
-
-),
-
--- Of the builds that took longer than the first overtaken_count of them, half would end too late.
-overtaken as (
-
-    select
-        *,
-        greatest(0, 2 * in_time_count + 1 - prior_count) as overtaken_count
-    from numbered
 
 ),
 
@@ -150,84 +172,192 @@ usual as (
 
     select
         run_expectation_id,
-        prior_count,
-        in_time_count,
-        slack_seconds,
         {{ quantile_of('build_seconds', 'length_number', 'prior_count', 0.5) }} as p50_seconds,
         {{ quantile_of('build_seconds', 'length_number', 'prior_count', 0.9) }} as p90_seconds,
-        {{ quantile_of('offset_seconds', 'offset_number', 'prior_count', 0.9) }} as usual_offset_seconds,
-        max(build_seconds) as longest_seconds,
-        coalesce(max(case when length_number <= overtaken_count then build_seconds end), 0) as overtaken_seconds
-    from overtaken
-    group by run_expectation_id, prior_count, in_time_count, slack_seconds
+        {{ quantile_of('offset_seconds', 'offset_number', 'prior_count', 0.9) }} as usual_offset_seconds
+    from numbered
+    group by run_expectation_id, prior_count
     having prior_count >= {{ var('baseline_least_runs') }}
 
 ),
 
-offsets as (
+-- Of each attempt, how many of the builds before would be in time if they had started then.
+slacks as (
 
     select
-        cycles.*,
-        usual.p50_seconds,
-        usual.p90_seconds,
-        usual.usual_offset_seconds,
-        case when cycles.is_start_recorded then -usual.p50_seconds else 0 end as last_offset_seconds,
+        attempts.run_expectation_id,
+        attempts.started_at,
+        attempts.ended_at,
+        {{ seconds_between('attempts.started_at', 'cycles.due_at') }} as slack_seconds
+    from attempts
+    inner join cycles
+        on attempts.run_expectation_id = cycles.run_expectation_id
+
+),
+
+compared as (
+
+    select
+        slacks.*,
+        numbered.build_seconds,
+        numbered.length_number,
+        numbered.prior_count,
+        sum(case when numbered.build_seconds <= slacks.slack_seconds then 1 else 0 end) over (
+            partition by slacks.run_expectation_id, slacks.started_at
+        ) as in_time_count
+    from slacks
+    inner join numbered
+        on slacks.run_expectation_id = numbered.run_expectation_id
+    where numbered.prior_count >= {{ var('baseline_least_runs') }}
+
+),
+
+-- Of the builds that took longer than the first 2 * in_time_count + 1 - prior_count of them, half would end too late.
+lengths as (
+
+    select
+        run_expectation_id,
+        started_at,
+        max(ended_at) as ended_at,
         case
-            when usual.in_time_count = usual.prior_count then greatest(usual.longest_seconds, usual.slack_seconds / 2)
-            else usual.overtaken_seconds
+            when in_time_count = prior_count then greatest(max(build_seconds), slack_seconds / 2)
+            else coalesce(max(case when length_number <= 2 * in_time_count + 1 - prior_count then build_seconds end), 0)
         end as run_before_risk_seconds
+    from compared
+    group by run_expectation_id, started_at, slack_seconds, in_time_count, prior_count
+
+),
+
+risks_of_attempts as (
+
+    select
+        *,
+        {{ add_seconds('started_at', 'run_before_risk_seconds') }} as risk_at
+    from lengths
+
+),
+
+waits as (
+
+    select
+        cycles.run_expectation_id,
+        {{ add_seconds(
+            'cycles.due_at',
+            "case
+                when cycles.is_start_recorded then least(-usual.p50_seconds, (usual.usual_offset_seconds - usual.p50_seconds) / 2)
+                else least(0, usual.usual_offset_seconds / 2)
+            end"
+        ) }} as waited_until_at
     from cycles
-    left join usual
+    inner join usual
         on cycles.run_expectation_id = usual.run_expectation_id
 
 ),
 
-moments as (
+-- While a build runs nothing is waited for; after one that was killed it is.
+waited as (
 
     select
-        *,
-        {{ add_seconds('due_at', 'least(last_offset_seconds, (usual_offset_seconds + last_offset_seconds) / 2)') }} as waited_until_at,
-        {{ add_seconds('started_at', 'run_before_risk_seconds') }} as run_until_at
-    from offsets
+        waits.run_expectation_id,
+        greatest(waits.waited_until_at, coalesce(max(attempts.ended_at), waits.waited_until_at)) as risk_at,
+        max(case when attempts.started_at <= waits.waited_until_at and attempts.ended_at is null then 1 else 0 end) as is_running
+    from waits
+    left join attempts
+        on
+            waits.run_expectation_id = attempts.run_expectation_id
+            and waits.waited_until_at >= attempts.started_at
+    group by waits.run_expectation_id, waits.waited_until_at
 
 ),
 
-judged as (
+risks as (
 
     select
-        *,
-        case
-            when waited_until_at < coalesce(started_at, {{ as_of() }}) then greatest(waited_until_at, expected_from_at)
-            else run_until_at
-        end as risk_at
-    from moments
+        run_expectation_id,
+        risk_at,
+        cast(null as {{ dbt.type_timestamp() }}) as started_at
+    from waited
+    where is_running = 0
+
+    union all
+
+    select
+        run_expectation_id,
+        risk_at,
+        started_at
+    from risks_of_attempts
+    where ended_at is null or ended_at > risk_at
+
+),
+
+first_risks as (
+
+    select *
+    from (
+        select
+            risks.run_expectation_id,
+            greatest(risks.risk_at, cycles.expected_from_at) as risk_at,
+            risks.started_at,
+            row_number() over (
+                partition by risks.run_expectation_id
+                order by risks.risk_at, risks.started_at
+            ) as risk_number
+        from risks
+        inner join cycles
+            on risks.run_expectation_id = cycles.run_expectation_id
+        where
+            risks.risk_at < cycles.due_at
+            and risks.risk_at < coalesce(cycles.next_build_at, cycles.due_at)
+            and risks.risk_at <= {{ as_of() }}
+    ) as numbered_risks
+    where risk_number = 1
+
+),
+
+running as (
+
+    select
+        run_expectation_id,
+        max(started_at) as started_at
+    from attempts
+    where ended_at is null
+    group by run_expectation_id
 
 ),
 
 final as (
 
     select
-        run_expectation_id,
-        deadline_id,
-        project,
-        environment,
-        command,
-        selection,
-        due_time,
-        timezone,
-        due_at,
-        next_run_id,
-        next_build_at,
-        started_at,
-        is_start_recorded,
-        cast(p50_seconds as double) as p50_seconds,
-        cast(p90_seconds as double) as p90_seconds,
-        {{ add_seconds('started_at', 'p50_seconds') }} as expected_p50_at,
-        {{ add_seconds('started_at', 'p90_seconds') }} as expected_p90_at,
-        {{ add_seconds('due_at', 'usual_offset_seconds') }} as usual_at,
-        case when risk_at < least(due_at, coalesce(next_build_at, due_at)) and risk_at <= {{ as_of() }} then risk_at end as at_risk_at,
-        started_at is not null and started_at <= risk_at as is_running_at_risk
-    from judged
+        cycles.run_expectation_id,
+        cycles.deadline_id,
+        cycles.project,
+        cycles.environment,
+        cycles.command,
+        cycles.selection,
+        cycles.due_time,
+        cycles.timezone,
+        cycles.due_at,
+        cycles.next_run_id,
+        cycles.next_build_at,
+        coalesce(cycles.build_started_at, running.started_at) as started_at,
+        cycles.is_start_recorded,
+        cast(usual.p50_seconds as double) as p50_seconds,
+        cast(usual.p90_seconds as double) as p90_seconds,
+        {{ add_seconds('coalesce(cycles.build_started_at, running.started_at)', 'usual.p50_seconds') }} as expected_p50_at,
+        {{ add_seconds('coalesce(cycles.build_started_at, running.started_at)', 'usual.p90_seconds') }} as expected_p90_at,
+        {{ add_seconds('cycles.due_at', 'usual.usual_offset_seconds') }} as usual_at,
+        first_risks.risk_at as at_risk_at,
+        first_risks.started_at as running_at_risk_since
+    from cycles
+    left join usual
+        on cycles.run_expectation_id = usual.run_expectation_id
+    left join first_risks
+        on cycles.run_expectation_id = first_risks.run_expectation_id
+    left join running
+        on cycles.run_expectation_id = running.run_expectation_id
+    where
+        cycles.next_build_at is null
+        or cycles.next_build_at >= {{ dbt.dateadd('day', '-' ~ var('judged_days'), as_of()) }}
 
 )
 
