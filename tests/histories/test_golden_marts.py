@@ -56,6 +56,7 @@ SUBJECTS: dict[str, tuple[str, ...]] = {
     "warehouse_unreachable": ("fct_incidents", "fct_mass_failures"),
     "warning_grows": ("fct_incidents",),
     "reused": ("fct_incidents", "fct_invocations"),
+    "model_not_done_in_time": ("fct_incidents",),
     "model_left_out": ("fct_incidents", "fct_build_health_daily"),
     "interrupted": ("fct_incidents", "fct_invocations"),
     "never_ended": ("fct_incidents",),

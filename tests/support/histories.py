@@ -306,6 +306,12 @@ def _funnel(checkouts: int) -> list[dict[str, Any]]:
     ]
 
 
+def _due(day: float, only: tuple[str, ...] | None = None) -> Moment:
+    """A build of a project in which one model has to be done by seven."""
+    config = _recorded("build_fails", "manifest")["nodes"][ORDERS]["config"]
+    return build(day, nodes={ORDERS: {"config": {**config, "meta": {"alerts": {"due_time": "07:00"}}}}}, only=only)
+
+
 def _aging(day: float, only: tuple[str, ...] | None = None) -> Moment:
     """A build of a project in which one model may be 26 hours old."""
     config = _recorded("build_fails", "manifest")["nodes"][ORDERS]["config"]
@@ -339,6 +345,8 @@ STORIES: dict[str, Callable[[], list[Moment]]] = {
         # What dbt State takes over is no pass: the incident stays open.
         build(3, {node: {"status": "reused"} for node in (STAGING, ORDERS, UNIQUE)}, only=(STAGING, ORDERS, UNIQUE)),
     ],
+    # Builds come in time each day, and one of them leaves the model out.
+    "model_not_done_in_time": lambda: [_due(6), _due(7, only=(SEED, STAGING)), *(_due(day) for day in (8, 9))],
     # Builds go on and are green, and leave one model out.
     "model_left_out": lambda: [
         *(_aging(day) for day in range(2)),

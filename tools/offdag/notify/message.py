@@ -27,6 +27,7 @@ _STATE = {
     "run_missing": "MISSING",
     "run_stuck": "NOT ENDED",
     "deadline_at_risk": "AT RISK",
+    "node_late": "LATE",
     "model_stale": "STALE",
     "model_slow": "SLOW",
     "test_flaky": "FLAKY",
@@ -45,6 +46,7 @@ _NEXT = {
     "run_incomplete": "dbt parse",
     "run_missing": "offdag run -e {environment} -- dbt build",
     "run_stuck": "offdag runs --log",
+    "node_late": "dbt build --select +{node}",
     "model_stale": "dbt build --select +{node}",
     "mass_failure": "dbt debug",
     "model_slow": "dbt build --select +{node}",
@@ -294,6 +296,10 @@ def _next_command(row: DueNotification) -> str | None:
     # A model that `dbt freshness` of dbt 2.x checked.
     if kind == "source_stale" and node[0] == "model":
         kind = "model_stale"
+    if kind == "node_late" and node[0] == "exposure":
+        return None
+    if kind == "node_late" and node[0] == "source":
+        kind = "source_stale"
     names = {"node": node[2] if len(node) > 2 else None, "source": ".".join(node[2:4]) if len(node) > 3 else None}
     command = _NEXT.get(kind, "")
     if any(f"{{{name}}}" in command and value is None for name, value in names.items()):
