@@ -1,13 +1,13 @@
 {#- Documented in _macros.yml. -#}
 {% macro is_of_cadence(command_line, cadences) -%}
+    {#- Flags and lists may be written with = and commas. -#}
+    {%- set words = "' ' || translate(" ~ command_line ~ ", '=,', '  ') || ' '" -%}
+    {%- set selection = "' ' || translate(" ~ cadences ~ ".selection, '=,', '  ') || ' '" -%}
     (
-        ({{ cadences }}.command is null or position(' ' || {{ cadences }}.command || ' ' in ' ' || {{ command_line }} || ' ') > 0)
+        ({{ cadences }}.command is null or position(' ' || {{ cadences }}.command || ' ' in {{ words }}) > 0)
         and (
             {{ cadences }}.selection is null
-            or (
-                position(' ' || {{ cadences }}.selection || ' ' in ' ' || {{ command_line }} || ' ') > 0
-                and position('--exclude ' || {{ cadences }}.selection || ' ' in {{ command_line }} || ' ') = 0
-            )
+            or (position({{ selection }} in {{ words }}) > 0 and position('--exclude' || {{ selection }} in {{ words }}) = 0)
         )
     )
 {%- endmacro %}

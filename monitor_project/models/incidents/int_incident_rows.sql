@@ -21,7 +21,10 @@ values_of_rows as (
             and incidents.node_id = failing_rows.unique_id
     where
         incidents.incident_status = 'open'
-        and position('|' || failing_rows.column_name || '|' in '|' || replace(routes.failing_row_columns, ' ', '') || '|') > 0
+        and position(
+            '|' || lower(failing_rows.column_name) || '|'
+            in '|' || replace(replace(lower(routes.failing_row_columns), ' |', '|'), '| ', '|') || '|'
+        ) > 0
 
 ),
 

@@ -208,7 +208,9 @@ final as (
         cast(counted.slow_count as bigint) as slow_count,
         owner_texts.owners,
         oldest_texts.oldest_open,
-        cast(round(cast(least(costs.cost, 100000000000) as decimal(18, 6)), 2) as double) as cost
+        cast(
+            round(cast(case when costs.cost > 100000000000 then 100000000000 else costs.cost end as decimal(18, 6)), 2) as double
+        ) as cost
     from counted
     inner join weeks
         on counted.channel = weeks.channel

@@ -52,7 +52,7 @@ observed as (
         ) || case when due_time is null then '; one is expected every ' else '; a build of the ' end
         || case
             when every_hours = 1 then 'hour'
-            when every_hours = floor(every_hours) then cast(cast(every_hours as bigint) as {{ dbt.type_string() }}) || ' hours'
+            when every_hours < 1000000 and every_hours = floor(every_hours) then cast(cast(every_hours as bigint) as {{ dbt.type_string() }}) || ' hours'
             else cast(every_hours as {{ dbt.type_string() }}) || ' hours'
         end || case when due_time is null then '' else ' before counts' end as detail,
         cast(null as {{ dbt.type_string() }}) as node_id,

@@ -34,7 +34,8 @@ def shown_columns(config: ConfigFolder) -> list[str]:
     """
     lines = [line for _, line in seed_lines(config.seed("alert_routes"))]
     names = [name.strip() for line in lines for name in (line.get("failing_rows") or "").split("|")]
-    return list(dict.fromkeys(name for name in names if name))
+    # One spelling of each: warehouses give names in their own case.
+    return list({name.lower(): name for name in names if name}.values())
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ class FailingRows:
     def keep(self, run: Mapping[str, Any]) -> int:
         """Write the rows of an ``invocations`` row's failing tests; returns how many tests have some.
 
-        Trouble with one of them is logged: it must not change the result of a build.
+        At the first trouble it stops, and logs it: it must neither change the result of a build nor hold it up.
         """
         rows, tests = [], 0
         for test in self._failed(run):
@@ -68,7 +69,7 @@ class FailingRows:
                 _log.warning(
                     "%s", error_text(f"no rows of {test['unique_id']}: {error.what}", error.where, "offdag run")
                 )
-                continue
+                break
             tests += bool(found)
             rows += [
                 {"unique_id": test["unique_id"], "row_number": number, "column_name": name, "value": value}

@@ -1,6 +1,6 @@
--- The deadlines of the last two weeks of models, snapshots, seeds, sources and exposures that name a due_time in meta.alerts: whether, and when, they were done. A
+-- The deadlines of the last two months of models, snapshots, seeds, sources and exposures that name a due_time in meta.alerts: whether, and when, they were done. A
 -- model is done by a success in the due_hours before, or after it; a source by a check that found a load in that time; an exposure once
--- everything that is built upstream of it is done.
+-- all models upstream of it are done.
 with
 
 nodes as (
@@ -14,10 +14,17 @@ nodes as (
         nodes.owner,
         nodes.path,
         {{ json_text('nodes.alert_settings', 'due_time') }} as due_time,
-        {{ seconds_of_day(json_text('nodes.alert_settings', 'due_time')) }} as due_seconds,
+        coalesce(
+            {{ seconds_of_day(json_text('nodes.alert_settings', 'due_time')) }},
+            -- YAML reads 16:30 without quotes as 990.
+            case
+                when {{ json_text('nodes.alert_settings', 'due_time') }} similar to '1?[0-9]{1,3}'
+                    then cast({{ json_text('nodes.alert_settings', 'due_time') }} as bigint) * 60
+            end
+        ) as due_seconds,
         lower({{ json_text('nodes.alert_settings', 'due_days') }}) as due_days,
         case
-            when {{ json_text('nodes.alert_settings', 'due_hours') }} similar to '[0-9]{1,4}' then cast({{ json_text('nodes.alert_settings', 'due_hours') }} as bigint)
+            when {{ json_text('nodes.alert_settings', 'due_hours') }} similar to '[0-9]{1,3}' then cast({{ json_text('nodes.alert_settings', 'due_hours') }} as bigint)
             else 12
         end as due_hours,
         coalesce(zones.name, 'UTC') as zone
@@ -25,14 +32,14 @@ nodes as (
     left join {{ known_timezones() }} as zones
         on {{ json_text('nodes.alert_settings', 'timezone') }} = zones.name
     where
-        {{ seconds_of_day(json_text('nodes.alert_settings', 'due_time')) }} is not null
+        {{ json_text('nodes.alert_settings', 'due_time') }} is not null
         and nodes.resource_type in ('model', 'snapshot', 'seed', 'source', 'exposure')
 
 ),
 
 days as (
 
-    {%- for day in range(14) %}
+    {%- for day in range(60) %}
     select {{ day }} as days_ago
     {{ 'union all' if not loop.last }}
     {%- endfor %}
@@ -43,9 +50,13 @@ local_times as (
 
     select
         nodes.*,
+        substring(
+            cast({{ add_seconds("cast('2000-01-01' as " ~ dbt.type_timestamp() ~ ")", 'nodes.due_seconds') }} as {{ dbt.type_string() }}), 12, 5
+        ) as due_text,
         {{ add_seconds(dbt.date_trunc('day', local_time(as_of(), 'nodes.zone')), 'nodes.due_seconds - days.days_ago * 86400') }} as local_due_at
     from nodes
     cross join days
+    where nodes.due_seconds < 86400
 
 ),
 
@@ -119,7 +130,7 @@ required as (
             and upstream.environment = built.environment
             and upstream.node_id = built.node_id
     where
-        built.resource_type in ('model', 'snapshot', 'seed')
+        built.resource_type = 'model'
         and coalesce(built.materialization, '') != 'ephemeral'
 
 ),
@@ -139,7 +150,7 @@ recent_dates as (
 
     select distinct run_date
     from {{ ref('int_result_counts') }}
-    where run_date >= cast({{ dbt.dateadd('day', -60, as_of()) }} as date)
+    where run_date >= cast({{ dbt.dateadd('day', -75, as_of()) }} as date)
 
 ),
 
@@ -237,7 +248,7 @@ final as (
         deadlines.resource_type,
         deadlines.owner,
         deadlines.path,
-        deadlines.due_time,
+        deadlines.due_text as due_time,
         deadlines.zone as timezone,
         deadlines.due_at,
         wholes.done_at,

@@ -1,14 +1,16 @@
--- Builds that `offdag run` started, with their ends. One without an end runs on, or was killed; the next one with the same command line that ends
--- settles it. It takes too long after timeout_hours of its cadence (of several, the one that names most), else after stuck_rate times the usual time of its command line, else after run_timeout_hours.
+-- Builds that `offdag run` started, with their ends. One without an end runs on, or was killed; the next one with the same command line (up to
+-- --vars) that ends settles it, and so do results that a later run collected. It takes too long after timeout_hours of its cadence (of several, the one that names most), else after stuck_rate times the usual time of its command line, else after run_timeout_hours.
 with
 
 starts as (
 
     select
         starts.job_run_id,
+        starts.job_id,
         starts.project,
         starts.environment,
         starts.command,
+        {{ dbt.split_part('starts.command', "' --vars'", 1) }} as command_words,
         starts.started_at,
         job_runs.ended_at,
         coalesce(job_runs.invocation_id, starts.job_run_id) as run_id,
@@ -24,7 +26,7 @@ starts as (
 
 ),
 
-{%- set series = ['project', 'environment', 'command'] %}
+{%- set series = ['project', 'environment', 'command_words'] %}
 
 compared as (
 
@@ -105,22 +107,45 @@ overdue as (
 
 ),
 
+-- What a later run collected of a run whose offdag was killed has its job.
+collected as (
+
+    select
+        overdue.job_run_id,
+        min(builds.ended_at) as ended_at
+    from overdue
+    inner join {{ ref('fct_invocations') }} as builds
+        on
+            overdue.project = builds.project
+            and overdue.environment = builds.environment
+            and overdue.job_id = builds.job_id
+    where
+        overdue.ended_at is null
+        and builds.is_build
+        and builds.started_at >= overdue.started_at
+        and builds.ended_at <= {{ as_of() }}
+    group by overdue.job_run_id
+
+),
+
 final as (
 
     select
-        job_run_id,
-        project,
-        environment,
-        command,
-        run_id,
-        started_at,
-        ended_at,
-        run_seconds,
-        case when prior_end_count >= {{ var('baseline_least_runs') }} then cast(usual_value as double) end as usual_seconds,
-        cast(timeout_seconds as double) as timeout_seconds,
-        overdue_at,
-        coalesce(ended_at, next_ended_at) as settled_at
+        overdue.job_run_id,
+        overdue.project,
+        overdue.environment,
+        overdue.command,
+        overdue.run_id,
+        overdue.started_at,
+        overdue.ended_at,
+        overdue.run_seconds,
+        case when overdue.prior_end_count >= {{ var('baseline_least_runs') }} then cast(overdue.usual_value as double) end as usual_seconds,
+        cast(overdue.timeout_seconds as double) as timeout_seconds,
+        overdue.overdue_at,
+        coalesce(overdue.ended_at, collected.ended_at, overdue.next_ended_at) as settled_at
     from overdue
+    left join collected
+        on overdue.job_run_id = collected.job_run_id
 
 )
 

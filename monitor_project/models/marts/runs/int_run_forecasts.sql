@@ -43,6 +43,18 @@ starts as (
 
 ),
 
+recorded as (
+
+    select
+        project,
+        environment,
+        run_id,
+        max(command) as command
+    from starts
+    group by project, environment, run_id
+
+),
+
 -- Starts without results: of builds that run now, or that were killed. Whether they would count for the cadence, their command line shows.
 without_results as (
 
@@ -55,6 +67,11 @@ without_results as (
         on
             ended.project = starts.project
             and ended.environment = starts.environment
+    left join recorded
+        on
+            ended.project = recorded.project
+            and ended.environment = recorded.environment
+            and ended.last_run_id = recorded.run_id
     where
         starts.run_id = starts.job_run_id
         and (
@@ -62,8 +79,8 @@ without_results as (
                 starts.started_at >= coalesce(ended.last_build_at, ended.expected_from_at)
                 and (ended.next_build_at is null or starts.started_at < ended.next_build_at)
             )
-            -- It runs now, since before the last build ended.
-            or (ended.next_build_at is null and starts.settled_at is null and starts.overdue_at > {{ as_of() }})
+            -- The same command runs now, since before the last build ended.
+            or (ended.next_build_at is null and starts.settled_at is null and starts.command = recorded.command)
         )
         and {{ is_of_cadence('starts.command', 'ended') }}
         and ({{ is_whole_command('starts.command') }} or not ended.is_of_whole_project)
@@ -72,7 +89,7 @@ without_results as (
 ),
 
 -- All that ran for a deadline: the build that counted, whenever it started, and those without results.
-attempts as (
+tries as (
 
     select
         ended.run_expectation_id,
@@ -85,9 +102,31 @@ attempts as (
             and ended.environment = starts.environment
             and ended.next_run_id = starts.run_id
 
-    union
+    union all
 
     select * from without_results
+
+),
+
+-- One that follows takes over.
+attempts as (
+
+    select
+        run_expectation_id,
+        started_at,
+        case when ended_at is null or next_started_at < ended_at then next_started_at else ended_at end as ended_at
+    from (
+        select
+            run_expectation_id,
+            started_at,
+            max(ended_at) as ended_at,
+            lead(started_at) over (
+                partition by run_expectation_id
+                order by started_at
+            ) as next_started_at
+        from tries
+        group by run_expectation_id, started_at
+    ) as followed_tries
 
 ),
 
@@ -95,15 +134,9 @@ cycles as (
 
     select
         ended.*,
-        recorded.run_id is not null as is_start_recorded
+        coalesce({{ is_of_cadence('recorded.command', 'ended') }}, false) as is_start_recorded
     from ended
-    left join (
-        select distinct
-            project,
-            environment,
-            run_id
-        from starts
-    ) as recorded
+    left join recorded
         on
             ended.project = recorded.project
             and ended.environment = recorded.environment
