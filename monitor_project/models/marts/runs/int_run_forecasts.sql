@@ -134,7 +134,7 @@ cycles as (
 
     select
         ended.*,
-        coalesce({{ is_of_cadence('recorded.command', 'ended') }}, false) as is_start_recorded
+        recorded.run_id is not null and {{ is_of_cadence('recorded.command', 'ended') }} as is_start_recorded
     from ended
     left join recorded
         on
