@@ -127,11 +127,10 @@ events as (
 
 delivered as (
 
-    select
+    select distinct
         events.incident_id,
         events.channel,
-        events.event,
-        max(deliveries.delivered_at) as delivered_at
+        events.event
     from events
     inner join {{ ref('stg_history__deliveries') }} as deliveries
         on
@@ -141,7 +140,6 @@ delivered as (
             and events.last_bad_at >= deliveries.incident_started_at
             and events.started_at <= deliveries.incident_last_bad_at
     where deliveries.outcome = 'delivered'
-    group by events.incident_id, events.channel, events.event
 
 ),
 

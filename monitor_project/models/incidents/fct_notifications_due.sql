@@ -34,11 +34,7 @@ routes as (
 
     select
         *,
-        case
-            when {{ dbt.split_part('channel', "':'", 1) }} in ({{ text_list(var('services')) }})
-                then {{ dbt.split_part('channel', "':'", 1) }}
-            else ''
-        end as service
+        {{ service_of('channel') }} as service
     from {{ ref('fct_incident_routes') }}
 
 ),

@@ -31,7 +31,7 @@ channels as (
     from routes
     where
         channel_number = 1
-        and {{ dbt.split_part('channel', "':'", 1) }} not in ({{ text_list(var('services_per_incident')) }})
+        and {{ service_of('channel') }} not in ({{ text_list(var('services_per_incident')) }})
 
 ),
 
@@ -191,11 +191,7 @@ final as (
     select
         {{ surrogate_key(['counted.channel', 'counted.week_ended_at']) }} as weekly_digest_id,
         counted.channel,
-        case
-            when {{ dbt.split_part('counted.channel', "':'", 1) }} in ({{ text_list(var('services')) }})
-                then {{ dbt.split_part('counted.channel', "':'", 1) }}
-            else ''
-        end as service,
+        {{ service_of('counted.channel') }} as service,
         weeks.route_priority,
         counted.week_started_at,
         counted.week_ended_at,
