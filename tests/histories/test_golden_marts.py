@@ -57,6 +57,7 @@ SUBJECTS: dict[str, tuple[str, ...]] = {
     "warning_grows": ("fct_incidents",),
     "reused": ("fct_incidents", "fct_invocations"),
     "model_not_done_in_time": ("fct_incidents",),
+    "due_by_cron": ("fct_incidents", "fct_deadlines", "fct_run_gaps"),
     "model_left_out": ("fct_incidents", "fct_build_health_daily"),
     "interrupted": ("fct_incidents", "fct_invocations"),
     "never_ended": ("fct_incidents",),

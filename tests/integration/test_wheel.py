@@ -71,7 +71,7 @@ def test_the_wheel_is_installed_and_run(wheel: Path, tmp_path: Path) -> None:
         "tests",
     }
     # The shop's lines are not everyone's.
-    for seed in ("run_cadences", "observed_tables", "alert_mutes", "business_checks"):
+    for seed in ("run_cadences", "holidays", "observed_tables", "alert_mutes", "business_checks"):
         assert len((project / "seeds" / f"{seed}.csv").read_text().splitlines()) == 1
 
 

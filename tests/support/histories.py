@@ -460,6 +460,12 @@ STORIES: dict[str, Callable[[], list[Moment]]] = {
         for day in range(-73, 7)
         if (BEGIN + timedelta(days=day)).weekday() < 5
     ],
+    # Due by a cron expression of working days, but not on a holiday; missed on one day.
+    "due_by_cron": lambda: [
+        build(day - 1.75 / 24, only=(SEED,))
+        for day in range(-7, 7)
+        if (BEGIN + timedelta(days=day)).weekday() < 5 and day not in (0, 5)
+    ],
     "two_parallel_builds": lambda: [
         build(8, _TEST_FAILS),
         _with_args(build(8.001, only=(SEED, STAGING)), select=["+stg_orders"]),
@@ -645,8 +651,9 @@ def open_history(home: Path) -> History:
 
 
 def config(home: Path) -> Path:
-    """A copy of the shop's folder in which builds of six stories are expected, and one route has a misspelt kind."""
-    return config_folder(home, run_cadences=_CADENCES, alert_routes="5,stockuot,,,,,,,#nowhere,,,first,misspelt\n")
+    """A copy of the shop's folder in which builds of seven stories are expected, and one route has a misspelt kind."""
+    routes = "5,stockuot,,,,,,,#nowhere,,,first,misspelt\n"
+    return config_folder(home, run_cadences=_CADENCES, holidays=_HOLIDAYS, alert_routes=routes)
 
 
 _CADENCES = """\
@@ -656,6 +663,11 @@ since_before_the_first_run,prod,,,24,2,,2026-01-01,Each morning
 at_risk_then_missing,prod,,,24,2,,,Each morning
 weekdays_only,prod,,,24,2,mon|tue|wed|thu|fri,,Each working day
 due_by_local_time,prod,,,12,0,mon tue wed thu fri,,Done by half past five,05:30,Europe/Berlin
+due_by_cron,prod,,,12,0,,,Done by half past five,30 5 * * 1-5,Europe/Berlin,,germany
+"""
+_HOLIDAYS = """\
+calendar,day,comment
+germany,2026-01-01,New Year
 """
 
 

@@ -92,14 +92,14 @@ def write(home: Path, seed: int = 11) -> None:
     rng = random.Random(seed)
     history = History(str(home / "history"))
     cadences = [
-        "project,environment,command,selection,every_hours,grace_hours,days,since,comment,due_time,timezone,timeout_hours"
+        "project,environment,command,selection,every_hours,grace_hours,days,since,comment,due_time,timezone,timeout_hours,calendar"
     ]
     for number in range(_TEAMS):
         team = _Team(
             f"team_{number}", rng.uniform(1, 4), rng.lognormvariate(3, 0.8), rng.uniform(0.05, 0.3), number % 2 == 0
         )
         due = min(11.9, team.begins_at + team.minutes / 60 + rng.uniform(2, 6))
-        cadences.append(f"{team.name},prod,build,,12,0,,,,{int(due):02}:{int(due % 1 * 60):02},UTC,")
+        cadences.append(f"{team.name},prod,build,,12,0,,,,{int(due):02}:{int(due % 1 * 60):02},UTC,,")
         rows: dict[str, list[dict[str, Any]]] = {"invocations": [], "job_runs": [], "job_starts": []}
         for night in range(_NIGHTS):
             day = datetime(_NEWEST.year, _NEWEST.month, _NEWEST.day) - timedelta(days=_NIGHTS - 1 - night)

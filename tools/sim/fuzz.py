@@ -24,7 +24,7 @@ from sim.notifications import due
 
 _MONITOR_PROJECT = Path(__file__).parents[2] / "monitor_project"
 _KINDS = ("run_results", "manifest", "sources", "catalog", "freshness")
-_SEEDS = ("alert_routes", "alert_mutes", "run_cadences", "observed_tables", "business_checks")
+_SEEDS = ("alert_routes", "alert_mutes", "run_cadences", "holidays", "observed_tables", "business_checks")
 _FIELDS = (
     *("title", "detail", "project", "environment", "owner", "node_id", "kind", "mention", "channel", "changes"),
     *("storm_cause", "git_sha", "prior_git_sha", "ci_url", "compiled_path", "evidence", "event", "severity"),

@@ -1,6 +1,6 @@
 -- What a line of a seed names and nothing has: a kind of signal or a severity that does not exist is an error, since the line never matches. A
--- project, environment or owner that no collected command has may still come. A time of day, weekday
--- or time zone that cannot be read is not used.
+-- project, environment or owner that no collected command has may still come. A time of day, cron expression, weekday,
+-- time zone or calendar that cannot be read is not used.
 with
 
 named as (
@@ -8,7 +8,7 @@ named as (
     {%- for seed, columns in {
         'alert_routes': ['kind', 'severity', 'project', 'environment', 'owner', 'exposure_owner', 'digest', 'quiet_from', 'quiet_to', 'timezone'],
         'alert_mutes': ['kind', 'node_id'],
-        'run_cadences': ['project', 'environment', 'due_time', 'timezone']
+        'run_cadences': ['project', 'environment', 'due_time', 'days', 'timezone', 'calendar']
     }.items() %}
     {%- set outer = loop %}
     {%- for column in columns %}
@@ -67,8 +67,12 @@ known as (
     select
         'due_time' as column_name,
         due_time as known_value
-    from {{ ref('run_cadences') }}
-    where {{ seconds_of_day('due_time') }} is not null
+    from {{ ref('int_due_times') }}
+    union
+    select
+        'calendar' as column_name,
+        calendar as known_value
+    from {{ ref('holidays') }}
     union
     {%- for day in ['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun'] %}
     select
@@ -76,6 +80,12 @@ known as (
         digest as known_value
     from {{ ref('alert_routes') }}
     where position('{{ day }}' in lower(digest)) > 0
+    union
+    select
+        'days' as column_name,
+        days as known_value
+    from {{ ref('run_cadences') }}
+    where position('{{ day }}' in lower(days)) > 0
     union
     {%- endfor %}
     {%- for time in ['quiet_from', 'quiet_to'] %}
@@ -100,7 +110,7 @@ final as (
         named.seed_name,
         named.column_name,
         named.named_value,
-        named.column_name in ('kind', 'severity', 'due_time', 'digest', 'quiet_from', 'quiet_to', 'timezone') as is_error
+        named.column_name in ('kind', 'severity', 'due_time', 'days', 'calendar', 'digest', 'quiet_from', 'quiet_to', 'timezone') as is_error
     from named
     left join known
         on

@@ -58,7 +58,7 @@ observed as (
             when command is not null then 'a dbt ' || command
             else 'a build'
         end || ' will probably not be done by '
-        || coalesce(due_time || ' ' || timezone, substring(cast(due_at as {{ dbt.type_string() }}), 1, 16) || ' UTC') as title,
+        || coalesce(local_time || ' ' || timezone, substring(cast(due_at as {{ dbt.type_string() }}), 1, 16) || ' UTC') as title,
         case
             when running_at_risk_since is not null
                 then 'running since ' || substring(cast(running_at_risk_since as {{ dbt.type_string() }}), 1, 16) || ' UTC; it usually takes '

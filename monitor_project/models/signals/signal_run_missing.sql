@@ -45,7 +45,7 @@ observed as (
             when selection is not null then 'a build of ' || selection
             when command is not null then 'a dbt ' || command
             else 'a build'
-        end || case when due_time is null then ' is missing' else ' was not done by ' || due_time || ' ' || timezone end as title,
+        end || case when due_time is null then ' is missing' else ' was not done by ' || local_time || ' ' || timezone end as title,
         coalesce(
             'last build ' || substring(cast(last_build_at as {{ dbt.type_string() }}), 1, 16) || ' UTC',
             'no build so far'

@@ -35,6 +35,7 @@ Everything here can be changed or removed: what is not here has its default. Com
 | `seeds/alert_routes.csv` | which alert goes to which channel, and how often |
 | `seeds/alert_mutes.csv` | what is not sent for a while; `offdag mute --write` adds lines |
 | `seeds/run_cadences.csv` | how often builds are expected |
+| `seeds/holidays.csv` | days on which no build is expected |
 | `seeds/observed_tables.csv` | tables that are copied after each build |
 | `seeds/business_checks.csv` | conditions on observed tables that alert |
 | `models/signal_<kind>.sql` | your own alerts in SQL over offdag's marts |

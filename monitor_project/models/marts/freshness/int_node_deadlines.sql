@@ -13,50 +13,18 @@ nodes as (
         nodes.resource_type,
         nodes.owner,
         nodes.path,
-        {{ json_text('nodes.alert_settings', 'due_time') }} as due_time,
-        coalesce(
-            {{ seconds_of_day(json_text('nodes.alert_settings', 'due_time')) }},
-            -- YAML reads 16:30 without quotes as 990.
-            case
-                when {{ json_text('nodes.alert_settings', 'due_time') }} similar to '1?[0-9]{1,3}'
-                    then cast({{ json_text('nodes.alert_settings', 'due_time') }} as bigint) * 60
-            end
-        ) as due_seconds,
-        lower({{ json_text('nodes.alert_settings', 'due_days') }}) as due_days,
+        {{ due_time_of('nodes.alert_settings') }} as due_time,
+        lower(coalesce({{ json_text('nodes.alert_settings', 'due_days') }}, '')) as due_days,
+        coalesce({{ json_text('nodes.alert_settings', 'timezone') }}, '') as timezone,
+        coalesce({{ json_text('nodes.alert_settings', 'calendar') }}, '') as calendar,
         case
             when {{ json_text('nodes.alert_settings', 'due_hours') }} similar to '[0-9]{1,3}' then cast({{ json_text('nodes.alert_settings', 'due_hours') }} as bigint)
             else 12
-        end as due_hours,
-        coalesce(zones.name, 'UTC') as zone
+        end as due_hours
     from {{ ref('dim_nodes') }} as nodes
-    left join {{ known_timezones() }} as zones
-        on {{ json_text('nodes.alert_settings', 'timezone') }} = zones.name
     where
         {{ json_text('nodes.alert_settings', 'due_time') }} is not null
         and nodes.resource_type in ('model', 'snapshot', 'seed', 'source', 'exposure')
-
-),
-
-days as (
-
-    {%- for day in range(60) %}
-    select {{ day }} as days_ago
-    {{ 'union all' if not loop.last }}
-    {%- endfor %}
-
-),
-
-local_times as (
-
-    select
-        nodes.*,
-        substring(
-            cast({{ add_seconds("cast('2000-01-01' as " ~ dbt.type_timestamp() ~ ")", 'nodes.due_seconds') }} as {{ dbt.type_string() }}), 12, 5
-        ) as due_text,
-        {{ add_seconds(dbt.date_trunc('day', local_time(as_of(), 'nodes.zone')), 'nodes.due_seconds - days.days_ago * 86400') }} as local_due_at
-    from nodes
-    cross join days
-    where nodes.due_seconds < 86400
 
 ),
 
@@ -76,12 +44,18 @@ first_seen as (
 dated as (
 
     select
-        *,
-        {{ instant_of('local_due_at', 'zone') }} as due_at
-    from local_times
-    where
-        coalesce(due_days, '') = ''
-        or position({{ weekday('local_due_at') }} in due_days) > 0
+        nodes.*,
+        due_times.zone,
+        due_times.due_at,
+        substring(cast({{ local_time('due_times.due_at', 'due_times.zone') }} as {{ dbt.type_string() }}), 12, 5) as due_text
+    from nodes
+    inner join {{ ref('int_due_times') }} as due_times
+        on
+            nodes.due_time = due_times.due_time
+            and nodes.due_days = due_times.days
+            and nodes.timezone = due_times.timezone
+            and nodes.calendar = due_times.calendar
+    where due_times.due_at > {{ dbt.dateadd('day', -60, as_of()) }}
 
 ),
 

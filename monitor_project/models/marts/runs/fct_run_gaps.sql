@@ -23,7 +23,8 @@ final as (
         next_build_at,
         {{ seconds_between('expected_from_at', 'coalesce(next_build_at, ' ~ as_of() ~ ')') }} / 3600 as gap_hours,
         due_time,
-        timezone
+        timezone,
+        local_time
     from expectations
     where due_at < coalesce(next_build_at, {{ as_of() }})
 

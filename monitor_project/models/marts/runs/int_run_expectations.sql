@@ -1,5 +1,5 @@
 -- Each build of a cadence with the instant at which the next one is due: its end plus cadence plus grace, moved to the next expected day; by
--- a local time, the first such time at least every_hours later, plus grace. A cadence may name a command and a selection. One without a selection counts builds of the whole project where there were two of them, so
+-- a local time or cron expression, the first such time at least every_hours later, plus grace. A cadence may name a command and a selection. One without a selection counts builds of the whole project where there were two of them, so
 -- that hourly parts do not stand in for a nightly build, and all builds elsewhere.
 with
 
@@ -33,17 +33,31 @@ whole_projects as (
 
 ),
 
+due_rules as (
+
+    select
+        due_time,
+        days,
+        timezone,
+        calendar,
+        max(zone) as zone
+    from {{ ref('int_due_times') }}
+    where due_time != ''
+    group by due_time, days, timezone, calendar
+
+),
+
 cadences as (
 
     select
         cadences.*,
-        {{ seconds_of_day('cadences.due_time') }} as due_seconds,
+        due_rules.zone,
+        due_rules.zone is not null as is_by_time,
         -- Midnight of the day, where the times are local ones there.
         case
-            when {{ seconds_of_day('cadences.due_time') }} is null or zones.name is null then cast(cadences.since as {{ dbt.type_timestamp() }})
-            else {{ instant_of('cadences.since', 'cadences.timezone') }}
+            when due_rules.zone is null then cast(cadences.since as {{ dbt.type_timestamp() }})
+            else {{ instant_of('cadences.since', 'due_rules.zone') }}
         end as since_at,
-        case when zones.name is null then 'UTC' else cadences.timezone end as zone,
         cadences.selection is null and exists (
             select 1
             from whole_projects
@@ -53,8 +67,12 @@ cadences as (
                 and (cadences.command is null or cadences.command = whole_projects.command)
         ) as is_of_whole_project
     from {{ strictest_cadences() }} as cadences
-    left join {{ known_timezones() }} as zones
-        on cadences.timezone = zones.name
+    left join due_rules
+        on
+            cadences.due_time = due_rules.due_time
+            and lower(coalesce(cadences.days, '')) = due_rules.days
+            and coalesce(cadences.timezone, '') = due_rules.timezone
+            and coalesce(cadences.calendar, '') = due_rules.calendar
 
 ),
 
@@ -68,9 +86,11 @@ expected as (
         cadences.every_hours,
         cadences.grace_hours,
         cadences.days,
+        cadences.calendar,
+        cadences.timezone,
         cadences.since_at,
         cadences.due_time,
-        cadences.due_seconds,
+        cadences.is_by_time,
         cadences.zone,
         cadences.is_of_whole_project,
         builds.run_id,
@@ -120,8 +140,10 @@ spaced as (
         every_hours,
         grace_hours,
         days,
+        calendar,
+        timezone,
         due_time,
-        due_seconds,
+        is_by_time,
         zone,
         is_of_whole_project,
         run_id,
@@ -146,8 +168,10 @@ spaced as (
         every_hours,
         grace_hours,
         days,
+        calendar,
+        timezone,
         due_time,
-        due_seconds,
+        is_by_time,
         zone,
         is_of_whole_project,
         cast(null as {{ dbt.type_string() }}) as run_id,
@@ -168,7 +192,7 @@ elapsed as (
     select
         *,
         case
-            when due_seconds is null
+            when not is_by_time
                 then {{ add_seconds('expected_from_at', bounded('(every_hours + coalesce(grace_hours, 0)) * 3600', 'threshold')) }}
             -- The first time after since.
             when last_build_at is null or last_build_at < expected_from_at then expected_from_at
@@ -178,44 +202,87 @@ elapsed as (
 
 ),
 
-dated as (
+-- Without a time, the first expected day counts.
+looked_up as (
 
     select
         *,
-        case
-            when due_seconds is not null then cast(cast({{ local_time('elapsed_at', 'zone') }} as date) as {{ dbt.type_timestamp() }})
-        end as local_midnight
+        case when is_by_time then due_time else '' end as rule_time,
+        lower(coalesce(days, '')) as rule_days,
+        case when is_by_time then coalesce(timezone, '') else '' end as rule_timezone,
+        coalesce(calendar, '') as rule_calendar,
+        case when is_by_time then elapsed_at else cast({{ dbt.date_trunc('day', 'elapsed_at') }} as {{ dbt.type_timestamp() }}) end as earliest_at
     from elapsed
+
+),
+
+instants as (
+
+    select distinct
+        rule_time,
+        rule_days,
+        rule_timezone,
+        rule_calendar,
+        earliest_at as instant,
+        cast(null as {{ dbt.type_timestamp() }}) as due_at
+    from looked_up
+    where
+        is_by_time
+        or rule_days != ''
+        or rule_calendar != ''
+
+    union all
+
+    select
+        due_time as rule_time,
+        days as rule_days,
+        timezone as rule_timezone,
+        calendar as rule_calendar,
+        due_at as instant,
+        due_at
+    from {{ ref('int_due_times') }}
+
+),
+
+followed as (
+
+    select
+        rule_time,
+        rule_days,
+        rule_timezone,
+        rule_calendar,
+        instant,
+        due_at is null as is_looked_up,
+        min(due_at) over (
+            partition by rule_time, rule_days, rule_timezone, rule_calendar
+            order by instant
+            range between current row and unbounded following
+        ) as next_at
+    from instants
 
 ),
 
 due as (
 
     select
-        *,
+        looked_up.*,
         case
-            when due_seconds is null
-                then
-                    case
-                        {%- for later in range(7) %}
-                        when coalesce(days, '') = '' or lower(days) like '%' || {{ weekday(add_seconds('elapsed_at', later * 86400)) }} || '%'
-                            then {{ add_seconds('elapsed_at', later * 86400) }}
-                        {%- endfor %}
-                        else elapsed_at
-                    end
-            else
-                case
-                    {%- for later in range(9) %}
-                    {%- set local = add_seconds('local_midnight', later * 86400 ~ ' + due_seconds') %}
-                    when
-                        (coalesce(days, '') = '' or lower(days) like '%' || {{ weekday(local) }} || '%')
-                        and {{ instant_of(local, 'zone') }} >= elapsed_at
-                        then {{ add_seconds(instant_of(local, 'zone'), bounded('coalesce(grace_hours, 0) * 3600', 'threshold')) }}
-                    {%- endfor %}
-                    else elapsed_at
-                end
-        end as due_at
-    from dated
+            when looked_up.is_by_time
+                then {{ add_seconds('coalesce(followed.next_at, looked_up.elapsed_at)', bounded('coalesce(looked_up.grace_hours, 0) * 3600', 'threshold')) }}
+            when followed.next_at > looked_up.earliest_at
+                then {{ add_seconds('looked_up.elapsed_at', seconds_between('looked_up.earliest_at', 'followed.next_at')) }}
+            else looked_up.elapsed_at
+        end as due_at,
+        case when looked_up.is_by_time then {{ local_time('followed.next_at', 'looked_up.zone') }} end as local_due_at
+    from looked_up
+    left join followed
+        on
+            looked_up.rule_time = followed.rule_time
+            and looked_up.rule_days = followed.rule_days
+            and looked_up.rule_timezone = followed.rule_timezone
+            and looked_up.rule_calendar = followed.rule_calendar
+            and looked_up.earliest_at = followed.instant
+            and followed.is_looked_up
 
 ),
 
@@ -234,8 +301,9 @@ final as (
         due_at,
         next_run_id,
         next_build_at,
-        case when due_seconds is not null then due_time end as due_time,
-        case when due_seconds is not null then zone end as timezone,
+        case when is_by_time then due_time end as due_time,
+        case when is_by_time then substring(cast(local_due_at as {{ dbt.type_string() }}), 12, 5) end as local_time,
+        case when is_by_time then zone end as timezone,
         is_of_whole_project
     from due
 

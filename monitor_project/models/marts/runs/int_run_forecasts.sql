@@ -369,6 +369,7 @@ final as (
         cycles.selection,
         cycles.due_time,
         cycles.timezone,
+        cycles.local_time,
         cycles.due_at,
         cycles.next_run_id,
         cycles.next_build_at,
