@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from copy import deepcopy
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -222,3 +223,22 @@ def test_a_browser_renders_the_report(story: Story) -> None:
         assert "healthy" in watched.page.inner_text("#exposures")
     data = json.loads(page.with_suffix(".json").read_text())
     assert len(data["report_incidents"]) == 7
+
+
+def test_a_deadline_without_a_build_and_the_digest_of_the_week(story: Story, tmp_path: Path) -> None:
+    """After the four weeks nothing runs: at risk, then missing; the first monitor run after midnight sends what happened before."""
+    own = config_folder(tmp_path, alert_routes="12,stockout,,,,,,,#shop-stock,,,first,Every day a digest,,,,,,,mon tue wed thu fri sat sun,\n")
+    cadences = own / "seeds" / "run_cadences.csv"
+    header = cadences.read_text(encoding="utf-8").splitlines()[0]
+    cadences.write_text(f"{header}\ninventory,prod,,,12,0,,,Before the shop opens,0 7 * * *,UTC,,\n", encoding="utf-8")
+    (own / "dbt_project.yml").write_text("name: offdag\nvars: {baseline_least_runs: 3}\n", encoding="utf-8")
+    due = datetime.now(timezone.utc).replace(hour=7, minute=0, second=0, microsecond=0)
+    while due < datetime.now(timezone.utc) + timedelta(hours=12):
+        due += timedelta(days=1)
+    for minutes, name in ((-5, "deadline_at_risk_and_digest"), (1, "deadline_missed")):
+        before = len(story.slack.posted)
+        at = f"{due + timedelta(minutes=minutes):%Y-%m-%dT%H:%M:%S}"
+        for command in (("monitor", "--as-of", at), ("notify",)):
+            ended = offdag(story.home, *command, env={**story.slack.env, "OFFDAG_CONFIG_DIR": str(own)})
+            assert ended.code == 0, ended
+        golden.check(f"slack/{name}.json", story.slack.posted[before:], is_live=True)

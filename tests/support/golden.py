@@ -16,6 +16,8 @@ _MOVING = (
         re.compile(r"recovered after (less than a minute|\d+ (minute|hour)s?( \d+ minutes?)?)"),
         "recovered after <a while>",
     ),
+    (re.compile(r"has started by \d\d:\d\d UTC"), "has started by <time> UTC"),
+    (re.compile(r"week to \d{4}-\d\d-\d\d"), "week to <day>"),
     (re.compile(r"\b[0-9a-f]{32}\b"), "<id>"),
     (re.compile(r"\b\d{10}\.\d{6}\b"), "<ts>"),
 )
