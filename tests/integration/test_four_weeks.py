@@ -227,7 +227,8 @@ def test_a_browser_renders_the_report(story: Story) -> None:
 
 def test_a_deadline_without_a_build_and_the_digest_of_the_week(story: Story, tmp_path: Path) -> None:
     """After the four weeks nothing runs: at risk, then missing; the first monitor run after midnight sends what happened before."""
-    own = config_folder(tmp_path, alert_routes="12,stockout,,,,,,,#shop-stock,,,first,Every day a digest,,,,,,,mon tue wed thu fri sat sun,\n")
+    digest = "mon tue wed thu fri sat sun"
+    own = config_folder(tmp_path, alert_routes=f"12,stockout,,,,,,,#shop-stock,,,first,Every day,,,,,,,{digest},\n")
     cadences = own / "seeds" / "run_cadences.csv"
     header = cadences.read_text(encoding="utf-8").splitlines()[0]
     cadences.write_text(f"{header}\ninventory,prod,,,12,0,,,Before the shop opens,0 7 * * *,UTC,,\n", encoding="utf-8")

@@ -302,8 +302,8 @@ final as (
         next_run_id,
         next_build_at,
         case when is_by_time then due_time end as due_time,
-        case when is_by_time then substring(cast(local_due_at as {{ dbt.type_string() }}), 12, 5) end as local_time,
         case when is_by_time then zone end as timezone,
+        case when is_by_time then substring(cast(local_due_at as {{ dbt.type_string() }}), 12, 5) end as local_time,
         is_of_whole_project
     from due
 
