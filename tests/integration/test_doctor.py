@@ -64,9 +64,11 @@ def test_a_service_without_its_variable_is_named(failure: Path, slack: FakeSlack
 def test_names_that_nothing_has_are_named(failure: Path, slack: FakeSlack) -> None:
     with duckdb.connect(str(failure / "monitor.duckdb")) as connection:
         connection.execute("insert into fct_seed_findings values ('x', 'alert_routes', 'kind', 'stockuot', true)")
+        connection.execute("insert into fct_seed_findings values ('y', 'meta.alerts', 'due_time', '7 am', true)")
     ended = doctor(failure, slack)
     assert ended.code == 2, ended
     assert "BAD  alert_routes.csv: there is no kind stockuot: the line never matches" in ended.out
+    assert "BAD  meta.alerts: there is no due_time 7 am: the node that names it has no deadline" in ended.out
     # The shop's line, in a history of another project.
     assert "ok   run_cadences.csv: no collected command has project inventory: is it misspelt?" in ended.out
 

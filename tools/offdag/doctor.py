@@ -182,12 +182,12 @@ def _seed(finding: SeedFinding) -> Check:
     """A name in a seed that nothing has: misspelt, or of what is still to come."""
     what = f"{finding.column_name} {finding.named_value}"
     if finding.is_error:
-        return Check(
-            f"{finding.seed_name}.csv",
-            False,
-            f"there is no {what}: the line {_WITHOUT.get(finding.column_name, 'never matches')}",
-            "offdag monitor    # after correcting it",
-        )
+        if finding.seed_name == "meta.alerts":
+            without = {"due_time": "has no deadline"}.get(finding.column_name, _WITHOUT[finding.column_name])
+            problem = f"there is no {what}: the node that names it {without}"
+            return Check("meta.alerts", False, problem, "dbt build    # after correcting it")
+        problem = f"there is no {what}: the line {_WITHOUT.get(finding.column_name, 'never matches')}"
+        return Check(f"{finding.seed_name}.csv", False, problem, "offdag monitor    # after correcting it")
     return Check(f"{finding.seed_name}.csv", True, f"no collected command has {what}: is it misspelt?")
 
 

@@ -1,4 +1,4 @@
--- What a line of a seed names and nothing has: a kind of signal or a severity that does not exist is an error, since the line never matches. A
+-- What a line of a seed, or a node's meta.alerts with a due_time, names and nothing has: a kind of signal or a severity that does not exist is an error, since the line never matches. A
 -- project, environment or owner that no collected command has may still come. A time of day, cron expression, weekday,
 -- time zone or calendar that cannot be read is not used.
 with
@@ -10,7 +10,6 @@ named as (
         'alert_mutes': ['kind', 'node_id'],
         'run_cadences': ['project', 'environment', 'due_time', 'days', 'timezone', 'calendar']
     }.items() %}
-    {%- set outer = loop %}
     {%- for column in columns %}
     select
         '{{ seed }}' as seed_name,
@@ -18,8 +17,18 @@ named as (
         {{ column }} as named_value
     from {{ ref(seed) }}
     where {{ column }} is not null
-    {{ 'union' if not (outer.last and loop.last) }}
+    union
     {%- endfor %}
+    {%- endfor %}
+
+    {%- for setting in ['due_time', 'timezone', 'calendar'] %}
+    select
+        'meta.alerts' as seed_name,
+        '{{ setting }}' as column_name,
+        {{ due_time_of('alert_settings') if setting == 'due_time' else json_text('alert_settings', setting) }} as named_value
+    from {{ ref('dim_nodes') }}
+    where {{ json_text('alert_settings', 'due_time') }} is not null and {{ json_text('alert_settings', setting) }} is not null
+    {{ 'union' if not loop.last }}
     {%- endfor %}
 
 ),

@@ -211,13 +211,13 @@ class NodeRoute(MartRow, frozen=True, kw_only=True):
 
 
 class SeedFinding(MartRow, frozen=True, kw_only=True):
-    """A value of a seed that nothing has.
+    """A value of a seed, or of a deadline in meta.alerts, that nothing has.
 
     Attributes:
-        seed_name: The seed, without .csv.
-        column_name: Its column.
+        seed_name: The seed, without .csv; or meta.alerts.
+        column_name: Its column, or the setting.
         named_value: What the column holds.
-        is_error: Whether the line can never match.
+        is_error: Whether the value can never be used.
     """
 
     mart: ClassVar[str] = "fct_seed_findings"
