@@ -25,9 +25,9 @@ help: ## List the targets
 demo: $(VENV)/.installed ## Four weeks of the shop: builds, failures, Slack messages, the report (about a minute)
 	@$(OFFDAG) demo
 
-test: $(VENV)/.installed ## All tests of both dbt projects and of offdag; COVERAGE=1 also holds the floor of pyproject.toml
+test: $(VENV)/.installed ## Tests of both dbt projects and of offdag; ALL=1 adds the slow ones; COVERAGE=1 also holds the floor of pyproject.toml
 	@rm -rf .offdag/coverage
-	@$(if $(COVERAGE),$(MEASURED)) PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
+	@$(if $(COVERAGE),$(MEASURED)) PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(if $(ALL)$(COVERAGE)$(PYTEST_ARGS),,-m "not slow") $(PYTEST_ARGS)
 	@$(if $(COVERAGE),$(BIN)/coverage combine --quiet && $(BIN)/coverage report)
 
 build: $(VENV)/.installed $(SAMPLE) ## Build the shop and collect the run; TARGET=dev|ci|prod

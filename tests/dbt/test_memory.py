@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from support.command import offdag
+
+pytestmark = pytest.mark.slow
 
 
 def test_where_memory_is_not_enough_the_monitor_repeats_with_more(failure: Path) -> None:

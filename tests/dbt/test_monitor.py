@@ -35,6 +35,7 @@ def test_an_empty_history_builds_with_all_tests(tmp_path: Path) -> None:
     assert "incidents: 0 open, 0 ended" in ended.err
 
 
+@pytest.mark.slow
 def test_what_is_about_a_table_that_is_not_observed_is_not_built(tmp_path: Path) -> None:
     (tmp_path / "offdag" / "seeds").mkdir(parents=True)
     failed = build(tmp_path / "day0", 0, artifacts.result("model.p.a", "error", artifacts.NOW))
@@ -51,6 +52,7 @@ def test_what_is_about_a_table_that_is_not_observed_is_not_built(tmp_path: Path)
     assert offdag(tmp_path, "report").code == 0
 
 
+@pytest.mark.slow
 def test_plain_dbt_build_works_too_from_the_root_without_a_history(tmp_path: Path) -> None:
     command = ["dbt", "build", "--exclude-resource-type", "unit_test"]
     built = run([*command, "--project-dir", "monitor_project", "--profiles-dir", "monitor_project"], environ(tmp_path))
@@ -69,6 +71,7 @@ def test_rows_that_a_compaction_shows_twice_count_once(home: Path) -> None:
     assert len(marts(home / "monitor.duckdb")["fct_node_executions"]) == 1
 
 
+@pytest.mark.slow
 def test_rows_that_older_rules_made_are_computed_again(tmp_path: Path) -> None:
     as_of = ["monitor", "--as-of", "2026-02-10T00:00:00"]
     folder = build(tmp_path / "target", 0, artifacts.result("model.p.a"))
@@ -87,6 +90,7 @@ def test_rows_that_older_rules_made_are_computed_again(tmp_path: Path) -> None:
         assert connection.execute("select execution_seconds from fct_node_executions").fetchall() == [(sound,)]
 
 
+@pytest.mark.slow
 def test_a_database_with_seeds_of_other_columns_is_taken_over(tmp_path: Path) -> None:
     assert offdag(tmp_path, "monitor").code == 0
     with duckdb.connect(str(tmp_path / "monitor.duckdb")) as connection:
@@ -160,6 +164,7 @@ def test_a_failed_start_is_an_incident_until_a_build_comes_to_an_end(home: Path)
     assert '"title": "the build did not start"' in shown.out, shown
 
 
+@pytest.mark.slow
 def test_the_monitor_never_sees_the_shops_variables(tmp_path: Path) -> None:
     """They would send it to the other project, and its artifacts over the other project's."""
     trap = {
@@ -173,6 +178,7 @@ def test_the_monitor_never_sees_the_shops_variables(tmp_path: Path) -> None:
     assert not (tmp_path / "theirs").exists()
 
 
+@pytest.mark.slow
 def test_channel_and_environments_come_from_variables(tmp_path: Path) -> None:
     failed = build(tmp_path / "day0", 0, artifacts.result("model.p.a", "error", artifacts.NOW))
     assert offdag(tmp_path, "collect", str(failed), "--environment", "staging").code == 0
@@ -302,6 +308,7 @@ def _log_of_dbt(home: Path) -> int:
     return (home / "monitor_target" / "logs" / "dbt.log").stat().st_mtime_ns
 
 
+@pytest.mark.slow
 def test_a_signal_of_the_users_own_is_run_by_the_plan_too(tmp_path: Path) -> None:
     folder, where = _own_folder(tmp_path)
     (folder / "models" / "signal_quiet.sql").write_text(
@@ -331,6 +338,7 @@ def test_a_signal_of_the_users_own_is_run_by_the_plan_too(tmp_path: Path) -> Non
     assert found == (2,)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("model", "reason"),
     [
@@ -351,6 +359,7 @@ def test_what_a_plan_cannot_do_is_done_by_dbt_in_each_run(tmp_path: Path, model:
     assert not (tmp_path / "monitor_target" / "plan.json").exists()
 
 
+@pytest.mark.slow
 def test_a_plan_that_fails_leaves_the_run_to_dbt(home: Path) -> None:
     assert offdag(home, "monitor").code == 0
     plan = home / "monitor_target" / "plan.json"
@@ -361,6 +370,7 @@ def test_a_plan_that_fails_leaves_the_run_to_dbt(home: Path) -> None:
     assert offdag(home, "incidents").code == 0
 
 
+@pytest.mark.slow
 def test_a_failing_test_of_the_monitor_warns_in_each_run(tmp_path: Path) -> None:
     config, where = _own_folder(tmp_path)
     routes = config / "seeds" / "alert_routes.csv"
@@ -372,6 +382,7 @@ def test_a_failing_test_of_the_monitor_warns_in_each_run(tmp_path: Path) -> None
         assert "the test unique_alert_routes_priority of the monitor found rows: 1" in ended.err
 
 
+@pytest.mark.slow
 def test_rows_of_pruned_dates_leave_the_marts(home: Path) -> None:
     for day in (0, 400):
         at = artifacts.NOW + timedelta(days=day)
@@ -387,6 +398,7 @@ def test_rows_of_pruned_dates_leave_the_marts(home: Path) -> None:
             assert connection.execute("select count(*) from fct_invocations").fetchone() == (1,)
 
 
+@pytest.mark.slow
 def test_own_sql_that_cannot_be_built_stops_no_other_alert(tmp_path: Path) -> None:
     """A condition fails on a value: everything else alerts, and the next run tries it again."""
     config = config_folder(tmp_path)

@@ -23,7 +23,7 @@ from sim.truth import Episode
 from sim.year import BEGIN, Command, Year, simulated_year
 from support.command import ROOT, config_folder, offdag
 
-pytestmark = pytest.mark.golden
+pytestmark = [pytest.mark.slow, pytest.mark.golden]
 
 PAGE = ROOT / "docs" / "versions.md"
 DAYS, FAULTS = 10, 25.0

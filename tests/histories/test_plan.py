@@ -18,7 +18,7 @@ from offdag.monitor.plan import Plan
 from support import histories
 from support.command import CommandResult, offdag
 
-pytestmark = pytest.mark.golden
+pytestmark = [pytest.mark.slow, pytest.mark.golden]
 
 
 class Both:

@@ -20,6 +20,8 @@ from offdag.review.selection import Dbt, selected_nodes
 from offdag.review.state import with_database, write_state
 from support.command import ROOT, CommandResult, environ, greenery, offdag
 
+pytestmark = pytest.mark.slow
+
 PULL_REQUEST = {"OFFDAG_GIT_BRANCH": "feature/tax", "OFFDAG_PULL_REQUEST": "7", "OFFDAG_GIT_SHA": "abc"}
 
 

@@ -7,9 +7,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg2
+import pytest
 
 from bench import postgres
 from support.command import offdag
+
+pytestmark = pytest.mark.slow
 
 MODELS = {
     "orders.sql": '''

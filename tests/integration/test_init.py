@@ -13,6 +13,8 @@ import yaml
 from sim import artifacts
 from support.command import CommandResult, environ, offdag, run
 
+pytestmark = pytest.mark.slow
+
 DAYS = 10
 # The day after the last build.
 AS_OF = (artifacts.NOW + timedelta(days=DAYS)).isoformat()

@@ -20,6 +20,8 @@ from offdag.history.store import Store
 from sim import artifacts
 from support.command import BIN, offdag
 
+pytestmark = pytest.mark.slow
+
 KEYS = {"AWS_ACCESS_KEY_ID": "of-the-test", "AWS_SECRET_ACCESS_KEY": "of-the-test", "AWS_DEFAULT_REGION": "us-east-1"}
 
 

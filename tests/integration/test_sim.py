@@ -13,6 +13,8 @@ from sim import collects, deliveries, runs, years
 from sim.case import Case, CaseFunction, CaseResult
 from sim.suite import run_suite
 
+pytestmark = pytest.mark.slow
+
 # A year of thirty days: about half a CPU minute.
 SUITES: dict[str, CaseFunction] = {
     "deliveries": deliveries.run_case,

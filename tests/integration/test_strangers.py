@@ -16,7 +16,7 @@ from offdag.history.history import History
 from support import golden, venvs
 from support.command import ROOT, CommandResult, environ, run
 
-pytestmark = pytest.mark.golden
+pytestmark = [pytest.mark.slow, pytest.mark.golden]
 
 FIXTURES = ROOT / "tests" / "fixtures" / "strangers"
 DBTS = {

@@ -26,7 +26,7 @@ from support.command import environ, offdag, run
 OWN = re.compile(r"_?invocation_id|\w+_at|execution_time|elapsed_time|thread_id")
 TIMES = re.compile(r"\d\d:\d\d:\d\d|\d+\.\d+ ?s\w*")
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere tests call the real dbt")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform != "linux", reason="elsewhere tests call the real dbt")]
 
 
 @pytest.fixture

@@ -18,6 +18,8 @@ from offdag import __version__
 from sim import artifacts
 from support.command import ROOT, environ
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -13,6 +13,8 @@ import yaml
 
 from support.command import BIN, ROOT, CommandResult, environ, offdag, run
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
