@@ -75,6 +75,11 @@ def mute_key(place: Place) -> CommandResult:
 
 
 @scenario
+def no_exported_tables(place: Place) -> CommandResult:
+    return offdag(place.home, "import-tables", str(place.home / "exported"))
+
+
+@scenario
 def no_such_path(place: Place) -> CommandResult:
     return offdag(place.home, "collect", str(place.home / "nowhere"))
 

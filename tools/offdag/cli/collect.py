@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from offdag.settings import Settings
 
 if TYPE_CHECKING:
     from offdag.collect.collection import Collection
+    from offdag.collect.places import ArtifactFile
     from offdag.history.history import History
 
 _log = logging.getLogger(__name__)
@@ -93,6 +95,25 @@ def collect(settings: Settings, recursive: bool, processes: int | None, paths: t
     return max(ended)
 
 
+@verb("offdag import-tables -e prod exported", "history", "project", "environment")
+@click.argument("folder", type=click.Path(path_type=Path))
+def import_tables(settings: Settings, folder: Path) -> int:
+    """Keep the runs that Elementary or dbt_artifacts wrote into tables, from Parquet or CSV files of these in FOLDER.
+
+    Runs that the history has already, from their artifacts, stay as they are. The environment is the run's target where none is given.
+    """
+    from offdag.collect.package_tables import write_artifacts
+    from offdag.history.history import History
+
+    with tempfile.TemporaryDirectory(prefix="offdag-import-") as place:
+        files, left_out = write_artifacts(folder, History(settings.history), Path(place))
+        counts, is_refused = _collect_files(settings, files)
+    _log.info("imported %d runs of dbt (%s) into %s", len(files), counts or "none", settings.history)
+    for reason, results in sorted(left_out.items()):
+        _log.info("results left out: %d %s", results, reason)
+    return ExitCode.UNREADABLE if is_refused else ExitCode.OK
+
+
 def _collect_platform(settings: Settings, url: str) -> int:
     """Collect the new runs of a job of dbt platform."""
     from offdag.collect.platform_runs import collect_job
@@ -107,15 +128,23 @@ def _collect_platform(settings: Settings, url: str) -> int:
 
 def _collect_paths(settings: Settings, paths: tuple[str, ...], recursive: bool, processes: int | None) -> int:
     """Collect the artifacts at some paths."""
-    from offdag.collect.collection import collect as collect_artifacts
-    from offdag.collect.context import Context
     from offdag.collect.places import find_artifacts
-    from offdag.dbt.redaction import secret_values
-    from offdag.history.history import History
 
     files = find_artifacts(paths, recursive)
     if not files:
         raise UsageError("there are no artifacts", ", ".join(paths), f"offdag collect --recursive {paths[0]}")
+    counts, is_refused = _collect_files(settings, files, processes)
+    _log.info("collected %d artifacts (%s) into %s", len(files), counts, settings.history)
+    return ExitCode.UNREADABLE if is_refused else ExitCode.OK
+
+
+def _collect_files(settings: Settings, files: list[ArtifactFile], processes: int | None = None) -> tuple[str, bool]:
+    """Collect some files; gives the counts of their verdicts, and whether one was refused."""
+    from offdag.collect.collection import collect as collect_artifacts
+    from offdag.collect.context import Context
+    from offdag.dbt.redaction import secret_values
+    from offdag.history.history import History
+
     history = History(settings.history)
     secrets = secret_values(settings.environ, *settings.secrets)
     is_given = settings.project is not None
@@ -124,8 +153,7 @@ def _collect_paths(settings: Settings, paths: tuple[str, ...], recursive: bool, 
     )
     with click.progressbar(length=len(files), label="collecting", file=sys.stderr, hidden=len(files) < 5) as bar:
         collection = collect_artifacts(history, files, context, bar.update, processes)
-    _log.info("collected %d artifacts (%s) into %s", len(files), _concluded(history, collection), settings.history)
-    return ExitCode.UNREADABLE if collection.refused else ExitCode.OK
+    return _concluded(history, collection), bool(collection.refused)
 
 
 def _concluded(history: History, collection: Collection) -> str:
