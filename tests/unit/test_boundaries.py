@@ -60,7 +60,7 @@ def package(module: str) -> str:
         ("urllib3", ["notify/http.py"]),
         ("dbt_artifacts_parser", ["artifacts/models.py"]),
         ("pydantic", ["artifacts/models.py"]),
-        ("pyarrow.parquet", ["history/history.py"]),
+        ("pyarrow.parquet", ["collect/package_tables.py", "history/history.py"]),
         ("fsspec", ["history/store.py", "collect/places.py", "monitor/plan.py", "outputs.py"]),
         ("sqlmesh", ["dbt/profile_adapter.py", "review/", "export/"]),
         ("filelock", ["dbt/process.py", "job.py"]),
