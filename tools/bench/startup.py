@@ -67,7 +67,7 @@ def _saveable(home: Path, verb: str, arguments: tuple[str, ...], libraries: str)
             beside[module.partition(".")[0]] += microseconds
     named = ", ".join(f"{package} {us / 1000:.0f}" for package, us in beside.most_common(_NAMED))
     total = sum(beside.values()) / 1000
-    return [lambda _: Figure(f"imports of {verb} beside its libraries (most: {named})", total, "ms")]
+    return [lambda _: Figure(f"imports of {verb} beside its libraries", total, f"ms ({named})", 150)]
 
 
 def _import_times(home: Path, arguments: list[str]) -> dict[str, int]:
