@@ -7,7 +7,7 @@
                 *,
                 row_number() over (
                     partition by project, environment, command, selection, due_time
-                    order by every_hours, grace_hours, days, since, timezone
+                    order by every_hours, grace_hours, days, since, timezone, coalesce(calendar, '')
                 ) as alike_number
             from {{ ref('run_cadences') }}
         ) as numbered
@@ -23,7 +23,7 @@
 {%- endmacro %}
 
 {% macro due_time_of(alert_settings) -%}
-    coalesce(
+    nullif(coalesce(
         -- YAML reads 16:30 without quotes as 990.
         case
             when {{ json_text(alert_settings, 'due_time') }} similar to '1?[0-9]{1,3}' and cast({{ json_text(alert_settings, 'due_time') }} as bigint) < 1440
@@ -32,13 +32,21 @@
                     || ':' || right('0' || cast(cast({{ json_text(alert_settings, 'due_time') }} as bigint) % 60 as {{ dbt.type_string() }}), 2)
         end,
         {{ json_text(alert_settings, 'due_time') }}
-    )
+    ), '')
 {%- endmacro %}
 
 {% macro cron_of(due_time) -%}
     case
         when {{ seconds_of_day(due_time) }} is not null
             then {{ dbt.split_part(due_time, "':'", 2) }} || ' ' || {{ dbt.split_part(due_time, "':'", 1) }} || ' * * *'
-        when lower({{ due_time }}) similar to '[0-9*,/-]+( [0-9*,/-]+){2} [0-9a-z*,/-]+ [0-9a-z*,/-]+' then lower({{ due_time }})
+        when lower({{ due_time }}) similar to '([0-9*/-]+,)*[0-9*/-]+( ([0-9*/-]+,)*[0-9*/-]+){2}( ([0-9a-z*/-]+,)*[0-9a-z*/-]+){2}'
+            then lower({{ due_time }})
+    end
+{%- endmacro %}
+
+{% macro weekdays_of(days) -%}
+    case
+        when lower({{ days }}) similar to '.*(mon|tue|wed|thu|fri|sat|sun).*' then lower({{ days }})
+        else ''
     end
 {%- endmacro %}

@@ -160,6 +160,8 @@ def test_the_rows_are_those_of_the_artifact(
     assert kept(tmp_path / "tables", columns) == expected != []
     [run] = History.open_existing(str(tmp_path / "tables" / "history")).read("invocations").to_pylist()
     assert (run["environment"], run["command"], run["is_build"]) == ("live", run_results["args"]["which"], True)
+    rebuilt = offdag(tmp_path / "tables", "rebuild")
+    assert rebuilt.code == 0, rebuilt
     assert run["project"] == run_results["results"][0]["unique_id"].split(".")[1] or tables is dbt_artifacts
 
 

@@ -170,7 +170,8 @@ def _marts(settings: Settings) -> Iterator[Check]:
 # What a line of a seed does where a cell cannot be used.
 _WITHOUT = {
     "due_time": "counts from one build to the next",
-    "days": "expects builds on no day",
+    "days": "expects builds on every day",
+    "due_days": "is due on every day",
     "calendar": "has no holidays",
     "quiet_from": "has no quiet hours",
     "quiet_to": "has no quiet hours",

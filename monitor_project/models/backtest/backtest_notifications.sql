@@ -30,7 +30,7 @@ candidates as (
         incidents.ended_at,
         contexts.severity,
         routes.channel,
-        {{ add_seconds('incidents.started_at', 'coalesce(' ~ bounded('cast(routes.hold_minutes as double) * 60', 'threshold') ~ ', 0)') }} as open_from_at
+        {{ add_seconds('incidents.started_at', hold_seconds('routes.hold_minutes')) }} as open_from_at
     from {{ ref('fct_incidents') }} as incidents
     inner join {{ ref('fct_incident_context') }} as contexts
         on incidents.incident_id = contexts.incident_id

@@ -168,14 +168,7 @@ node_history as (
 
 lifetimes as (
 
-    select
-        project,
-        environment,
-        node_id,
-        min(valid_from_at) as first_seen_at,
-        case when count(*) = count(valid_to_at) then max(valid_to_at) end as gone_at
-    from {{ ref('dim_node_history') }}
-    group by project, environment, node_id
+    select * from {{ ref('int_node_lifetimes') }}
 
 ),
 

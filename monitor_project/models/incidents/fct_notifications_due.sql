@@ -211,7 +211,7 @@ routed as (
         destinations.channel,
         destinations.mention,
         destinations.reminder_hours,
-        coalesce({{ bounded('cast(destinations.hold_minutes as double) * 60', 'threshold') }}, 0) as hold_seconds,
+        {{ hold_seconds('destinations.hold_minutes') }} as hold_seconds,
         quiet_routes.priority is not null as is_quiet,
         destinations.is_routed and coalesce(moved.is_worse, true) as may_open,
         destinations.is_routed or not moved.is_worse as may_remind,

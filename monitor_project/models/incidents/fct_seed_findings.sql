@@ -21,7 +21,7 @@ named as (
     {%- endfor %}
     {%- endfor %}
 
-    {%- for setting in ['due_time', 'timezone', 'calendar'] %}
+    {%- for setting in ['due_time', 'due_days', 'timezone', 'calendar'] %}
     select
         'meta.alerts' as seed_name,
         '{{ setting }}' as column_name,
@@ -77,6 +77,7 @@ known as (
         'due_time' as column_name,
         due_time as known_value
     from {{ ref('int_due_times') }}
+    where due_time != ''
     union
     select
         'calendar' as column_name,
@@ -95,6 +96,12 @@ known as (
         days as known_value
     from {{ ref('run_cadences') }}
     where position('{{ day }}' in lower(days)) > 0
+    union
+    select
+        'due_days' as column_name,
+        {{ json_text('alert_settings', 'due_days') }} as known_value
+    from {{ ref('dim_nodes') }}
+    where position('{{ day }}' in lower({{ json_text('alert_settings', 'due_days') }})) > 0
     union
     {%- endfor %}
     {%- for time in ['quiet_from', 'quiet_to'] %}
@@ -119,7 +126,7 @@ final as (
         named.seed_name,
         named.column_name,
         named.named_value,
-        named.column_name in ('kind', 'severity', 'due_time', 'days', 'calendar', 'digest', 'quiet_from', 'quiet_to', 'timezone') as is_error
+        named.column_name in ('kind', 'severity', 'due_time', 'days', 'due_days', 'calendar', 'digest', 'quiet_from', 'quiet_to', 'timezone') as is_error
     from named
     left join known
         on

@@ -159,23 +159,14 @@ counted as (
 
 ),
 
-{%- set is_priced = var('price_per_tebibyte') or var('price_per_slot_hour') %}
-
 -- Of all alerting environments, where it is priced.
 costs as (
 
     select
         counted.channel,
-        {%- if is_priced %}
-        sum(
-            {{ var('price_per_tebibyte') }} * coalesce(costs.bytes_processed, 0) / 1099511627776.0
-            + {{ var('price_per_slot_hour') }} * coalesce(costs.slot_milliseconds, 0) / 3600000.0
-        ) as cost
-        {%- else %}
-        cast(null as double) as cost
-        {%- endif %}
+        sum({{ cost_of('costs.bytes_processed', 'costs.slot_milliseconds') }}) as cost
     from counted
-    {%- if is_priced %}
+    {%- if var('price_per_tebibyte') or var('price_per_slot_hour') %}
     inner join {{ ref('fct_node_costs') }} as costs
         on
             counted.week_started_at <= costs.observed_at

@@ -89,17 +89,12 @@ final as (
         cast(results.reused_count as bigint) as reused_count,
         cast(costs.bytes_processed as bigint) as bytes_processed,
         cast(costs.slot_milliseconds as bigint) as slot_milliseconds,
-        {% if var('price_per_tebibyte') or var('price_per_slot_hour') -%}
         cast(
             case
                 when coalesce(costs.bytes_processed, costs.slot_milliseconds) is not null
-                    then {{ var('price_per_tebibyte') }} * coalesce(costs.bytes_processed, 0) / 1099511627776.0
-                        + {{ var('price_per_slot_hour') }} * coalesce(costs.slot_milliseconds, 0) / 3600000.0
+                    then {{ cost_of('costs.bytes_processed', 'costs.slot_milliseconds') }}
             end as double
         ) as cost
-        {%- else -%}
-        cast(null as double) as cost
-        {%- endif %}
     from health
     left join results
         on

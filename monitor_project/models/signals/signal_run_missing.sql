@@ -45,16 +45,16 @@ observed as (
             when selection is not null then 'a build of ' || selection
             when command is not null then 'a dbt ' || command
             else 'a build'
-        end || case when due_time is null then ' is missing' else ' was not done by ' || local_time || ' ' || timezone end as title,
+        end || case when local_time is null then ' is missing' else ' was not done by ' || local_time || ' ' || timezone end as title,
         coalesce(
             'last build ' || substring(cast(last_build_at as {{ dbt.type_string() }}), 1, 16) || ' UTC',
             'no build so far'
-        ) || case when due_time is null then '; one is expected every ' else '; a build of the ' end
+        ) || case when local_time is null then '; one is expected every ' else '; a build of the ' end
         || case
             when every_hours = 1 then 'hour'
             when every_hours < 1000000 and every_hours = floor(every_hours) then cast(cast(every_hours as bigint) as {{ dbt.type_string() }}) || ' hours'
             else cast(every_hours as {{ dbt.type_string() }}) || ' hours'
-        end || case when due_time is null then '' else ' before counts' end as detail,
+        end || case when local_time is null then '' else ' before counts' end as detail,
         cast(null as {{ dbt.type_string() }}) as node_id,
         cast(null as {{ dbt.type_string() }}) as owner,
         {{ json_object({'last_build_at': 'cast(last_build_at as ' ~ dbt.type_string() ~ ')'}) }} as evidence

@@ -108,13 +108,7 @@ dated as (
 
 lifetimes as (
 
-    select
-        project,
-        environment,
-        node_id,
-        case when count(*) = count(valid_to_at) then max(valid_to_at) end as gone_at
-    from {{ ref('dim_node_history') }}
-    group by project, environment, node_id
+    select * from {{ ref('int_node_lifetimes') }}
 
 ),
 

@@ -14,7 +14,7 @@ nodes as (
         nodes.owner,
         nodes.path,
         {{ due_time_of('nodes.alert_settings') }} as due_time,
-        lower(coalesce({{ json_text('nodes.alert_settings', 'due_days') }}, '')) as due_days,
+        {{ weekdays_of(json_text('nodes.alert_settings', 'due_days')) }} as due_days,
         coalesce({{ json_text('nodes.alert_settings', 'timezone') }}, '') as timezone,
         coalesce({{ json_text('nodes.alert_settings', 'calendar') }}, '') as calendar,
         case
@@ -25,19 +25,6 @@ nodes as (
     where
         {{ json_text('nodes.alert_settings', 'due_time') }} is not null
         and nodes.resource_type in ('model', 'snapshot', 'seed', 'source', 'exposure')
-
-),
-
--- Nothing was expected of a node before its first manifest.
-first_seen as (
-
-    select
-        project,
-        environment,
-        node_id,
-        min(valid_from_at) as first_seen_at
-    from {{ ref('dim_node_history') }}
-    group by project, environment, node_id
 
 ),
 
@@ -59,17 +46,18 @@ dated as (
 
 ),
 
+-- Nothing was expected of a node before its first manifest.
 deadlines as (
 
     select dated.*
     from dated
-    inner join first_seen
+    inner join {{ ref('int_node_lifetimes') }} as lifetimes
         on
-            dated.project = first_seen.project
-            and dated.environment = first_seen.environment
-            and dated.node_id = first_seen.node_id
+            dated.project = lifetimes.project
+            and dated.environment = lifetimes.environment
+            and dated.node_id = lifetimes.node_id
     where
-        dated.due_at >= first_seen.first_seen_at
+        dated.due_at >= lifetimes.first_seen_at
         and dated.due_at <= {{ as_of() }}
 
 ),

@@ -1,28 +1,37 @@
--- The instants at which a build or a node has to be done, by the rules of run_cadences and of meta.alerts: a local time or a cron expression, on some weekdays, but not
--- on the holidays of a calendar. From the first build to due_days_ahead. A rule without a time gives the days on which a build may be due.
+-- The instants at which a build or a node has to be done, by the rules of run_cadences and of meta.alerts: a local time or a cron expression,
+-- on some weekdays, but not on the holidays of a calendar. From the first build or since of the rule's own lines (of nodes: two months ago)
+-- to due_days_ahead, 10,000 days at most. A rule without a time gives the days on which a build may be due.
 with
 
-cadence_rules as (
+first_builds as (
 
     select
-        case when {{ cron_of('due_time') }} is not null then due_time end as due_time,
-        days,
-        case when {{ cron_of('due_time') }} is not null then timezone end as timezone,
-        calendar,
-        since
-    from {{ ref('run_cadences') }}
+        project,
+        environment,
+        min(ended_at) as ended_at
+    from {{ ref('fct_invocations') }}
+    where is_build
+    group by project, environment
 
 ),
 
-node_rules as (
+cadences as (
 
     select
-        {{ due_time_of('alert_settings') }} as due_time,
-        {{ json_text('alert_settings', 'due_days') }} as days,
-        {{ json_text('alert_settings', 'timezone') }} as timezone,
-        {{ json_text('alert_settings', 'calendar') }} as calendar
-    from {{ ref('dim_nodes') }}
-    where {{ json_text('alert_settings', 'due_time') }} is not null
+        {{ cron_of('cadences.due_time') }} is not null as is_by_time,
+        cadences.due_time,
+        {{ weekdays_of('cadences.days') }} as days,
+        coalesce(cadences.timezone, '') as timezone,
+        coalesce(cadences.calendar, '') as calendar,
+        least(
+            coalesce(cast(cadences.since as {{ dbt.type_timestamp() }}), {{ as_of() }}),
+            coalesce(first_builds.ended_at, {{ as_of() }})
+        ) as first_at
+    from {{ ref('run_cadences') }} as cadences
+    left join first_builds
+        on
+            cadences.project = first_builds.project
+            and cadences.environment = first_builds.environment
 
 ),
 
@@ -32,34 +41,53 @@ given_rules as (
         due_time,
         days,
         timezone,
-        calendar
-    from cadence_rules
-    where coalesce(due_time, days, calendar) is not null
+        calendar,
+        first_at
+    from cadences
+    where is_by_time
 
-    union
+    union all
+
+    -- Also of lines with a time, which may turn out to be none.
+    select
+        '' as due_time,
+        days,
+        '' as timezone,
+        calendar,
+        first_at
+    from cadences
+    where
+        days != ''
+        or calendar != ''
+
+    union all
 
     select
-        due_time,
-        days,
-        timezone,
-        calendar
-    from node_rules
-    where {{ cron_of('due_time') }} is not null
+        {{ due_time_of('alert_settings') }} as due_time,
+        {{ weekdays_of(json_text('alert_settings', 'due_days')) }} as days,
+        coalesce({{ json_text('alert_settings', 'timezone') }}, '') as timezone,
+        coalesce({{ json_text('alert_settings', 'calendar') }}, '') as calendar,
+        {{ dbt.dateadd('day', -61, as_of()) }} as first_at
+    from {{ ref('dim_nodes') }}
+    where {{ cron_of(due_time_of('alert_settings')) }} is not null
 
 ),
 
 rules as (
 
     select
-        coalesce(given_rules.due_time, '') as due_time,
-        lower(coalesce(given_rules.days, '')) as days,
-        coalesce(given_rules.timezone, '') as timezone,
-        coalesce(given_rules.calendar, '') as calendar,
-        coalesce(zones.name, 'UTC') as zone,
-        coalesce({{ cron_of('given_rules.due_time') }}, '0 0 * * *') as cron
+        given_rules.due_time,
+        given_rules.days,
+        given_rules.timezone,
+        given_rules.calendar,
+        coalesce(max(zones.name), 'UTC') as zone,
+        coalesce({{ cron_of('given_rules.due_time') }}, '0 0 * * *') as cron,
+        -- A day more, since local days begin earlier or later.
+        {{ add_seconds(dbt.date_trunc('day', 'min(given_rules.first_at)'), -86400) }} as first_day
     from given_rules
     left join {{ known_timezones() }} as zones
         on given_rules.timezone = zones.name
+    group by given_rules.due_time, given_rules.days, given_rules.timezone, given_rules.calendar
 
 ),
 
@@ -78,10 +106,10 @@ fields as (
     {%- for field, least, most in ranges %}
     {%- set text = namespace(sql=dbt.split_part('cron', "' '", loop.index)) %}
     {%- if field == 'month' %}
-    {%- for name in months %}{% set text.sql = "replace(" ~ text.sql ~ ", '" ~ name ~ "', '" ~ loop.index ~ "')" %}{% endfor %}
+    {%- for name in months %}{% set text.sql = "replace(" ~ text.sql ~ ", '" ~ name ~ "', ' " ~ loop.index ~ " ')" %}{% endfor %}
     {%- elif field == 'weekday' %}
-    {%- set text.sql = "replace(" ~ text.sql ~ ", '-sun', '-7')" %}
-    {%- for name in weekdays %}{% set text.sql = "replace(" ~ text.sql ~ ", '" ~ name ~ "', '" ~ loop.index0 ~ "')" %}{% endfor %}
+    {%- set text.sql = "replace(" ~ text.sql ~ ", '-sun', '- 7 ')" %}
+    {%- for name in weekdays %}{% set text.sql = "replace(" ~ text.sql ~ ", '" ~ name ~ "', ' " ~ loop.index0 ~ " ')" %}{% endfor %}
     {%- endif %}
     select
         cron,
@@ -97,8 +125,8 @@ fields as (
 
 numbers as (
 
-    {%- for number in range(60) %}
-    select {{ number }} as number
+    {%- for number in range(61) %}
+    select cast({{ number }} as bigint) as number
     {{ 'union all' if not loop.last }}
     {%- endfor %}
 
@@ -131,12 +159,12 @@ ranges as (
         most,
         case
             when range_text = '*' then least
-            when range_text similar to '[0-9]{1,2}(-[0-9]{1,2})?' then cast({{ dbt.split_part('range_text', "'-'", 1) }} as bigint)
+            when range_text similar to ' *[0-9]{1,2} *(- *[0-9]{1,2} *)?' then cast(trim({{ dbt.split_part('range_text', "'-'", 1) }}) as bigint)
         end as first_number,
         case
-            when range_text = '*' or (range_text similar to '[0-9]{1,2}' and step_text != '') then most
-            when range_text similar to '[0-9]{1,2}' then cast(range_text as bigint)
-            when range_text similar to '[0-9]{1,2}-[0-9]{1,2}' then cast({{ dbt.split_part('range_text', "'-'", 2) }} as bigint)
+            when range_text = '*' or (range_text similar to ' *[0-9]{1,2} *' and step_text != '') then most
+            when range_text similar to ' *[0-9]{1,2} *' then cast(trim(range_text) as bigint)
+            when range_text similar to ' *[0-9]{1,2} *- *[0-9]{1,2} *' then cast(trim({{ dbt.split_part('range_text', "'-'", 2) }}) as bigint)
         end as last_number,
         case
             when step_text = '' then 1
@@ -197,18 +225,6 @@ digits as (
 
 ),
 
-reach as (
-
-    select cast(least(min(ended_at), {{ as_of() }}) as date) as first_day
-    from {{ ref('fct_invocations') }}
-
-    union all
-
-    select min(since) as first_day
-    from cadence_rules
-
-),
-
 days as (
 
     select
@@ -228,8 +244,6 @@ days as (
         cross join digits as tens
         cross join digits as ones
     ) as every_day
-    -- A day more, since local days begin earlier or later.
-    where day >= (select {{ add_seconds('cast(min(first_day) as ' ~ dbt.type_timestamp() ~ ')', -86400) }} from reach)
 
 ),
 
@@ -261,7 +275,8 @@ rule_days as (
             rules.calendar = holidays.calendar
             and cast(days.day as date) = holidays.day
     where
-        months.number is not null
+        days.day >= rules.first_day
+        and months.number is not null
         and (rules.days = '' or position(days.weekday in rules.days) > 0)
         and holidays.day is null
         and case

@@ -70,7 +70,7 @@ cadences as (
     left join due_rules
         on
             cadences.due_time = due_rules.due_time
-            and lower(coalesce(cadences.days, '')) = due_rules.days
+            and {{ weekdays_of('cadences.days') }} = due_rules.days
             and coalesce(cadences.timezone, '') = due_rules.timezone
             and coalesce(cadences.calendar, '') = due_rules.calendar
 
@@ -208,10 +208,12 @@ looked_up as (
     select
         *,
         case when is_by_time then due_time else '' end as rule_time,
-        lower(coalesce(days, '')) as rule_days,
+        {{ weekdays_of('days') }} as rule_days,
         case when is_by_time then coalesce(timezone, '') else '' end as rule_timezone,
         coalesce(calendar, '') as rule_calendar,
-        case when is_by_time then elapsed_at else cast({{ dbt.date_trunc('day', 'elapsed_at') }} as {{ dbt.type_timestamp() }}) end as earliest_at
+        case when is_by_time then elapsed_at else cast({{ dbt.date_trunc('day', 'elapsed_at') }} as {{ dbt.type_timestamp() }}) end as earliest_at,
+        -- A build that ended at such a time counts for it, so the next one is due later.
+        case when is_by_time and last_build_at >= expected_from_at then 2 else 0 end as place
     from elapsed
 
 ),
@@ -224,6 +226,7 @@ instants as (
         rule_timezone,
         rule_calendar,
         earliest_at as instant,
+        place,
         cast(null as {{ dbt.type_timestamp() }}) as due_at
     from looked_up
     where
@@ -239,6 +242,7 @@ instants as (
         timezone as rule_timezone,
         calendar as rule_calendar,
         due_at as instant,
+        1 as place,
         due_at
     from {{ ref('int_due_times') }}
 
@@ -252,13 +256,19 @@ followed as (
         rule_timezone,
         rule_calendar,
         instant,
-        due_at is null as is_looked_up,
-        min(due_at) over (
-            partition by rule_time, rule_days, rule_timezone, rule_calendar
-            order by instant
-            range between current row and unbounded following
-        ) as next_at
-    from instants
+        place,
+        case when next_at <= {{ add_seconds('instant', 'cast(' ~ var('due_days_ahead') ~ ' as bigint) * 86400') }} then next_at end as next_at
+    from (
+        select
+            *,
+            min(due_at) over (
+                partition by rule_time, rule_days, rule_timezone, rule_calendar
+                order by instant, place
+                range between current row and unbounded following
+            ) as next_at
+        from instants
+    ) as next_instants
+    where due_at is null
 
 ),
 
@@ -268,7 +278,7 @@ due as (
         looked_up.*,
         case
             when looked_up.is_by_time
-                then {{ add_seconds('coalesce(followed.next_at, looked_up.elapsed_at)', bounded('coalesce(looked_up.grace_hours, 0) * 3600', 'threshold')) }}
+                then {{ add_seconds('followed.next_at', bounded('coalesce(looked_up.grace_hours, 0) * 3600', 'threshold')) }}
             when followed.next_at > looked_up.earliest_at
                 then {{ add_seconds('looked_up.elapsed_at', seconds_between('looked_up.earliest_at', 'followed.next_at')) }}
             else looked_up.elapsed_at
@@ -282,7 +292,7 @@ due as (
             and looked_up.rule_timezone = followed.rule_timezone
             and looked_up.rule_calendar = followed.rule_calendar
             and looked_up.earliest_at = followed.instant
-            and followed.is_looked_up
+            and looked_up.place = followed.place
 
 ),
 
@@ -301,7 +311,7 @@ final as (
         due_at,
         next_run_id,
         next_build_at,
-        case when is_by_time then due_time end as due_time,
+        due_time,
         case when is_by_time then zone end as timezone,
         case when is_by_time then substring(cast(local_due_at as {{ dbt.type_string() }}), 12, 5) end as local_time,
         is_of_whole_project

@@ -180,7 +180,9 @@ priors as (
         on
             wanted.deadline_id = cycles.deadline_id
             and wanted.prior_number = cycles.cycle_number
-    where cycles.build_seconds is not null
+    where
+        cycles.build_seconds is not null
+        and cycles.due_at is not null
 
 ),
 
