@@ -77,7 +77,7 @@ def test_a_dry_run_writes_nothing(tmp_path: Path) -> None:
     ended = init(tmp_path, "--dry-run")
     assert ended.code == 0, ended
     assert "new      offdag/seeds/run_cadences.csv" in ended.out
-    assert "7 files would be written" in ended.err
+    assert "8 files would be written" in ended.err
     assert [path.name for path in tmp_path.iterdir()] == ["dbt_project.yml"]
 
 
@@ -91,7 +91,7 @@ def test_a_second_time_it_keeps_everything_and_shows_what_is_lacking(archive: Pa
     assert "kept     offdag/seeds/run_cadences.csv\n  lacks  p,live,,,24,3,,," in ended.out
     before = {path: path.read_bytes() for path in (tmp_path / "offdag").rglob("*") if path.is_file()}
     again = init(tmp_path, "-e", "live")
-    assert "init: 0 files written, 7 kept" in again.err
+    assert "init: 0 files written, 8 kept" in again.err
     assert {path: path.read_bytes() for path in (tmp_path / "offdag").rglob("*") if path.is_file()} == before
 
 
