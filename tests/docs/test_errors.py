@@ -76,7 +76,7 @@ def mute_key(place: Place) -> CommandResult:
 
 @scenario
 def no_exported_tables(place: Place) -> CommandResult:
-    return offdag(place.home, "import-tables", str(place.home / "exported"))
+    return offdag(place.home, "import-tables", str(place.home))
 
 
 @scenario

@@ -180,9 +180,57 @@ def test_results_without_their_command_are_no_evidence(tmp_path: Path) -> None:
     tables = elementary(document("1.11", "build_fails", "run_results"))
     tables["dbt_invocations"][0]["invocation_id"] = "another"
     ended = imported(tmp_path, write(tmp_path / "exported", tables, "csv"))
-    assert ended.code == 0, ended
+    assert ended.code == 3, ended
     assert "imported 0 runs" in ended.err
     assert f"results left out: {len(tables['dbt_run_results'])} without their command" in ended.err
+
+
+def test_parts_of_a_table_are_one_and_a_second_import_adds_nothing(tmp_path: Path) -> None:
+    tables = dbt_artifacts(document("1.11", "build_fails", "run_results"))
+    models = tables.pop("model_executions")
+    del tables["snapshot_executions"]
+    exported = write(
+        tmp_path / "exported",
+        {**tables, "model_executions_0_0_1": models[:1], "model_executions_0_1_1": models[1:]},
+        "csv",
+    )
+    assert imported(tmp_path, exported).code == 0
+    before = kept(tmp_path, COLUMNS)
+    assert {row["unique_id"] for row in before} >= {row["node_id"] for row in models}
+    again = imported(tmp_path, exported)
+    assert again.code == 0, again
+    assert "imported 0 runs of dbt (none)" in again.err
+    assert "there is no file of snapshot_executions" in again.err
+    assert kept(tmp_path, COLUMNS) == before
+
+
+@pytest.mark.parametrize("form", ["{} UTC", "{}+00", "{}Z"])
+def test_times_are_read_as_warehouses_write_them(tmp_path: Path, form: str) -> None:
+    tables = dbt_artifacts(document("1.11", "build_fails", "run_results"))
+    for rows in tables.values():
+        for row in rows:
+            row.update({name: form.format(value) for name, value in row.items() if name.endswith("_at") and value})
+    assert imported(tmp_path / "text", write(tmp_path / "texts", tables, "csv")).code == 0
+    plain = dbt_artifacts(document("1.11", "build_fails", "run_results"))
+    assert imported(tmp_path / "time", write(tmp_path / "times", plain, "parquet")).code == 0
+    assert kept(tmp_path / "text", COLUMNS) == kept(tmp_path / "time", COLUMNS) != []
+
+
+def test_nothing_in_any_spelling_is_nothing(tmp_path: Path) -> None:
+    """A run that executed nothing has the time of its start, and no word for a missing value becomes one."""
+    tables = dbt_artifacts(document("1.11", "build_fails", "run_results"))
+    tables["invocations"][0].update(
+        target_name="\\N", project_name="", invocation_args='{"empty": true, "select": null}'
+    )
+    for name, rows in tables.items():
+        for row in rows if name != "invocations" else []:
+            row.update(message="None", query_completed_at="\\N", compile_started_at="NULL", thread_id="null")
+    ended = imported(tmp_path, write(tmp_path / "exported", tables, "csv"), "-e", "live")
+    assert ended.code == 0, ended
+    [run] = History.open_existing(str(tmp_path / "history")).read("invocations").to_pylist()
+    assert (run["target"], run["project"], run["is_build"], run["selection"]) == (None, "shop", False, "{}")
+    assert run["generated_at"] == tables["invocations"][0]["run_started_at"]
+    assert {row["message"] for row in kept(tmp_path, ["unique_id", "message"])} == {None}
 
 
 def test_what_is_missing_or_damaged_is_named(tmp_path: Path) -> None:
@@ -195,9 +243,21 @@ def test_what_is_missing_or_damaged_is_named(tmp_path: Path) -> None:
         (b"a,b\n1\n", "the file cannot be read"),
         (b"invocation_id,status\ni,pass\n", "there is no column unique_id or node_id"),
         (b"\xff\xfe\x00", "the file cannot be read"),
+        (b"invocation_id,unique_id,status,STATUS\ni,u,pass,pass\n", "a column is there twice"),
     ):
         results.write_bytes(content)
         ended = imported(tmp_path, exported)
         assert ended.code == 2, ended
         assert problem in ended.err
         assert f"where: {results}" in ended.err
+    results.write_bytes(b"invocation_id,unique_id\n")
+    for name, problem in (
+        ("dbt_run_results_old.csv", "this is no CSV or Parquet file by the name of a table"),
+        ("dbt_run_results.csv.gz", "this is no CSV or Parquet file by the name of a table"),
+        ("invocations.csv", "there are tables of two packages"),
+    ):
+        (exported / name).touch()
+        ended = imported(tmp_path, exported)
+        assert (ended.code, problem in ended.err) == (2, True), ended
+        (exported / name).unlink()
+    assert "error: there is no such file or folder" in imported(tmp_path, tmp_path / "nowhere").err

@@ -102,16 +102,19 @@ def import_tables(settings: Settings, folder: Path) -> int:
 
     Runs that the history has already, from their artifacts, stay as they are. The environment is the run's target where none is given.
     """
-    from offdag.collect.package_tables import write_artifacts
+    from offdag.collect.package_tables import IN_HISTORY, write_artifacts
     from offdag.history.history import History
 
     with tempfile.TemporaryDirectory(prefix="offdag-import-") as place:
-        files, left_out = write_artifacts(folder, History(settings.history), Path(place))
+        files, left_out, missing = write_artifacts(folder, History(settings.history), Path(place))
         counts, is_refused = _collect_files(settings, files)
     _log.info("imported %d runs of dbt (%s) into %s", len(files), counts or "none", settings.history)
     for reason, results in sorted(left_out.items()):
         _log.info("results left out: %d %s", results, reason)
-    return ExitCode.UNREADABLE if is_refused else ExitCode.OK
+    if missing:
+        _log.info("there is no file of %s", ", ".join(missing))
+    is_nothing_read = not files and left_out.keys() - {IN_HISTORY}
+    return ExitCode.UNREADABLE if is_refused or is_nothing_read else ExitCode.OK
 
 
 def _collect_platform(settings: Settings, url: str) -> int:

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,12 +27,20 @@ from offdag.history.history import History
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_INVOCATIONS = ("dbt_invocations", "invocations", "fct_dbt__invocations")
-_RESULTS = (
-    "dbt_run_results",
-    *(f"{kind}_executions" for kind in ("model", "test", "seed", "snapshot")),
-    *(f"fct_dbt__{kind}_executions" for kind in ("model", "test", "seed", "snapshot")),
+# Why most results are left out when a folder is imported again.
+IN_HISTORY = "that the history has"
+_EXECUTIONS = ("model_executions", "test_executions", "seed_executions", "snapshot_executions")
+# Each package's table of invocations, and those of results. One folder holds the tables of one package.
+_PACKAGES = (
+    ("dbt_invocations", ("dbt_run_results",)),
+    ("invocations", _EXECUTIONS),
+    ("fct_dbt__invocations", tuple(f"fct_dbt__{name}" for name in _EXECUTIONS)),
 )
+# A warehouse may write a table in parts: dbt_run_results_0_0_1.csv
+_FILE = re.compile(r"(?P<table>.*?)(?:[-_.]?\d+)*\.(?:csv|parquet)")
+# As warehouses and clients write nothing into CSV.
+_NULLS = ["", "\\N", "NULL", "null"]
+_BLOCK_BYTES = 64 * 1024**2
 # Columns by the name that is used here: Elementary's, then that of dbt_artifacts.
 _INVOCATION_COLUMNS = {
     "invocation_id": ("invocation_id", "command_invocation_id"),
@@ -43,6 +53,7 @@ _INVOCATION_COLUMNS = {
     "target": ("target_name",),
     "selected": ("selected",),
     "args": ("invocation_args",),
+    "vars": ("invocation_vars",),
 }
 _RESULT_COLUMNS = {
     "invocation_id": ("invocation_id", "command_invocation_id"),
@@ -62,16 +73,16 @@ _RESULT_COLUMNS = {
 }
 
 
-def write_artifacts(folder: Path, history: History, place: Path) -> tuple[list[ArtifactFile], Counter[str]]:
+def write_artifacts(folder: Path, history: History, place: Path) -> tuple[list[ArtifactFile], Counter[str], list[str]]:
     """Write a run_results file for each run of the exported tables that the history does not have, from its artifact or an earlier import.
 
     Args:
-        folder: Has a Parquet or CSV file for each table, by the table's name in any letter case.
+        folder: Has Parquet or CSV files for each table of one package, by the table's name in any letter case; numbers may follow.
         history: Is read only.
         place: Gets the files.
 
     Returns:
-        The files, and how many results were left out, by reason.
+        The files, how many results were left out, by reason, and the package's tables of results that the folder does not have.
 
     Raises:
         UsageError: A table is missing, has no such columns, or cannot be read.
@@ -84,12 +95,12 @@ def write_artifacts(folder: Path, history: History, place: Path) -> tuple[list[A
         # The artifact may have another time than its rows in a table.
         days = [run.written_at.date() + timedelta(days=near) for near in (-1, 0, 1)]
         if any(run.invocation_id in ids_of_day(day) for day in days):
-            tables.left_out["that the history has"] += len(run.document["results"])
+            tables.left_out[IN_HISTORY] += len(run.document["results"])
             continue
         file = place / f"run_results-{len(files):08}.json"
         file.write_text(json.dumps(run.document), encoding="utf-8")
         files.append(ArtifactFile(str(file)))
-    return files, tables.left_out
+    return files, tables.left_out, tables.missing
 
 
 @dataclass(frozen=True)
@@ -112,65 +123,97 @@ class _Tables:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        files = {path.stem.lower(): path for path in sorted(folder.glob("*")) if path.suffix in (".parquet", ".csv")}
-        invocations = [files[name] for name in _INVOCATIONS if name in files]
-        results = [files[name] for name in _RESULTS if name in files]
-        if not invocations or not results:
+        files = self._files()
+        packages = [(table, results) for table, results in _PACKAGES if files.keys() & {table, *results}]
+        if len(packages) > 1:
+            raise self._refused("there are tables of two packages, or marts beside their tables", folder)
+        invocations, results = packages[0] if packages else _PACKAGES[0]
+        found = [name for name in results if name in files]
+        if invocations not in files or not found:
+            lacking = "results" if invocations in files else "invocations"
             tables = "dbt_invocations and dbt_run_results, or invocations and model_executions"
-            raise self._refused(f"there are no {'results' if invocations else 'invocations'}: export {tables}", folder)
+            raise self._refused(f"there are no {lacking}: export {tables}", folder)
+        self.missing = [name for name in results if name not in files]
         self._invocations = {
             row["invocation_id"]: row
-            for path in invocations
+            for path in files[invocations]
             for row in self._read(path, _INVOCATION_COLUMNS).to_pylist()
             if row["invocation_id"]
         }
-        self._results = [self._read(path, _RESULT_COLUMNS) for path in results]
+        self._results = [self._read(path, _RESULT_COLUMNS) for name in found for path in files[name]]
         self.left_out: Counter[str] = Counter()
 
     def runs(self) -> Iterator[_Run]:
         """Each command with its results; ``left_out`` counts results, by reason, that give none."""
         import pyarrow as pa
+        import pyarrow.compute as pc
 
-        rows = pa.concat_tables(self._results).sort_by("invocation_id")
+        rows = pa.concat_tables(self._results)
+        project = self._project(rows)
         ids = rows["invocation_id"].to_pylist()
-        start = 0
-        while start < len(ids):
-            end = start + 1
-            while end < len(ids) and ids[end] == ids[start]:
-                end += 1
-            run = self._run(self._invocations.get(ids[start]), rows.slice(start, end - start).to_pylist())
+        for invocation_id, places in groupby(pc.sort_indices(rows["invocation_id"]).to_pylist(), ids.__getitem__):
+            run = self._run(self._invocations.get(invocation_id), rows.take(list(places)).to_pylist(), project)
             if run:
                 yield run
-            start = end
 
-    def _run(self, invocation: Row | None, rows: list[Row]) -> _Run | None:
+    def _files(self) -> dict[str, list[Path]]:
+        """The files of each table, by its name."""
+        if not self._folder.is_dir():
+            raise UsageError("there is no such file or folder", str(self._folder), "offdag import-tables exported")
+        known = {table for invocations, results in _PACKAGES for table in (invocations, *results)}
+        files: dict[str, list[Path]] = {}
+        for path in sorted(self._folder.iterdir()):
+            match = _FILE.fullmatch(path.name.lower())
+            if match and match["table"] in known:
+                files.setdefault(match["table"], []).append(path)
+            elif path.name.lower().startswith(tuple(f"{table}{mark}" for table in known for mark in "._-")):
+                # Half a table would be taken for the whole, and its rest later for what the history has.
+                raise self._refused("this is no CSV or Parquet file by the name of a table", path)
+        return files
+
+    def _project(self, rows: pa.Table) -> str | None:
+        """For the runs that do not name theirs: that of most others, else the package of most results."""
+        named = Counter(row["project"] for row in self._invocations.values() if row["project"])
+        if not named:
+            for value in rows["unique_id"].value_counts().to_pylist():
+                parts = str(value["values"]).split(".")
+                if len(parts) > 2 and parts[1] not in ("elementary", "dbt_artifacts"):
+                    named[parts[1]] += value["counts"]
+        return next((project for project, _ in named.most_common(1)), None)
+
+    def _run(self, invocation: Row | None, rows: list[Row], project: str | None) -> _Run | None:
         # Without its command nothing says that results are evidence: after `docs generate` every test reads "success".
         if invocation is None or not invocation["command"]:
             self.left_out["without their command"] += len(rows)
             return None
-        written = [
+        ends = [
             invocation["written_at"],
-            *(row[column] for row in rows for column in ("written_at", "execute_completed_at")),
+            *(row[name] for row in rows for name in ("written_at", "execute_completed_at")),
         ]
-        written_at = max(filter(None, map(parse_instant, written)), default=None)
+        # Where nothing was executed, only the start is known.
+        written_at = max(filter(None, map(parse_instant, ends)), default=parse_instant(invocation["started_at"]))
         if written_at is None:
-            self.left_out["without a time"] += len(rows)
+            self.left_out["without a time that can be read"] += len(rows)
             return None
-        return _Run(invocation["invocation_id"], written_at, _document(invocation, written_at, rows))
+        document = _document({**invocation, "project": invocation["project"] or project}, written_at, rows)
+        return _Run(invocation["invocation_id"], written_at, document)
 
     def _read(self, path: Path, columns: dict[str, tuple[str, ...]]) -> pa.Table:
         """The columns of a file by our names, all as text."""
         import pyarrow as pa
 
+        wanted = {candidate for candidates in columns.values() for candidate in candidates}
         try:
-            found = _read_csv(path) if path.suffix == ".csv" else _read_parquet(path)
+            found = (_read_csv if path.suffix.lower() == ".csv" else _read_parquet)(path, wanted)
+            names = {name.lower(): name for name in found.column_names}
+            if len(names) < len(found.column_names):
+                raise self._refused("a column is there twice", path)
+            texts = {}
+            for name, candidates in columns.items():
+                own = next((names[candidate] for candidate in candidates if candidate in names), None)
+                texts[name] = pa.nulls(len(found), pa.string()) if own is None else _as_text(found[own])
         except (OSError, ValueError, pa.ArrowException, csv.Error, StopIteration) as error:
             raise self._refused(f"the file cannot be read: {first_line(error)}", path) from error
-        names = {name.lower(): name for name in found.column_names}
-        texts = {}
-        for name, candidates in columns.items():
-            own = next((names[candidate] for candidate in candidates if candidate in names), None)
-            texts[name] = pa.nulls(len(found), pa.string()) if own is None else _as_text(found[own])
         missing = [
             columns[name] for name in ("invocation_id", "unique_id") if name in columns and _is_empty(texts[name])
         ]
@@ -186,21 +229,32 @@ def _is_empty(column: pa.Array) -> bool:
     return bool(column.null_count == len(column))
 
 
-def _read_parquet(path: Path) -> pa.Table:
+def _read_parquet(path: Path, wanted: set[str]) -> pa.Table:
     import pyarrow.parquet as pq
 
-    return pq.read_table(path)
+    with pq.ParquetFile(path) as file:
+        return file.read([name for name in file.schema_arrow.names if name.lower() in wanted])
 
 
-def _read_csv(path: Path) -> pa.Table:
-    """All columns as text: no id and no message may be taken for a number or a time."""
+def _read_csv(path: Path, wanted: set[str]) -> pa.Table:
+    """Columns as text: no id and no message may be taken for a number or a time."""
     import pyarrow as pa
     import pyarrow.csv as pa_csv
 
     with path.open(encoding="utf-8-sig", newline="") as file:
-        header = next(csv.reader(file))
-    options = pa_csv.ConvertOptions(column_types=dict.fromkeys(header, pa.string()), strings_can_be_null=True)
-    return pa_csv.read_csv(path, convert_options=options, parse_options=pa_csv.ParseOptions(newlines_in_values=True))
+        header = [name for name in next(csv.reader(file)) if name.lower() in wanted]
+    return pa_csv.read_csv(
+        path,
+        # No cell may be longer than a block.
+        read_options=pa_csv.ReadOptions(block_size=_BLOCK_BYTES),
+        parse_options=pa_csv.ParseOptions(newlines_in_values=True),
+        convert_options=pa_csv.ConvertOptions(
+            column_types=dict.fromkeys(header, pa.string()),
+            include_columns=header,
+            strings_can_be_null=True,
+            null_values=_NULLS,
+        ),
+    )
 
 
 def _as_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -209,6 +263,8 @@ def _as_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
     if pa.types.is_nested(column.type):
         return pa.nulls(len(column), pa.string())
+    if str(column.type) == "extension<arrow.uuid>":
+        return pa.array([None if value is None else str(value) for value in column.to_pylist()], pa.string())
     if pa.types.is_timestamp(column.type):
         column = column.cast(pa.timestamp("us", column.type.tz), safe=False).cast(pa.timestamp("us"))
     return column.cast(pa.string())
@@ -218,7 +274,7 @@ def _document(invocation: Row, written_at: datetime, rows: list[Row]) -> dict[st
     started_at = parse_instant(invocation["started_at"])
     command = invocation["command"]
     args = {
-        **_selection(invocation),
+        **_arguments(invocation),
         "which": command,
         "invocation_command": f"dbt {command}",
         "target": text(invocation["target"]),
@@ -231,7 +287,7 @@ def _document(invocation: Row, written_at: datetime, rows: list[Row]) -> dict[st
         "invocation_id": invocation["invocation_id"],
         "invocation_started_at": started_at and _instant(started_at),
         "env": {},
-        "project_name": text(invocation["project"]) or _package(rows),
+        "project_name": text(invocation["project"]),
     }
     elapsed = (written_at - started_at).total_seconds() if started_at else None
     return {"metadata": metadata, "args": args, "elapsed_time": elapsed, "results": [_result(row) for row in rows]}
@@ -245,7 +301,8 @@ def _result(row: Row) -> dict[str, Any]:
     return {
         "unique_id": row["unique_id"],
         "status": row["status"],
-        "message": row["message"],
+        # dbt_artifacts writes Python's word for no message.
+        "message": None if row["message"] == "None" else row["message"],
         "failures": count(row["failures"]),
         "execution_time": number(row["seconds"]),
         "timing": [
@@ -256,29 +313,24 @@ def _result(row: Row) -> dict[str, Any]:
     }
 
 
-def _selection(invocation: Row) -> Row:
-    """What was selected: dbt's own arguments, or Elementary's list of selectors."""
+def _arguments(invocation: Row) -> Row:
+    """What was selected and how: dbt's own arguments, or Elementary's list of selectors and variables."""
     args = _json(invocation["args"])
     try:
         selected = json.loads(invocation["selected"] or "[]")
-    except ValueError:
+    except (ValueError, RecursionError):
         selected = invocation["selected"]
-    listed = selected if isinstance(selected, list) else [selected]
-    return {"select": listed} | {key: args[key] for key in ("select", "exclude", "selector") if args.get(key)}
+    listed = [item for item in (selected if isinstance(selected, list) else [selected]) if item]
+    kept = ("select", "exclude", "selector", "empty", "sample", "vars")
+    return {"select": listed, "vars": _json(invocation["vars"])} | {key: args[key] for key in kept if args.get(key)}
 
 
 def _json(value: str | None) -> Row:
     """The object in a text, else an empty one."""
     try:
-        return mapping(json.loads(value or "{}"))
-    except ValueError:
+        return mapping(json.loads(value or "{}", parse_constant=lambda _: None))
+    except (ValueError, RecursionError):
         return {}
-
-
-def _package(rows: list[Row]) -> str | None:
-    """The package of most nodes: older tables do not name the project, and most of what a project builds is its own."""
-    packages = Counter(parts[1] for row in rows if len(parts := str(row["unique_id"]).split(".")) > 2)
-    return packages.most_common(1)[0][0] if packages else None
 
 
 def _is_true(value: str | None) -> bool | None:
