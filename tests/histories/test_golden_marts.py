@@ -214,6 +214,7 @@ def test_every_kind_of_signal_is_in_some_story(monitored: MonitoredHome) -> None
     assert {row["kind"] for row in monitored.rows("fct_incidents")} == kinds
 
 
+@pytest.mark.slow
 @settings(max_examples=1, deadline=None, derandomize=True, phases=[Phase.generate])
 @given(seed=st.integers(0, 2**32), early=st.floats(0, 1))
 def test_artifacts_in_any_order_give_the_same_incidents(

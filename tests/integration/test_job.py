@@ -14,6 +14,8 @@ import pytest
 from offdag.history.history import History
 from support.command import ROOT, CommandResult, environ, greenery, offdag
 
+pytestmark = pytest.mark.slow
+
 BUILD = ("--", "dbt", "build", "--target", "prod")
 
 
