@@ -183,7 +183,6 @@ def test_every_result_is_in_the_marts_once(story: Story) -> None:
         assert connection.execute("select count(*), count(distinct job_id) from fct_invocations").fetchone() == (8, 8)
 
 
-@pytest.mark.slow
 def test_the_shops_build_and_the_monitor_never_stop_each_other(story: Story) -> None:
     env = environ(story.home, story.slack.env)
     command = [sys.executable, "-m", "offdag"]
