@@ -84,26 +84,24 @@ known as (
         calendar as known_value
     from {{ ref('holidays') }}
     union
-    {%- for day in ['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun'] %}
     select
         'digest' as column_name,
         digest as known_value
     from {{ ref('alert_routes') }}
-    where position('{{ day }}' in lower(digest)) > 0
+    where {{ weekdays_of('digest') }} != ''
     union
     select
         'days' as column_name,
         days as known_value
     from {{ ref('run_cadences') }}
-    where position('{{ day }}' in lower(days)) > 0
+    where {{ weekdays_of('days') }} != ''
     union
     select
         'due_days' as column_name,
         {{ json_text('alert_settings', 'due_days') }} as known_value
     from {{ ref('dim_nodes') }}
-    where position('{{ day }}' in lower({{ json_text('alert_settings', 'due_days') }})) > 0
+    where {{ weekdays_of(json_text('alert_settings', 'due_days')) }} != ''
     union
-    {%- endfor %}
     {%- for time in ['quiet_from', 'quiet_to'] %}
     select
         '{{ time }}' as column_name,
